@@ -1,0 +1,319 @@
+"""How fast MuJoCo families step, beside bare `mj_step`, Gymnasium's AsyncVectorEnv and EnvPool, in one run.
+
+    python benchmarks/stepping.py            # under two minutes; writes benchmarks/results/stepping.json
+
+All contestants take turns in short slices, several times over, so that other load on the machine hits them alike; the
+ratios are medians of ratios within a turn. Rates are environment steps per second, frame skip included, with random
+actions; episodes restart after 200 steps or when the robot is unhealthy. Where a contestant has several sensible
+set-ups, all of them run and its best one counts.
+
+Bare `mj_step` is the bar of what this machine can do: nothing but `mj_step` with new random controls every `frame_skip`
+substeps, on all cores, as the best of processes and threads (one MjData each, driven from Python) and one
+`mujoco.rollout` call for 20 control steps (no Python in between, so nobody could act).
+"""
+
+import argparse
+import datetime
+import importlib
+import json
+import multiprocessing
+import os
+import platform
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import mujoco
+import mujoco.rollout
+import numpy as np
+import torch
+
+from pliant.streams import Stream
+
+ROBOTS = {"HalfCheetah": ("half_cheetah.xml", "half_cheetah_vel"), "Ant": ("ant.xml", "ant_dir")}
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+FRAME_SKIP, HORIZON, LANES = 5, 200, 20
+BARS = {"bare": 0.75, "gymnasium": 5.0, "envpool": 1.3}
+"""What our rate must at least be, as a multiple of each contestant's on HalfCheetah."""
+RESULT = Path(__file__).parent / "results" / "stepping.json"
+Slice = Callable[[float], float]
+"""(seconds) -> environment steps per second over about that time."""
+
+
+def timed(act: Callable[[], int]) -> Slice:
+    """A slice that calls `act`, which returns the steps it took, until the time is over."""
+
+    def run(seconds: float) -> float:
+        steps, start = 0, time.perf_counter()
+        while time.perf_counter() - start < seconds:
+            steps += act()
+        return steps / (time.perf_counter() - start)
+
+    return run
+
+
+# ---- bare mj_step
+
+
+def load(robot: str) -> Any:
+    """The robot's MjModel, from Gymnasium's XML."""
+    folder = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
+    return mujoco.MjModel.from_xml_path(str(folder / ROBOTS[robot][0]))
+
+
+def bare_worker(robot: str, seed: int) -> Callable[[], int]:
+    """A function that takes 200 control steps with one MjData of its own."""
+    model, rng = load(robot), np.random.default_rng(seed)
+    data = mujoco.MjData(model)
+    controls = rng.uniform(-1, 1, (HORIZON, model.nu))
+    noise = rng.uniform(-0.1, 0.1, (HORIZON, model.nq))
+    age = HORIZON
+
+    def act() -> int:
+        nonlocal age
+        for t in range(HORIZON):
+            fallen = robot == "Ant" and not 0.2 <= data.qpos[2] <= 1.0
+            if age >= HORIZON or fallen:
+                mujoco.mj_resetData(model, data)
+                data.qpos[:] += noise[t]
+                age = 0
+            data.ctrl[:] = controls[t]
+            mujoco.mj_step(model, data, FRAME_SKIP)
+            age += 1
+        return HORIZON
+
+    return act
+
+
+@contextmanager
+def bare_processes(robot: str) -> Iterator[Slice]:
+    """One process per core."""
+
+    def serve(pipe: Any, seed: int) -> None:
+        run = timed(bare_worker(robot, seed))
+        while (seconds := pipe.recv()) is not None:
+            pipe.send(run(seconds))
+
+    context = multiprocessing.get_context("fork")
+    pipes, workers = [], []
+    for seed in range(CORES):
+        ours, theirs = context.Pipe()
+        workers.append(context.Process(target=serve, args=(theirs, seed), daemon=True))
+        workers[-1].start()
+        pipes.append(ours)
+
+    def run(seconds: float) -> float:
+        for pipe in pipes:
+            pipe.send(seconds)
+        return sum(pipe.recv() for pipe in pipes)
+
+    yield run
+    for pipe, worker in zip(pipes, workers, strict=True):
+        pipe.send(None)
+        worker.join()
+
+
+@contextmanager
+def bare_threads(robot: str) -> Iterator[Slice]:
+    """One thread per core; `mj_step` releases the interpreter lock."""
+    runs = [timed(bare_worker(robot, seed)) for seed in range(CORES)]
+
+    def run(seconds: float) -> float:
+        rates = [0.0] * CORES
+
+        def work(core: int) -> None:
+            rates[core] = runs[core](seconds)
+
+        threads = [threading.Thread(target=work, args=(core,)) for core in range(CORES)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return sum(rates)
+
+    yield run
+
+
+@contextmanager
+def bare_rollout(robot: str) -> Iterator[Slice]:
+    """400 lanes, 20 control steps per call of `mujoco.rollout`."""
+    model, rng, held = load(robot), np.random.default_rng(0), 20
+    lanes = LANES * LANES
+    start = np.zeros((lanes, 1 + model.nq + model.nv))
+    start[:, 1 : 1 + model.nq] = model.qpos0 + rng.uniform(-0.1, 0.1, (lanes, model.nq))
+    controls = rng.uniform(-1, 1, (lanes, held, model.nu)).repeat(FRAME_SKIP, axis=1)
+    data = [mujoco.MjData(model) for _ in range(CORES)]
+    state, age = start.copy(), rng.integers(0, HORIZON, lanes)
+    pool = mujoco.rollout.Rollout(nthread=CORES)
+    out = np.empty((lanes, held * FRAME_SKIP, start.shape[1]))
+
+    def act() -> int:
+        pool.rollout([model] * lanes, data, state, controls, skip_checks=True, nstep=held * FRAME_SKIP, state=out)
+        state[:] = out[:, -1]
+        age[:] += held
+        over = age >= HORIZON
+        if robot == "Ant":
+            over |= (state[:, 3] < 0.2) | (state[:, 3] > 1.0)
+        state[over], age[over] = start[over], 0
+        return lanes * held
+
+    yield timed(act)
+    pool.close()
+
+
+# ---- environments
+
+
+@contextmanager
+def ours(robot: str) -> Iterator[Slice]:
+    """20 tasks x 20 lanes of a family."""
+    family = importlib.import_module(f"pliant.tasks.{ROBOTS[robot][1]}").family()
+    stream = Stream(0)
+    env = family.batch(family.sample(LANES, "train", stream.at("tasks").rng()), LANES, episodes=100)
+    actions = 2 * stream.at("act").uniform(LANES, LANES, 100, family.spec.action_size) - 1
+    count = 0
+
+    def act() -> int:
+        nonlocal count
+        if count == 0 or not bool(env.active.all()):
+            env.reset(stream)
+        env.step(actions[:, :, count % 100])
+        count += 1
+        return LANES * LANES
+
+    yield timed(act)
+
+
+@contextmanager
+def asynchronous(robot: str, workers: int) -> Iterator[Slice]:
+    """Gymnasium's AsyncVectorEnv, one environment per worker process."""
+    settings = {"include_cfrc_ext_in_observation": False} if robot == "Ant" else {}
+    make = [lambda: gymnasium.make(f"{robot}-v5", max_episode_steps=HORIZON, **settings)] * workers
+    env = gymnasium.vector.AsyncVectorEnv(make)
+    env.reset(seed=0)
+    actions = np.random.default_rng(0).uniform(-1, 1, (100, *env.action_space.shape)).astype(np.float32)
+    count = 0
+
+    def act() -> int:
+        nonlocal count
+        env.step(actions[count % 100])
+        count += 1
+        return workers
+
+    yield timed(act)
+    env.close()
+
+
+@contextmanager
+def pooled(robot: str, lanes: int) -> Iterator[Slice]:
+    """EnvPool, one thread per core."""
+    import envpool
+
+    settings = {"use_contact_force": False} if robot == "Ant" else {}
+    env = envpool.make(
+        f"{robot}-v4", env_type="gymnasium", num_envs=lanes, num_threads=CORES, max_episode_steps=HORIZON, **settings
+    )
+    env.reset()
+    actions = np.random.default_rng(0).uniform(-1, 1, (100, lanes, *env.action_space.shape))
+    count = 0
+
+    def act() -> int:
+        nonlocal count
+        env.step(actions[count % 100])
+        count += 1
+        return lanes
+
+    yield timed(act)
+    env.close()
+
+
+# ---- the run
+
+
+def contestants(robot: str) -> dict[str, Any]:
+    """Every set-up by name; "group: detail"."""
+    found = {
+        "bare: processes": bare_processes(robot),
+        "bare: threads": bare_threads(robot),
+        "bare: rollout": bare_rollout(robot),
+        "gymnasium: 2 workers": asynchronous(robot, 2),
+        "gymnasium: 8 workers": asynchronous(robot, 8),
+    }
+    if importlib.util.find_spec("envpool"):
+        found |= {f"envpool: {n} lanes": pooled(robot, n) for n in (64, 400)}
+    return found | {"pliant: 400 lanes": ours(robot)}
+
+
+def measure(robot: str, turns: int, seconds: float) -> dict[str, list[float]]:
+    """Steps per second of every set-up in every turn."""
+    with ExitStack() as stack:
+        slices = {name: stack.enter_context(made) for name, made in contestants(robot).items()}
+        rates: dict[str, list[float]] = {name: [] for name in slices}
+        for run in slices.values():
+            run(seconds / 3)  # warm up
+        for _ in range(turns):
+            for name, run in slices.items():
+                rates[name].append(run(seconds))
+    return rates
+
+
+def summarise(rates: dict[str, list[float]]) -> dict[str, Any]:
+    """Medians, and ours against the best set-up of each group."""
+    medians = {name: round(statistics.median(values)) for name, values in rates.items()}
+    mine = rates["pliant: 400 lanes"]
+    ratios = {}
+    for group in BARS:
+        setups = [name for name in rates if name.startswith(group + ":")]
+        if setups:
+            best = max(setups, key=lambda name: medians[name])
+            ratios[group] = round(statistics.median(a / b for a, b in zip(mine, rates[best], strict=True)), 3)
+    return {"steps_per_second": medians, "ours_as_multiple_of": ratios}
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were measured on."""
+    model = platform.processor()
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), model)
+    versions = {"python": platform.python_version()}
+    for package in ("torch", "numpy", "mujoco", "gymnasium", "envpool"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    return {"cpu": model, "cores": CORES, "versions": versions, "date": datetime.date.today().isoformat()}
+
+
+def main() -> None:
+    """Measure, print a table, write the result."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--turns", type=int, default=7, help="how often every contestant runs")
+    parser.add_argument("--seconds", type=float, default=0.6, help="length of a slice")
+    parser.add_argument("--out", type=Path, default=RESULT, help="where the result is written")
+    args = parser.parse_args()
+    torch.set_num_threads(1)  # the cores belong to the physics; tensors of 400 rows do not gain from a second thread
+    load_before = os.getloadavg()[0]
+    robots = {robot: summarise(measure(robot, args.turns, args.seconds)) for robot in ROBOTS}
+    for robot, result in robots.items():
+        print(f"\n{robot}: environment steps per second, median of {args.turns}")
+        for name, rate in result["steps_per_second"].items():
+            print(f"  {name:24s}{rate:10,d}")
+        for group, ratio in result["ours_as_multiple_of"].items():
+            print(f"  pliant / best {group:10s}{ratio:10.2f}")
+    met = {g: r >= BARS[g] for g, r in robots["HalfCheetah"]["ours_as_multiple_of"].items()}
+    print("\nbars on HalfCheetah:", ", ".join(f"{g} >= {BARS[g]:g}: {'met' if ok else 'MISSED'}" for g, ok in met.items()))
+    document = {"command": "python benchmarks/stepping.py", "machine": machine() | {"load_before": load_before}}
+    document |= {"turns": args.turns, "seconds": args.seconds, "bars": BARS, "robots": robots}
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

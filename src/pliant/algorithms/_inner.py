@@ -1,0 +1,147 @@
+"""The inner loop shared by MAML, FOMAML and Reptile: adapt parameters to tasks by policy gradient.
+
+    stage 0    roll out with the meta-parameters
+    stage k    params <- params - lr * d loss(params, rollout k-1) / d params, then roll out with them
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from pliant import advantages, distributions, functional, losses, masks
+from pliant.algorithms.base import Collect
+from pliant.distributions import Distribution
+from pliant.types import Params, Rollout, Spec, inputs_of
+
+RATE = "rate/"
+
+
+@dataclass(frozen=True)
+class InnerSettings:
+    """How parameters are adapted to one task."""
+
+    steps: int = 1
+    """Gradient steps in training; an evaluation may take another number."""
+    lr: float = 0.1
+    """Learning rate of a step, or where learned rates start."""
+    learn_lr: bool = False
+    """Learn one positive rate per parameter tensor together with the parameters (Meta-SGD, arXiv:1707.09835)."""
+    gamma: float = 0.99
+    """Discount per step."""
+    lam: float = 1.0
+    """Trace decay of the generalised advantage estimate, per step."""
+    objective: Literal["surrogate", "reinforce"] = "surrogate"
+    """Inner loss: both have the same gradient, `surrogate` has the right curvature (see pliant.losses)."""
+    advantage: Literal["standardised", "centred"] = "standardised"
+    """Scale of the inner advantages: standardised steps keep their length, centred ones shorten as a task is mastered."""
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"steps is {self.steps}: expected at least 1 gradient step")
+        if not self.lr > 0:
+            raise ValueError(f"lr is {self.lr}: expected a rate above 0")
+        if not (0 <= self.gamma <= 1 and 0 <= self.lam <= 1):
+            raise ValueError(f"gamma is {self.gamma} and lam {self.lam}: expected both between 0 and 1")
+        if self.objective not in ("surrogate", "reinforce"):
+            raise ValueError(f"objective is {self.objective!r}: expected surrogate or reinforce")
+
+
+class Experience(NamedTuple):
+    """A rollout and its standardised advantages [M, B, T]."""
+
+    rollout: Rollout
+    advantage: Tensor
+
+    def part(self, tasks: slice, lanes: slice = slice(None)) -> "Experience":
+        """Some of the tasks and lanes."""
+        return Experience(Rollout(*(x[tasks, lanes] for x in self.rollout)), self.advantage[tasks, lanes])
+
+
+def experience_of(rollout: Rollout, gamma: float, lam: float) -> Experience:
+    """Advantages against a linear feature baseline, standardised per task."""
+    discount, trace = advantages.horizons(rollout, gamma, lam)
+    target = advantages.returns(rollout.reward, discount, trace if lam > 0 else discount)
+    value, next_value = advantages.linear_baseline(rollout, target)
+    advantage = advantages.gae(rollout.reward, value, next_value, discount, trace)
+    return Experience(rollout, masks.standardise(advantage, rollout.valid))
+
+
+class Inner:
+    """The meta-parameters of a policy, and how they adapt.
+
+    `meta` holds the policy's parameters by name and, with learned rates, one log-rate per parameter under "rate/NAME".
+    """
+
+    def __init__(self, policy: nn.Module, spec: Spec, settings: InnerSettings) -> None:
+        self.policy, self.settings = policy, settings
+        self.distribution: Distribution = distributions.of(spec)
+        self.meta: Params = functional.parameters(policy)
+        if settings.learn_lr:
+            start = torch.tensor(settings.lr).log()
+            self.meta |= {RATE + name: start.clone() for name in list(self.meta)}
+
+    def experience(self, rollouts: Sequence[Rollout]) -> list[Experience]:
+        """Advantages for every rollout."""
+        return [experience_of(r, self.settings.gamma, self.settings.lam) for r in rollouts]
+
+    def start(self, meta: Params, tasks: int) -> Params:
+        """The policy's parameters before adaptation, one copy per task."""
+        return functional.stack({n: p for n, p in meta.items() if not n.startswith(RATE)}, tasks)
+
+    def dist(self, params: Params, rollout: Rollout) -> Tensor:
+        """Distribution parameters [M, B, T, P] that stacked `params` give to the steps of a rollout."""
+        state = self.policy.start(*rollout.reward.shape[:2])
+        return functional.apply(self.policy, params, inputs_of(rollout), state)[0].dist
+
+    def step(self, meta: Params, params: Params, experience: Experience, second_order: bool) -> Params:
+        """One inner step of every task from its own experience."""
+        rollout, advantage = experience
+        log_prob = self.distribution.log_prob(self.dist(params, rollout), rollout.action)
+        if self.settings.objective == "surrogate":
+            loss = losses.surrogate(log_prob, rollout.log_prob, advantage, rollout.valid)
+        else:
+            loss = losses.reinforce(log_prob, advantage, rollout.valid)
+        return functional.inner_step(params, loss, self._rates(meta), second_order, retain=second_order)
+
+    def adapted(self, meta: Params, experience: Sequence[Experience], second_order: bool) -> Params:
+        """Parameters after one inner step per element of `experience`, stacked per task, differentiable by `meta`."""
+        params = self.start(meta, len(experience[0].advantage))
+        for each in experience:
+            params = self.step(meta, params, each, second_order)
+        return params
+
+    def adapt(self, collect: Collect, steps: int | None = None) -> list[Rollout]:
+        """Rollouts of stages 0..steps, each acted with parameters adapted to the one before."""
+        steps = self.settings.steps if steps is None else steps
+        rollouts = [collect(self.policy, self.meta_policy(), 0)]
+        params = constants(self.start(self.meta, len(rollouts[0].reward)))
+        for stage in range(1, steps + 1):
+            experience = experience_of(rollouts[-1], self.settings.gamma, self.settings.lam)
+            params = constants(self.step(self.meta, params, experience, second_order=False))
+            rollouts.append(collect(self.policy, {n: p.detach() for n, p in params.items()}, stage))
+        return rollouts
+
+    def meta_policy(self) -> Params:
+        """The policy's parameters before adaptation, shared by all tasks."""
+        return {n: p for n, p in self.meta.items() if not n.startswith(RATE)}
+
+    def state(self) -> dict[str, Tensor]:
+        """The meta-parameters under "meta/NAME"."""
+        return {"meta/" + name: p.detach().clone() for name, p in self.meta.items()}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Restore the meta-parameters."""
+        self.meta = {name: state["meta/" + name].clone() for name in self.meta}
+
+    def _rates(self, meta: Params) -> Any:
+        if not self.settings.learn_lr:
+            return self.settings.lr
+        return {n.removeprefix(RATE): r.exp() for n, r in meta.items() if n.startswith(RATE)}
+
+
+def constants(params: Params) -> Params:
+    """The same values as leaves to differentiate by."""
+    return {name: p.detach().requires_grad_() for name, p in params.items()}

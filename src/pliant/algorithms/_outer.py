@@ -1,0 +1,240 @@
+"""The outer step shared by MAML and FOMAML: improve what the policy becomes after its inner steps.
+
+The objective of meta-parameters is the mean over tasks of the surrogate loss of the adapted policy on the rollout that it
+made itself. Two ways to lower it: a trust-region step (TRPO), or a few Adam epochs on the clipped surrogate.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from pliant import functional, losses, masks, trust_region
+from pliant.algorithms._inner import Experience, Inner, constants
+from pliant.errors import UserError
+from pliant.types import Params
+
+CHUNK_STEPS = 16_000
+"""Environment steps of one stage whose graph is held at a time: bounds memory, and what fits the cache runs faster."""
+
+
+@dataclass(frozen=True)
+class OuterSettings:
+    """How the meta-parameters are improved."""
+
+    method: Literal["trpo", "clipped"] = "clipped"
+    """Trust-region step, or epochs of Adam on the clipped surrogate."""
+    lr: float = 1e-3
+    """Adam's learning rate (clipped)."""
+    epochs: int = 5
+    """Adam steps per iteration, each on all samples (clipped)."""
+    clip: float = 0.2
+    """Largest change of a probability ratio that is rewarded (clipped)."""
+    entropy: float = 0.0
+    """Weight of the entropy bonus, per nat (clipped)."""
+    max_grad_norm: float = 1.0
+    """Gradients longer than this are scaled down to it (clipped)."""
+    max_kl: float = 0.01
+    """Mean KL divergence that one iteration may move the adapted policies, nats (trpo)."""
+    cg_steps: int = 10
+    """Conjugate-gradient steps (trpo)."""
+    damping: float = 1e-3
+    """Added to the Fisher matrix's diagonal (trpo)."""
+    fisher_fraction: float = 0.2
+    """Share of each task's lanes that Fisher products use (trpo)."""
+    backtracks: int = 15
+    """Step lengths tried by the line search, each 0.8 of the one before (trpo)."""
+
+    def __post_init__(self) -> None:
+        if self.method not in ("trpo", "clipped"):
+            raise ValueError(f"method is {self.method!r}: expected trpo or clipped")
+        for name in ("lr", "clip", "max_grad_norm", "max_kl"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}: expected above 0")
+        for name in ("epochs", "cg_steps", "backtracks"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: expected at least 1")
+        if not 0 < self.fisher_fraction <= 1:
+            raise ValueError(f"fisher_fraction is {self.fisher_fraction}: expected above 0, at most 1")
+        if self.damping < 0 or self.entropy < 0:
+            raise ValueError(f"damping is {self.damping} and entropy {self.entropy}: expected both at least 0")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The outer objective: what the adapted policies do on the last rollout, as a function of the meta-parameters."""
+
+    inner: Inner
+    experience: Sequence[Experience]
+    """One per stage; the last is the outer rollout."""
+    second_order: bool
+    settings: OuterSettings = field(default_factory=OuterSettings)
+
+    @property
+    def tasks(self) -> int:
+        """M."""
+        return len(self.experience[-1].advantage)
+
+    def chunks(self) -> Iterator[slice]:
+        """The tasks in slices of about CHUNK_STEPS steps each."""
+        size = max(1, CHUNK_STEPS // self.experience[-1].advantage[0].numel())
+        return (slice(i, i + size) for i in range(0, self.tasks, size))
+
+    def dist(self, meta: Params, tasks: slice, second_order: bool | None = None) -> Tensor:
+        """Distribution parameters [m, B, T, P] of the adapted policies on the outer rollout of some tasks."""
+        second_order = self.second_order if second_order is None else second_order
+        *before, last = (e.part(tasks) for e in self.experience)
+        params = self.inner.adapted(meta, before, second_order)
+        return self.inner.dist(params, last.rollout)
+
+    def losses(self, dist: Tensor, tasks: slice, clip: float | None = None) -> Tensor:
+        """Surrogate loss per task, [m]; clipped, and with the entropy bonus, when `clip` is given."""
+        rollout, advantage = self.experience[-1].part(tasks)
+        log_prob = self.inner.distribution.log_prob(dist, rollout.action)
+        if clip is None:
+            return losses.surrogate(log_prob, rollout.log_prob, advantage, rollout.valid)
+        loss = losses.clipped(log_prob, rollout.log_prob, advantage, rollout.valid, clip)
+        if self.settings.entropy:
+            loss = loss + self.settings.entropy * losses.entropy(self.inner.distribution.entropy(dist), rollout.valid)
+        return loss
+
+    def gradient(self, meta: Params, clip: float | None = None) -> tuple[Tensor, float, list[Tensor]]:
+        """(gradient as one vector, mean loss, distribution parameters by chunk) at `meta`.
+
+        Raises UserError when the gradient is not finite.
+        """
+        meta = constants(meta)
+        total: Tensor = torch.zeros_like(functional.flatten(meta)).detach()
+        loss_sum, dists = 0.0, []
+        for tasks in self.chunks():
+            dist = self.dist(meta, tasks)
+            loss = self.losses(dist, tasks, clip).sum() / self.tasks
+            pieces = torch.autograd.grad(loss, list(meta.values()), allow_unused=True)
+            total += _flat(pieces, meta)
+            loss_sum += float(loss.detach())
+            dists.append(dist.detach())
+        require_finite(functional.unflatten(total, meta), "gradient")
+        return total, loss_sum, dists
+
+    @torch.no_grad()
+    def evaluate(self, meta: Params, old: Sequence[Tensor]) -> tuple[float, float]:
+        """(mean loss, mean KL from the old adapted policies) at `meta`, `old` as `gradient` returned it."""
+        loss, kl = 0.0, 0.0
+        for tasks, before in zip(self.chunks(), old, strict=True):
+            with torch.enable_grad():
+                params = self.inner.adapted(constants(meta), [e.part(tasks) for e in self.experience[:-1]], False)
+            rollout = self.experience[-1].part(tasks).rollout
+            dist = self.inner.dist({n: p.detach() for n, p in params.items()}, rollout)
+            loss += float(self.losses(dist, tasks).sum()) / self.tasks
+            kl += float(masks.mean(self.inner.distribution.kl(before, dist), rollout.valid).sum()) / self.tasks
+        return loss, kl
+
+    def fisher(self, meta: Params) -> trust_region.Product:
+        """Fisher products on `fisher_fraction` of each task's lanes: the same lanes for the inner and the outer rollout.
+
+        Values are those of the policies adapted to all samples; the curvature of the inner step, which J holds, is that of
+        the chosen lanes.
+        """
+        meta = constants(meta)
+        lanes = self.experience[-1].advantage.shape[1]
+        chosen = slice(0, max(1, round(self.settings.fisher_fraction * lanes)))
+        *before, last = (e.part(slice(None), chosen) for e in self.experience)
+        params = self.inner.adapted(meta, before, self.second_order)
+        if chosen.stop < lanes:
+            exact = self.inner.adapted(constants(meta), self.experience[:-1], False)
+            params = {n: p + (exact[n] - p).detach() for n, p in params.items()}
+        dist = self.inner.dist(params, last.rollout)
+        valid = last.rollout.valid
+        weight = valid / valid.sum((1, 2), keepdim=True).clamp(min=1) / self.tasks
+        return trust_region.fisher_product(
+            dist, weight, list(meta.values()), self.inner.distribution, self.settings.damping
+        )
+
+
+def trpo(problem: Problem, meta: Params) -> tuple[Params, dict[str, float]]:
+    """One trust-region step: the new meta-parameters, or the old ones when the line search finds nothing better."""
+    settings = problem.settings
+    gradient, loss, old = problem.gradient(meta)
+    product = problem.fisher(meta)
+    direction = trust_region.conjugate_gradient(product, gradient, settings.cg_steps)
+    curvature = float(direction @ product(direction))
+    if not (torch.isfinite(direction).all() and curvature > 0):
+        raise UserError(f"trust-region step is not finite (curvature {curvature}): raise --outer.damping; nothing changed")
+    step = (2 * settings.max_kl / curvature) ** 0.5 * direction
+    found = trust_region.line_search(
+        lambda vector: problem.evaluate(functional.unflatten(vector, meta), old),
+        functional.flatten(meta),
+        step,
+        loss,
+        settings.max_kl,
+        settings.backtracks,
+    )
+    new = {name: p.clone() for name, p in functional.unflatten(found.vector, meta).items()}
+    return new, {"loss": found.loss - loss, "kl": found.kl, "accepted": float(found.accepted), "tries": found.tries}
+
+
+class ClippedStep:
+    """Epochs of Adam on the clipped surrogate; the moments outlive a call."""
+
+    def __init__(self, meta: Params, settings: OuterSettings) -> None:
+        self.settings = settings
+        self.variables = {name: p.clone() for name, p in meta.items()}
+        self.adam = torch.optim.Adam(list(self.variables.values()), lr=settings.lr, eps=1e-5)
+
+    def __call__(self, problem: Problem, meta: Params) -> tuple[Params, dict[str, float]]:
+        """The meta-parameters after all epochs."""
+        for name, p in meta.items():
+            self.variables[name].copy_(p)
+        before = self.state()
+        first = 0.0
+        try:
+            for epoch in range(self.settings.epochs):
+                gradient, loss, _ = problem.gradient(self.variables, self.settings.clip)
+                first = loss if epoch == 0 else first
+                norm = float(gradient.norm())
+                gradient *= min(1.0, self.settings.max_grad_norm / (norm + 1e-12))
+                for p, g in zip(
+                    self.variables.values(), functional.unflatten(gradient, self.variables).values(), strict=True
+                ):
+                    p.grad = g
+                self.adam.step()
+        except UserError:
+            self.load(before)
+            raise
+        new = {name: p.clone() for name, p in self.variables.items()}
+        return new, {"loss": loss - first, "gradient_norm": norm}
+
+    def state(self) -> dict[str, Tensor]:
+        """Adam's moments and step counts under "adam/WHAT/NAME"; empty before the first step."""
+        moments = self.adam.state
+        return {
+            f"adam/{what}/{name}": value.detach().clone()
+            for name, p in self.variables.items()
+            for what, value in moments.get(p, {}).items()
+        }
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Restore the moments."""
+        self.adam.state.clear()
+        for name, p in self.variables.items():
+            moments: dict[str, Any] = {
+                key.split("/")[1]: value.clone()
+                for key, value in state.items()
+                if key.startswith("adam/") and key.split("/", 2)[2] == name
+            }
+            if moments:
+                self.adam.state[p] = moments
+
+
+def require_finite(tensors: Mapping[str, Tensor], what: str) -> None:
+    """Raise UserError naming the first tensor that holds NaN or infinity."""
+    for name, tensor in tensors.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise UserError(f"{what} of {name} is not finite: lower --inner.lr or --outer.lr; parameters are unchanged")
+
+
+def _flat(pieces: Sequence[Tensor | None], like: Params) -> Tensor:
+    zipped = zip(pieces, like.values(), strict=True)
+    return torch.cat([(torch.zeros_like(p) if g is None else g).reshape(-1) for g, p in zipped])

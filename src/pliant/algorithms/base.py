@@ -1,0 +1,38 @@
+"""What every algorithm is: a way to adapt to tasks, and a way to learn from having adapted."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from pliant.types import Params, Rollout
+
+
+class Collect(Protocol):
+    """Plays one trial in every lane of the current tasks."""
+
+    def __call__(self, policy: nn.Module, params: Params, stage: int) -> Rollout: ...
+
+
+class Algorithm(Protocol):
+    """Receives a policy and a `collect`; sees no environment and no file."""
+
+    policy: nn.Module
+
+    def adapt(self, collect: Collect, steps: int | None = None) -> list[Rollout]:
+        """One trial on new tasks: the rollout of each stage. The same call in training, evaluation and deployment."""
+
+    def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
+        """One meta-update from what `adapt` returned; named numbers for the record.
+
+        Raises UserError, with all parameters unchanged, when a gradient is not finite.
+        """
+
+    def adapted(self, rollouts: list[Rollout]) -> Params:
+        """The parameters to act with after these rollouts, stacked per task."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that learning depends on, by name."""
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what `state` returned, bit for bit."""

@@ -1,0 +1,285 @@
+"""What a run was asked to do: names, a seed, and the settings of every part.
+
+    defaults  <-  preset (TOML)  <-  overrides ("inner.steps" -> "3")
+
+A part is a frozen dataclass beside the code it configures: "train", "family", "policy", and those the algorithm names in its
+PARTS. Each value is checked against the type of its field here, and by the dataclass itself.
+"""
+
+import dataclasses
+import json
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, Union
+
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+
+from pliant import errors, registry
+
+PRESETS = Path(__file__).resolve().parent / "presets"
+NO_PRESET = "none"
+"""The preset name that stands for bare defaults."""
+
+_RESERVED = {"train", "family", "policy"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that determines a run's result, apart from versions and the machine."""
+
+    algorithm: str
+    family: str
+    policy: str
+    seed: int
+    parts: dict[str, Any]
+    """Settings dataclass of each part, by name."""
+
+
+def load_config(
+    algorithm: str,
+    family: str,
+    overrides: Mapping[str, Any] | None = None,
+    preset: str | None = None,
+    seed: int = 0,
+    policy: str | None = None,
+) -> Config:
+    """The settings of (algorithm, family): defaults, then the preset, then `overrides`.
+
+    `preset` names one of the pair's presets or a .toml file; None is the pair's plain one if it has one, "none" no preset.
+    Values in `overrides` are text as typed, or Python values. Raises UserError for anything unknown or out of range.
+    """
+    default: str = registry.load("algorithm", algorithm).POLICY
+    registry.load("family", family)  # an unknown name is reported before anything about its settings
+    path = preset_path(algorithm, family, preset)
+    table = _tables(path) if path else {}
+    default = table.get("policy", {}).pop("name", default)
+    if policy not in (None, default):
+        table["policy"] = {}  # the preset's are for another policy
+    policy = policy or default
+    classes = part_classes(algorithm, family, policy)
+    values: dict[str, dict[str, Any]] = {part: {} for part in classes}
+    try:
+        _set_all(values, classes, table)
+    except errors.UserError as error:
+        raise errors.UserError(f"preset {path}: {error}") from error
+    for flag, value in (overrides or {}).items():
+        _set(values, classes, flag, value)
+    return Config(algorithm, family, policy, _seed(seed), _build(classes, values))
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """`config` as JSON values, for run.json."""
+    parts = {
+        part: {
+            name: _adapter(kind).dump_python(getattr(settings, name), mode="json")
+            for name, kind in field_types(type(settings)).items()
+        }
+        for part, settings in config.parts.items()
+    }
+    return {
+        "algorithm": config.algorithm,
+        "family": config.family,
+        "policy": config.policy,
+        "seed": config.seed,
+        "parts": parts,
+    }
+
+
+def from_dict(document: Mapping[str, Any]) -> Config:
+    """The config that `to_dict` wrote, exactly; settings that are newer than the document keep their default.
+
+    Raises UserError for a document with unknown names (a foreign run, or one of a newer pliant), and for code outside pliant
+    that has not been imported: reading a file runs nothing.
+    """
+    expected = [field.name for field in dataclasses.fields(Config)]
+    if set(document) != set(expected) or not isinstance(document["parts"], dict):
+        raise errors.UserError(f"the settings of this run have the keys {sorted(document)}: expected {expected}")
+    kinds: tuple[registry.Kind, ...] = ("algorithm", "family", "policy")
+    for kind in kinds:
+        if not isinstance(document[kind], str):
+            raise errors.UserError(f"the settings of this run name the {kind} {document[kind]!r}: expected text")
+        registry.load(kind, document[kind], only_imported=True)
+    classes = part_classes(document["algorithm"], document["family"], document["policy"])
+    values: dict[str, dict[str, Any]] = {part: {} for part in classes}
+    _set_all(values, classes, document["parts"])
+    return Config(
+        document["algorithm"], document["family"], document["policy"], _seed(document["seed"]), _build(classes, values)
+    )
+
+
+def override(config: Config, overrides: Mapping[str, Any]) -> Config:
+    """`config` with some settings replaced, checked as in `load_config`."""
+    classes = {part: type(settings) for part, settings in config.parts.items()}
+    values = {part: {name: getattr(s, name) for name in field_types(type(s))} for part, s in config.parts.items()}
+    for flag, value in overrides.items():
+        _set(values, classes, flag, value)
+    return dataclasses.replace(config, parts=_build(classes, values))
+
+
+def differences(old: Config, new: Config) -> list[tuple[str, Any, Any]]:
+    """(flag, old value, new value) wherever the two differ; of two policies only their names."""
+    kinds = ("algorithm", "family", "policy", "seed")
+    found = [(f"--{k}", getattr(old, k), getattr(new, k)) for k in kinds if getattr(old, k) != getattr(new, k)]
+    for part, settings in old.parts.items():
+        if type(settings) is not type(new.parts.get(part)):
+            continue
+        for name in field_types(type(settings)):
+            before, after = getattr(settings, name), getattr(new.parts[part], name)
+            if before != after:
+                found.append((f"--{part}.{name}", before, after))
+    return found
+
+
+def part_classes(algorithm: str, family: str, policy: str) -> dict[str, type]:
+    """The settings dataclass of every part of this combination, in the order of help texts."""
+    from pliant import train  # late: the loop imports this module
+
+    own: dict[str, type] = registry.load("algorithm", algorithm).PARTS
+    if clash := _RESERVED & set(own):
+        raise ValueError(f"algorithm {algorithm} has a part named {clash.pop()!r}: that name is taken")
+    task, body = registry.load("family", family).Settings, registry.load("policy", policy).Settings
+    return {"train": train.Settings, **own, "policy": body, "family": task}
+
+
+def presets(algorithm: str | None = None, family: str | None = None) -> list[tuple[str, str, str]]:
+    """The presets that ship, as (algorithm, family, name), of one pair or of all; the plain one has the name ""."""
+    found = []
+    for path in sorted(PRESETS.glob("*.toml")):
+        pair, _, name = path.stem.partition("@")
+        for a in registry.names("algorithm"):
+            if pair.startswith(f"{a}-") and algorithm in (None, a) and family in (None, pair[len(a) + 1 :]):
+                found.append((a, pair[len(a) + 1 :], name))
+    return found
+
+
+def preset_path(algorithm: str, family: str, preset: str | None) -> Path | None:
+    """The file of the chosen preset, None for bare defaults. Raises UserError for an unknown one."""
+    if preset == NO_PRESET:
+        return None
+    if preset and preset.endswith(".toml"):
+        if not Path(preset).is_file():
+            raise errors.UserError(f"preset {preset} does not exist: give a .toml file or a preset's name")
+        return Path(preset)
+    path = PRESETS / f"{algorithm}-{family}{f'@{preset}' if preset else ''}.toml"
+    if path.is_file():
+        return path
+    if preset is None:
+        return None
+    known = [name for _, _, name in presets(algorithm, family) if name]
+    raise errors.unknown(f"preset of {algorithm} {family}", preset, [*known, NO_PRESET])
+
+
+def expected(kind: Any) -> str:
+    """A type in words, for errors and help."""
+    arguments = typing.get_args(kind)
+    if _is_union(kind):
+        return " or ".join(expected(a) for a in arguments)
+    if typing.get_origin(kind) is Literal:
+        return "one of " + ", ".join(str(a) for a in arguments)
+    if typing.get_origin(kind) is tuple:
+        if arguments[-1:] == (...,):
+            return f"{_plural(arguments[0])} separated by commas"
+        return f"{len(arguments)} {_plural(arguments[0])} separated by commas"
+    words = {int: "an integer", float: "a number", bool: "true or false", str: "text", type(None): "none", Path: "a path"}
+    return words.get(kind, getattr(kind, "__name__", str(kind)))
+
+
+def field_types(settings: type) -> dict[str, Any]:
+    """The type of each field of a settings dataclass."""
+    hints = typing.get_type_hints(settings)
+    return {field.name: hints[field.name] for field in dataclasses.fields(settings) if field.init}
+
+
+def _set_all(values: dict[str, dict[str, Any]], classes: Mapping[str, type], table: Mapping[str, Any]) -> None:
+    """Check and put every value of a file. Text in a file is a value already, never something to parse."""
+    for part, settings in table.items():
+        if part not in classes:
+            raise errors.unknown("part", part, classes)
+        if not isinstance(settings, dict):
+            raise errors.UserError(f"{part!r} is {settings!r}: expected a table of settings")
+        for name, value in settings.items():
+            _set(values, classes, f"{part}.{name}", value, typed=True)
+
+
+def _set(values: dict[str, dict[str, Any]], classes: Mapping[str, type], flag: str, value: Any, typed: bool = False) -> None:
+    """Check `value` and put it where `flag` ("inner.steps") says."""
+    part, _, name = flag.replace("-", "_").partition(".")
+    every = [f"{p}.{n}" for p, c in classes.items() for n in field_types(c)]
+    if part not in classes:
+        raise errors.unknown("setting", flag, every, f"its part must be one of {', '.join(classes)}")
+    known = field_types(classes[part])
+    if name not in known:
+        raise errors.unknown("setting", f"{part}.{name}", [f"{part}.{n}" for n in known])
+    values[part][name] = _parse(f"--{part}.{name}", known[name], value, typed)
+
+
+def _parse(flag: str, kind: Any, value: Any, typed: bool) -> Any:
+    """`value` as the type `kind`: text is read as typed at a prompt unless `typed`, other values must fit exactly."""
+    try:
+        if isinstance(value, str) and not typed:
+            return _adapter(kind).validate_python(_split(kind, value))
+        return _adapter(kind).validate_json(json.dumps(value), strict=True)
+    except (ValidationError, TypeError, ValueError):
+        raise errors.UserError(f"{flag} is {value!r}: expected {expected(kind)}") from None
+
+
+def _split(kind: Any, text: str) -> Any:
+    """Typed text in the shape pydantic takes: a list for a tuple, None for "none"."""
+    options = typing.get_args(kind) if _is_union(kind) else (kind,)
+    if type(None) in options and text.strip().lower() == "none":
+        return None
+    if any(typing.get_origin(option) is tuple for option in options):
+        items = text.strip().strip("()[]").split(",")
+        return [item.strip() for item in (items[:-1] if not items[-1].strip() else items)]
+    literals = {str(a): a for option in options if typing.get_origin(option) is Literal for a in typing.get_args(option)}
+    return literals.get(text, text)
+
+
+def _build(classes: Mapping[str, type], values: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The settings of every part; what they refuse becomes an error that names the flag."""
+    parts = {}
+    for part, settings in classes.items():
+        try:
+            parts[part] = settings(**values[part])
+        except ValueError as error:
+            words = str(error).split(maxsplit=1)
+            is_named = bool(words) and words[0] in field_types(settings)
+            raise errors.UserError(f"--{part}.{error}" if is_named else f"settings of {part}: {error}") from error
+    return parts
+
+
+def _tables(path: Path) -> dict[str, Any]:
+    """The tables of a preset."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise errors.UserError(f"preset {path} cannot be read: {error}") from error
+    table.pop("summary", None)
+    return table
+
+
+def _seed(seed: Any) -> int:
+    if type(seed) is not int or not 0 <= seed < 2**63:
+        raise errors.UserError(f"--seed is {seed!r}: expected an integer of at least 0")
+    return seed
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    try:
+        return TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))
+    except PydanticUserError:  # a type that brings its own configuration
+        return TypeAdapter(kind)
+
+
+def _is_union(kind: Any) -> bool:
+    return typing.get_origin(kind) in (Union, types.UnionType)
+
+
+def _plural(kind: Any) -> str:
+    return {int: "integers", float: "numbers", str: "words"}.get(kind, f"{getattr(kind, '__name__', kind)}s")

@@ -1,0 +1,74 @@
+"""Parameters are values: a dict of tensors, shared `[*s]` or stacked per task `[M, *s]`.
+
+Losses return one value per task, so one `autograd.grad(loss.sum(), params)` gives every task its own gradient, and a
+meta-gradient flows back through the stacking.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from pliant.types import Inputs, Output, Params, State
+
+
+def parameters(module: nn.Module) -> Params:
+    """The module's parameters as a detached copy that requires no gradient."""
+    return {name: p.detach().clone() for name, p in module.named_parameters()}
+
+
+def stack(params: Params, tasks: int) -> Params:
+    """One copy per task: [*s] -> [tasks, *s]. Gradients flow back to the shared parameters."""
+    return {name: p.expand(tasks, *p.shape).contiguous() for name, p in params.items()}
+
+
+def apply(policy: nn.Module, params: Params, inputs: Inputs, state: State = ()) -> tuple[Output, State]:
+    """Run `policy` with `params`, shared or stacked per task, on inputs [M, B, T, *].
+
+    A policy whose attribute `broadcasts` is True handles stacked parameters itself (ours do). Any other module runs under
+    vmap over tasks: equal, but slower.
+    """
+    name, own = next(iter(policy.named_parameters()))
+    if getattr(policy, "broadcasts", False) or params[name].dim() == own.dim():
+        result: tuple[Output, State] = functional_call(policy, params, (inputs, state))
+        return result
+
+    def one(params: Params, inputs: Inputs, state: State) -> tuple[Output, State]:
+        lifted = Inputs(*(x[None] for x in inputs))
+        output, state = functional_call(policy, params, (lifted, state))
+        return Output(*(None if x is None else x[0] for x in output)), state
+
+    mapped: tuple[Output, State] = vmap(one, in_dims=(0, 0, 0 if state else None), out_dims=0)(params, inputs, state)
+    return mapped
+
+
+def inner_step(
+    params: Params, loss: Tensor, lr: float | Mapping[str, Tensor], second_order: bool = True, retain: bool = False
+) -> Params:
+    """One gradient step per task: params[m] - lr * d loss[m] / d params[m].
+
+    Finn et al. 2017, arXiv:1703.03400, equation 1. `params` are stacked [M, *s] and part of the graph of `loss` [M]; `lr` is
+    one rate or one per tensor. With `second_order` the result can be differentiated through the gradient; without, the
+    gradient is a constant: first-order MAML. Parameters that the loss does not touch stay as they are.
+    """
+    gradient = torch.autograd.grad(
+        loss.sum(), list(params.values()), create_graph=second_order, retain_graph=retain or None, allow_unused=True
+    )
+    stepped = {}
+    for (name, p), g in zip(params.items(), gradient, strict=True):
+        rate: Any = lr if isinstance(lr, float | int) else lr[name]
+        stepped[name] = p if g is None else p - rate * g
+    return stepped
+
+
+def flatten(tensors: Params) -> Tensor:
+    """All entries as one vector."""
+    return torch.cat([t.reshape(-1) for t in tensors.values()])
+
+
+def unflatten(vector: Tensor, like: Params) -> Params:
+    """The inverse of `flatten`."""
+    pieces = vector.split([t.numel() for t in like.values()])
+    return {name: piece.view(t.shape) for (name, t), piece in zip(like.items(), pieces, strict=True)}

@@ -1,0 +1,59 @@
+"""A progress bar with what matters while training: time left, return before and after adaptation."""
+
+import sys
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Progress:
+    """A bar on stderr; a plain line every few seconds where stderr is not a terminal; nothing when quiet."""
+
+    def __init__(self, total: int, start: int, quiet: bool) -> None:
+        self.total, self.start, self.quiet = total, start, quiet
+        self.bar: Bar | None = None
+        self.task: TaskID | None = None
+        self.begin = self.last = time.monotonic()
+
+    def __enter__(self) -> "Progress":
+        if not self.quiet and sys.stderr.isatty():
+            self.bar = Bar(
+                TextColumn("meta-training"),
+                BarColumn(bar_width=24),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[numbers]}"),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(elapsed_when_finished=False),
+                console=Console(stderr=True),
+            )
+            self.task = self.bar.add_task("", total=self.total, completed=self.start, numbers="")
+            self.bar.start()
+        return self
+
+    def update(self, finished: int, metrics: dict[str, float]) -> None:
+        """Show that `finished` iterations are over."""
+        if self.quiet:
+            return
+        stages = [value for name, value in metrics.items() if name.startswith("return_")]
+        numbers = f"return {stages[0]:.1f} -> {stages[-1]:.1f}" if len(stages) > 1 else f"return {stages[0]:.1f}"
+        if self.bar and self.task is not None:
+            self.bar.update(self.task, completed=finished, numbers=numbers)
+        elif time.monotonic() - self.last >= SECONDS_BETWEEN_LINES or finished == self.total:
+            self.last = time.monotonic()
+            left = (self.last - self.begin) / max(1, finished - self.start) * (self.total - finished)
+            print(f"iteration {finished}/{self.total}  {numbers}  left {_clock(left)}", file=sys.stderr, flush=True)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.bar:
+            self.bar.stop()
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes}:{seconds:02d}"

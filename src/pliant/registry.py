@@ -1,0 +1,97 @@
+"""Algorithms, families and policies by name. The folder is the registry: one file is one name.
+
+`algorithms/rl2.py` is the algorithm `rl2`, `tasks/half_cheetah_dir.py` the family `half-cheetah-dir`. A name with a dot is
+a module outside pliant that exports the same things (`my_project.my_family`, or `my_family.py` in the current folder).
+Listing and summaries read file names and docstrings only; a module is imported when it is asked for.
+"""
+
+import ast
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+from pliant import errors
+
+Kind = Literal["algorithm", "family", "policy"]
+
+FOLDERS: dict[Kind, str] = {"algorithm": "algorithms", "family": "tasks", "policy": "policies"}
+EXPORTS: dict[Kind, tuple[str, ...]] = {
+    "algorithm": ("PARTS", "POLICY", "make"),
+    "family": ("Settings", "family"),
+    "policy": ("Settings", "make"),
+}
+"""What a module of each kind must define."""
+
+_NOT_NAMES = {"base", "workers"}
+_ROOT = Path(__file__).resolve().parent
+
+
+def names(kind: Kind) -> list[str]:
+    """The names that ship with pliant, sorted. Imports nothing."""
+    stems = (p.stem for p in (_ROOT / FOLDERS[kind]).glob("*.py"))
+    return sorted(stem.replace("_", "-") for stem in stems if not stem.startswith("_") and stem not in _NOT_NAMES)
+
+
+def source(kind: Kind, name: str) -> Path:
+    """The file behind a name that ships with pliant. Raises UserError for an unknown one."""
+    if name not in names(kind):
+        raise errors.unknown(kind, name, names(kind), f"code of your own has a dot in its name: package.{FOLDERS[kind]}")
+    return _ROOT / FOLDERS[kind] / f"{name.replace('-', '_')}.py"
+
+
+def summary(kind: Kind, name: str) -> str:
+    """The first line of the docstring behind a name. Imports nothing."""
+    text = ast.get_docstring(ast.parse(source(kind, name).read_text(encoding="utf-8"))) or ""
+    return text.partition("\n")[0]
+
+
+def load(kind: Kind, name: str, only_imported: bool = False) -> ModuleType:
+    """The module behind `name`.
+
+    With `only_imported`, code outside pliant must have been imported already: a name that was read from a file never makes us
+    run anything. Raises UserError for an unknown name, a missing extra, or a module that lacks an export.
+    """
+    if is_outside(name):
+        module = _imported(kind, name) if only_imported else import_outside(name)
+    else:
+        path = source(kind, name)
+        try:
+            module = importlib.import_module(f"pliant.{FOLDERS[kind]}.{path.stem}")
+        except ImportError as error:
+            raise errors.missing_extra(error, name) or error from error
+    if lacking := [export for export in EXPORTS[kind] if not hasattr(module, export)]:
+        raise errors.UserError(f"{kind} {name} does not define {lacking[0]}: such a module exports {', '.join(EXPORTS[kind])}")
+    return module
+
+
+def is_outside(name: str) -> bool:
+    """The name is that of a module outside pliant."""
+    return "." in name
+
+
+def import_outside(name: str) -> ModuleType:
+    """Import a module outside pliant, from the current folder if need be. Raises UserError if there is none of that name."""
+    module = _module_name(name)
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name and f"{module}.".startswith(f"{error.name}."):
+            raise errors.UserError(f"no module {module!r}: it must be importable from here ({here}) or be installed") from error
+        raise
+
+
+def _imported(kind: Kind, name: str) -> ModuleType:
+    module = _module_name(name)
+    if module not in sys.modules:
+        raise errors.UserError(
+            f"this run uses the {kind} {name}, which is code outside pliant: import it first (--import {name}) if you trust it"
+        )
+    return sys.modules[module]
+
+
+def _module_name(name: str) -> str:
+    return name.removesuffix(".py").removeprefix("./").replace("/", ".") if name.endswith(".py") else name

@@ -1,0 +1,88 @@
+"""The only loop that steps environments."""
+
+import torch
+from torch import Tensor, nn
+
+from pliant import distributions, functional
+from pliant.errors import UserError
+from pliant.streams import Stream
+from pliant.tasks.base import BatchEnv
+from pliant.types import Inputs, Params, Rollout
+
+
+@torch.no_grad()
+def rollout(
+    batch: BatchEnv, stream: Stream, policy: nn.Module, params: Params, stage: int = 0, deterministic: bool = False
+) -> Rollout:
+    """Play one trial in every lane of `batch`, acting with `params` (shared, or stacked per task).
+
+    `stream` and `stage` address all randomness: the same address gives the same bits. With `deterministic` the policy takes its
+    most likely action.
+
+    Raises UserError when an observation, an action or a reward is not finite, naming task, lane and step.
+    """
+    spec, (M, B), T = batch.spec, batch.shape, batch.max_steps
+    distribution = distributions.of(spec)
+    here = stream.at("stage", stage)
+    draws = here.at("action")
+    noise = draws.uniform(M, T, B) if spec.discrete else draws.normal(M, T, B, spec.action_size)
+    dtype = next(iter(params.values())).dtype
+    state = policy.start(M, B)
+    obs = batch.reset(here.at("env")).to(dtype)
+    action = torch.full((M, B), -1) if spec.discrete else torch.zeros(M, B, spec.action_size, dtype=dtype)
+    reward, first = torch.zeros(M, B, dtype=dtype), torch.ones(M, B, dtype=torch.bool)
+    steps: list[tuple[Tensor, ...]] = []
+    for t in range(T):
+        valid = batch.active
+        seen = Inputs(obs.unsqueeze(2), action.unsqueeze(2), reward.unsqueeze(2), first.unsqueeze(2))  # [M, B, 1, *]
+        output, state = functional.apply(policy, params, seen, state)
+        dist = output.dist.squeeze(2)  # [M, B, P]
+        action = distribution.mode(dist) if deterministic else distribution.sample(dist, noise[:, t].to(dtype))
+        log_prob = distribution.log_prob(dist, action)
+        step = batch.step(action)
+        reward = step.reward.to(dtype)
+        next_obs = step.next_obs.to(dtype)
+        steps.append(
+            (obs, action, reward, next_obs, first, step.terminated, step.truncated, valid, log_prob, step.success)
+        )
+        obs = next_obs if step.obs is step.next_obs else step.obs.to(dtype)
+        first = step.first
+        if not bool(batch.active.any()):
+            break
+    result = Rollout(*(torch.stack(field, dim=2) for field in zip(*steps, strict=True)))
+    _require_finite(result)
+    return _padded(result)
+
+
+def episode_returns(rollout: Rollout, episodes: int) -> Tensor:
+    """Undiscounted return of each episode, [M, B, episodes]. Every lane must have played that many."""
+    index = (rollout.first.cumsum(-1) - 1).clamp(min=0)  # [M, B, T], the running episode
+    total = torch.zeros(*rollout.reward.shape[:2], episodes, dtype=torch.float64)
+    return total.scatter_add_(2, index, (rollout.reward * rollout.valid).double())
+
+
+def _padded(rollout: Rollout) -> Rollout:
+    """Zero what stands after each lane's last valid step."""
+    if bool(rollout.valid.all()):
+        return rollout
+
+    def clear(x: Tensor) -> Tensor:
+        valid = rollout.valid if x.dim() == 3 else rollout.valid[..., None]
+        return torch.where(valid, x, torch.zeros((), dtype=x.dtype))
+
+    return Rollout(*(clear(x) for x in rollout))
+
+
+def _require_finite(rollout: Rollout) -> None:
+    for name in ("obs", "action", "reward", "next_obs"):
+        x = getattr(rollout, name)
+        fine = torch.isfinite(x) if x.dim() == 3 else torch.isfinite(x).all(-1)
+        bad = ~fine & rollout.valid
+        if bool(bad.any()):
+            m, b, t = bad.nonzero()[0].tolist()
+            what = {"obs": "observation", "next_obs": "observation"}.get(name, name)
+            cause = "the policy has diverged" if name == "action" else "the environment has diverged"
+            raise UserError(
+                f"{what} is not finite in task {m}, lane {b}, step {t}: {x[m, b, t].tolist()}; {cause}, nothing was learned"
+                " from this iteration"
+            )

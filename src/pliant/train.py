@@ -1,0 +1,212 @@
+"""The only training loop, and what surrounds it when it writes a run folder."""
+
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from pliant import checkpoint, errors, record, registry
+from pliant import config as configuration
+from pliant.algorithms.base import Algorithm
+from pliant.progress import Progress
+from pliant.rollout import episode_returns, rollout
+from pliant.streams import Stream
+from pliant.tasks.base import Family
+from pliant.types import Rollout
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much experience an iteration collects, and what happens every so often."""
+
+    iterations: int = 200
+    """Meta-updates."""
+    meta_batch: int = 20
+    """Tasks per iteration."""
+    lanes: int = 20
+    """Trials per task and rollout."""
+    episodes: int = 1
+    """Episodes per trial."""
+    evaluate_every: int = 0
+    """Iterations between evaluations on test tasks, 0 for none."""
+    evaluate_tasks: int = 20
+    """Test tasks of such an evaluation."""
+    evaluate_stages: int = 1
+    """Inner steps of such an evaluation."""
+    checkpoint_every: float = 60.0
+    """Seconds between checkpoints; one is also written at the end and on Ctrl-C."""
+    threads: int = 0
+    """Torch threads, 0 for one per core. Other numbers of threads may round differently."""
+
+    def __post_init__(self) -> None:
+        for name in ("iterations", "meta_batch", "lanes", "episodes", "evaluate_tasks"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: expected at least 1")
+        for name in ("evaluate_every", "evaluate_stages", "threads"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}: expected at least 0")
+        if not self.checkpoint_every >= 0:
+            raise ValueError(f"checkpoint_every is {self.checkpoint_every}: expected at least 0 seconds")
+
+
+class Learner(NamedTuple):
+    """An algorithm and the tasks it learns from."""
+
+    algorithm: Algorithm
+    family: Family
+    settings: Settings
+    streams: Stream
+
+
+class Iteration(NamedTuple):
+    """What one pass of the loop produced."""
+
+    index: int
+    metrics: dict[str, float]
+    rollouts: list[Rollout]
+    seconds: dict[str, float]
+
+
+def build(config: configuration.Config, device: str = "cpu", body: nn.Module | None = None) -> Learner:
+    """The learner that a config describes, freshly initialised. `body` replaces the policy's hidden layers."""
+    settings: Settings = config.parts["train"]
+    torch.set_num_threads(settings.threads or record.cores())
+    family: Family = registry.load("family", config.family).family(config.parts["family"])
+    streams = Stream(config.seed)
+    maker = registry.load("policy", config.policy).make
+    policy = maker(family.spec, config.parts["policy"], streams.at("policy"), **({"body": body} if body else {}))
+    algorithm = registry.load("algorithm", config.algorithm).make(
+        policy.to(device), family.spec, config.parts, streams.at("algorithm")
+    )
+    return Learner(algorithm, family, settings, streams)
+
+
+def iterate(learner: Learner, start: int, stop: int) -> Iterator[Iteration]:
+    """Sample tasks, adapt to them, learn from having adapted; iterations `start` to `stop` - 1."""
+    algorithm, family, settings, streams = learner
+    for iteration in range(start, stop):
+        begin = time.perf_counter()
+        tasks = family.sample(settings.meta_batch, "train", streams.at("tasks", iteration).rng())
+        batch = family.batch(tasks, settings.lanes, settings.episodes)
+        collect = partial(rollout, batch, streams.at("acts", iteration))
+        rollouts = algorithm.adapt(collect)
+        middle = time.perf_counter()
+        metrics = algorithm.learn(rollouts)
+        seconds = {"adapt_seconds": middle - begin, "learn_seconds": time.perf_counter() - middle}
+        yield Iteration(iteration, metrics, rollouts, seconds)
+
+
+def train(
+    config: configuration.Config, out: Path, device: str = "cpu", resume: bool = False, quiet: bool = False
+) -> Path:
+    """Train what `config` describes in the run folder `out`, or continue it; the folder.
+
+    Raises UserError for anything the user can mend, Stopped after Ctrl-C or SIGTERM once a checkpoint is written.
+    """
+    learner = build(config, device)
+    with record.Run.start(out, configuration.to_dict(config), resume) as run, _Stop() as stop:
+        counters = _restore(run, learner, device)
+        total = learner.settings.iterations
+        last, saved = time.monotonic(), counters["iteration"]
+        with Progress(total, counters["iteration"], quiet) as progress:
+            for done in iterate(learner, counters["iteration"], total):
+                metrics = _counted(counters, done, learner.settings.episodes)
+                if _is_due(done.index + 1, learner.settings.evaluate_every):
+                    metrics |= _evaluation(learner)
+                run.log(done.index, metrics, done.seconds | {"total_seconds": counters["seconds"]})
+                progress.update(done.index + 1, metrics)
+                if stop.signal or time.monotonic() - last >= learner.settings.checkpoint_every:
+                    run.save(done.index + 1, learner.algorithm.state(), counters)
+                    last, saved = time.monotonic(), done.index + 1
+                if stop.signal:
+                    raise errors.Stopped(f"stopped after iteration {done.index + 1} of {total}, saved; --resume continues {out}", stop.signal)
+        if saved < total:
+            run.save(total, learner.algorithm.state(), counters)
+    return out
+
+
+def returns_by_stage(rollouts: list[Rollout], episodes: int) -> list[float]:
+    """Mean undiscounted return per episode of each rollout."""
+    return [float(episode_returns(r, episodes).mean()) for r in rollouts]
+
+
+def _counted(counters: dict[str, Any], done: Iteration, episodes: int) -> dict[str, float]:
+    """Advance the counters that a checkpoint keeps; the metrics of one line."""
+    counters["iteration"] = done.index + 1
+    counters["env_steps"] += sum(r.steps for r in done.rollouts)
+    counters["seconds"] += sum(done.seconds.values())
+    returns = returns_by_stage(done.rollouts, episodes)
+    stages = {f"return_{stage}": value for stage, value in enumerate(returns)}
+    return {"env_steps": counters["env_steps"], **stages, **done.metrics}
+
+
+def _restore(run: record.Run, learner: Learner, device: str) -> dict[str, Any]:
+    """Load the newest whole checkpoint of a resumed run; the counters it kept, or fresh ones."""
+    fresh: dict[str, Any] = {"iteration": 0, "env_steps": 0, "seconds": 0.0}
+    found = checkpoint.load_latest(run.checkpoints, warn=errors.warn) if run.resumed and _any(run.checkpoints) else None
+    run.rewind(found.iteration if found else 0)
+    if not found:
+        return fresh
+    load(learner.algorithm, found, device)
+    return {name: found.facts[name] for name in fresh}
+
+
+def load(algorithm: Algorithm, found: checkpoint.Checkpoint, device: str) -> None:
+    """Restore an algorithm from a checkpoint. Raises UserError if it is of another policy or algorithm."""
+    expected = algorithm.state()
+    wrong = [n for n in expected if n not in found.tensors or found.tensors[n].shape != expected[n].shape]
+    if wrong:
+        got = list(found.tensors[wrong[0]].shape) if wrong[0] in found.tensors else "absent"
+        raise errors.UserError(
+            f"checkpoint {found.path} does not fit these settings: {wrong[0]} is {got}, expected"
+            f" {list(expected[wrong[0]].shape)}"
+        )
+    algorithm.load({name: tensor.to(device) for name, tensor in found.tensors.items()})
+
+
+def _any(folder: Path) -> bool:
+    return folder.is_dir() and any(not p.name.startswith(".tmp") for p in folder.iterdir())
+
+
+def _evaluation(learner: Learner) -> dict[str, float]:
+    from pliant import evaluate  # evaluation builds on training, training only reports it
+
+    settings = learner.settings
+    curve = evaluate.curve(
+        learner, "test", settings.evaluate_tasks, settings.lanes, settings.evaluate_stages, seed=0
+    ).summary()
+    return {f"test_return_{point['stage']}": point["return"]["mean"] for point in curve}
+
+
+def _is_due(finished: int, every: int) -> bool:
+    return every > 0 and finished % every == 0
+
+
+class _Stop:
+    """Turns the first Ctrl-C or SIGTERM into a wish to stop at the end of the iteration; a second Ctrl-C acts at once."""
+
+    signal: int = 0
+
+    def __enter__(self) -> "_Stop":
+        self.old: dict[int, Any] = {}
+        try:
+            self.old = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        except ValueError:  # not the main thread: its owner handles signals
+            pass
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self.old.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.signal:
+            raise KeyboardInterrupt
+        self.signal = number

@@ -1,0 +1,94 @@
+"""The values that travel through pliant, and the legend of their dims.
+
+Legend, the same everywhere: M tasks, B lanes per task, T steps, D observation, A action, P distribution
+parameters. Dims are always in the order task, lane, time, feature, with no trailing singleton dim.
+
+A *step* is one environment step in one lane. A *lane* plays one *trial*: a fixed number of consecutive episodes of
+one task. A *stage* is one point of an adaptation curve: a number of gradient steps, or an episode index.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+Params = dict[str, Tensor]
+"""A parameter set: shared `[*s]`, or stacked per task `[M, *s]`."""
+
+State = Any
+"""A policy's memory: a nest of tensors [M, B, *], or `()` for a policy without one."""
+
+
+class Spec(NamedTuple):
+    """What a policy must know of a family: sizes only."""
+
+    obs_size: int
+    """D, length of an observation."""
+    action_size: int
+    """A for continuous actions, the number of actions for discrete ones."""
+    discrete: bool
+    """True: actions are integers in 0..A-1. False: vectors in [-1, 1]^A, which the family scales."""
+
+
+class Inputs(NamedTuple):
+    """What a policy sees at each step."""
+
+    obs: Tensor
+    """[M, B, T, D] observation before acting."""
+    prev_action: Tensor
+    """[M, B, T, A], or [M, B, T] int64 when discrete; zeros (discrete: -1) where a trial opens."""
+    prev_reward: Tensor
+    """[M, B, T] reward of the previous step, 0 where a trial opens."""
+    first: Tensor
+    """[M, B, T] bool, the observation opens an episode."""
+
+
+class Output(NamedTuple):
+    """What a policy answers."""
+
+    dist: Tensor
+    """[M, B, T, P] parameters of the action distribution."""
+    value: Tensor | None
+    """[M, B, T] estimate of the return to come, or None for a policy without a critic."""
+
+
+class Rollout(NamedTuple):
+    """What M tasks x B lanes experienced. Steps after a lane's last episode are padding: zeros, `valid` False."""
+
+    obs: Tensor
+    """[M, B, T, D] what the agent saw before acting."""
+    action: Tensor
+    """[M, B, T, A], or [M, B, T] int64 when discrete; as drawn, not clipped."""
+    reward: Tensor
+    """[M, B, T] raw."""
+    next_obs: Tensor
+    """[M, B, T, D] what followed, before any reset."""
+    first: Tensor
+    """[M, B, T] bool, `obs` opens an episode."""
+    terminated: Tensor
+    """[M, B, T] bool, the MDP ended with this action."""
+    truncated: Tensor
+    """[M, B, T] bool, a limit ended the episode; bootstrapping is right."""
+    valid: Tensor
+    """[M, B, T] bool, a prefix of each lane."""
+    log_prob: Tensor
+    """[M, B, T] nats, summed over A, under the policy that acted."""
+    success: Tensor
+    """[M, B, T] bool, as the environment reports it."""
+
+    @property
+    def steps(self) -> int:
+        """Environment steps in this rollout, padding not counted."""
+        return int(self.valid.sum())
+
+
+def inputs_of(rollout: Rollout) -> Inputs:
+    """The inputs under which `rollout` was acted, [M, B, T, *]: action and reward shifted by one step."""
+    action, reward = rollout.action, rollout.reward
+    none = torch.full_like(action[:, :, :1], -1 if not action.is_floating_point() else 0)
+    return Inputs(
+        obs=rollout.obs,
+        prev_action=torch.cat([none, action[:, :, :-1]], dim=2),
+        prev_reward=torch.cat([torch.zeros_like(reward[:, :, :1]), reward[:, :, :-1]], dim=2),
+        first=rollout.first,
+    )
