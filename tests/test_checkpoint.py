@@ -138,7 +138,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 def test_a_damaged_checkpoint_is_refused_by_name_and_the_one_before_is_used(tmp_path: Path, kind: str) -> None:
     save_some(tmp_path, 1, 2)
     DAMAGE[kind](tmp_path / "00000002")
-    with pytest.raises(checkpoint.Damaged, match="00000002 is (damaged|foreign)"):
+    with pytest.raises(checkpoint.Damaged, match=r"00000002 is (damaged|foreign)"):
         checkpoint.load(tmp_path / "00000002")
     warnings: list[str] = []
     assert_reads(tmp_path, 1, warnings)
@@ -274,6 +274,8 @@ def check():
     found = checkpoint.load_latest(folder, warnings.append)
     assert torch.equal(found.tensors["x"], torch.arange(20000) + found.iteration), "mixed"
     assert int(found.tensors["i"]) == found.facts["i"] == found.iteration, "mixed"
+    for path in checkpoint.paths(folder):
+        checkpoint.load(path)  # under its own name, each is whole
     return found.iteration
 
 def save(i):
@@ -293,7 +295,8 @@ for again in (0, 1):
                         os._exit(9)
                     return real(*a, **k)
                 return call
-            for where, name in ((os, "fsync"), (os, "unlink"), (os, "rmdir"), (Path, "rename"), (Path, "mkdir"), (shutil, "rmtree")):
+            steps = {os: ("fsync", "unlink", "rmdir"), Path: ("rename", "mkdir"), shutil: ("rmtree",)}
+            for where, name in ((where, name) for where, names in steps.items() for name in names):
                 setattr(where, name, dying(getattr(where, name)))
             save(2 if again else 3)
             os._exit(0)

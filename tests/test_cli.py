@@ -180,8 +180,8 @@ def test_a_missing_extra_names_the_family(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_train_hands_over_what_was_asked(trained: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
-    words = "train --inner.steps 3 maml --policy.hidden=8,9 point --seed 4 --iterations 7 --quiet --inner.learn-lr --family.radius 0.1"
-    assert cli.main(words.split()) == 0
+    words = "train --inner.steps 3 maml --policy.hidden=8,9 point --seed 4 --iterations 7 --quiet --inner.learn-lr"
+    assert cli.main([*words.split(), "--family.radius", "0.1"]) == 0
     settings, out, keywords = trained[0]
     assert (settings.algorithm, settings.family, settings.policy, settings.seed) == ("maml", "point", "mlp", 4)
     assert (settings.parts["inner"].steps, settings.parts["inner"].learn_lr) == (3, True)
@@ -325,8 +325,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_is_fast_and_imports_nothing_heavy() -> None:
     script = (
         "import sys; from pliant import cli\n"
-        "for words in ([], ['_complete', 'train', 'maml', 'point', '--inner'], ['completion', 'bash'], ['train', 'x', 'y'], ['train', '-h']):\n"
-        "    cli.main(words)\n"
+        "for words in ('', '_complete train maml point --inner', 'completion bash', 'train x y', 'train -h'):\n"
+        "    cli.main(words.split())\n"
         "heavy = {'torch', 'numpy', 'pydantic', 'rich', 'gymnasium', 'scipy', 'matplotlib', 'tyro'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )

@@ -252,6 +252,12 @@ def test_defaults_then_preset_then_overrides(presets: Path) -> None:
     assert config.presets("maml", "point") == [("maml", "point", ""), ("maml", "point", "fast")]
 
 
+def test_a_preset_says_nothing_about_another_policy(presets: Path, outside: str) -> None:
+    found = load_config("maml", "point", policy=outside)
+    assert found.parts["policy"].sizes == (3,)
+    assert found.parts["inner"].steps == 4
+
+
 def test_a_preset_file_of_ones_own(presets: Path) -> None:
     (presets / "mine.toml").write_text("[inner]\nsteps = 6\n")
     assert load_config("fomaml", "point", preset=str(presets / "mine.toml")).parts["inner"].steps == 6

@@ -110,9 +110,11 @@ def test_one_process_trains_in_a_folder(tmp_path: Path) -> None:
 def test_the_lock_goes_when_starting_fails(tmp_path: Path) -> None:
     Run.start(tmp_path, CONFIG).close()
     (tmp_path / "run.json").write_text("{")
+    caught = []  # an error that is kept, keeps alive what its traceback refers to
     for _ in range(2):
-        with pytest.raises(errors.UserError, match="not JSON"):
+        with pytest.raises(errors.UserError, match="not JSON") as error:
             Run.start(tmp_path, CONFIG, resume=True)
+        caught.append(error)
 
 
 def test_a_folder_that_holds_something_is_not_written(tmp_path: Path) -> None:

@@ -69,14 +69,16 @@ def curve(
     """Adapt to `tasks` tasks of a split, `lanes` trials each, and measure every stage."""
     streams = Stream(seed).at("evaluate", split)
     chosen = learner.family.sample(tasks, split, streams.at("tasks").rng())
-    return curve_on(learner, learner.family.batch(chosen, lanes, episodes), stages, streams.at("acts"))
+    return curve_on(learner, learner.family.batch(chosen, lanes, episodes), stages, streams.at("acts"))[0]
 
 
-def curve_on(learner: training.Learner, batch: BatchEnv, stages: int | None, stream: Stream) -> Curve:
-    """Adapt to the tasks of `batch` and measure every stage."""
+def curve_on(
+    learner: training.Learner, batch: BatchEnv, stages: int | None, stream: Stream
+) -> tuple[Curve, list[Rollout]]:
+    """Adapt to the tasks of `batch`; the measured curve, and the rollouts behind it."""
     begin = time.perf_counter()
     rollouts = learner.algorithm.adapt(partial(rollout, batch, stream), stages)
-    return _measure(rollouts, batch, bool(learner.family.success), time.perf_counter() - begin)
+    return _measure(rollouts, batch, bool(learner.family.success), time.perf_counter() - begin), rollouts
 
 
 def evaluate_run(

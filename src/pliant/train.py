@@ -117,7 +117,7 @@ def train(
         last, saved = time.monotonic(), counters["iteration"]
         with Progress(total, counters["iteration"], quiet) as progress:
             for done in iterate(learner, counters["iteration"], total):
-                metrics = _counted(counters, done, learner.settings.episodes)
+                metrics = counted(counters, done, learner.settings.episodes)
                 if _is_due(done.index + 1, learner.settings.evaluate_every):
                     metrics |= _evaluation(learner)
                 run.log(done.index, metrics, done.seconds | {"total_seconds": counters["seconds"]})
@@ -137,7 +137,7 @@ def returns_by_stage(rollouts: list[Rollout], episodes: int) -> list[float]:
     return [float(episode_returns(r, episodes).mean()) for r in rollouts]
 
 
-def _counted(counters: dict[str, Any], done: Iteration, episodes: int) -> dict[str, float]:
+def counted(counters: dict[str, Any], done: Iteration, episodes: int) -> dict[str, float]:
     """Advance the counters that a checkpoint keeps; the metrics of one line."""
     counters["iteration"] = done.index + 1
     counters["env_steps"] += sum(r.steps for r in done.rollouts)

@@ -35,7 +35,8 @@ ORIGINAL: dict[str, tuple[str, dict[str, Any]]] = {
     "walker2d_params": ("Walker2d-v5", {}),
     "hopper_params": ("Hopper-v5", {}),
 }
-TOLERANCE = 1e-6
+TOLERANCE = 1e-9
+"""Of observations; the largest difference measured over 21,600 steps is 2.4e-12."""
 HORIZON = 40
 
 
@@ -53,6 +54,11 @@ def both_splits(made: base.Family) -> base.Tasks:
     """Three tasks of training and three of the shifted split."""
     parts = [tasks_of(made, 3, split) for split in ("train", "ood")]
     return base.Tasks(made.name, {k: np.concatenate([p.arrays[k] for p in parts]) for k in parts[0].arrays})
+
+
+def batch(made: base.Family, tasks: base.Tasks, lanes: int, episodes: int = 1) -> Any:
+    """A `MujocoBatch`, of which tests also read and write position and velocity."""
+    return made.batch(tasks, lanes, episodes)
 
 
 def actions(*shape: int, seed: int = 0) -> Tensor:
@@ -109,7 +115,7 @@ def wanted_reward(name: str, task: dict[str, Any], info: dict[str, float], veloc
 def test_twin_equals_gymnasium(name: str) -> None:
     made = family(name)
     tasks = both_splits(made)
-    env = made.batch(tasks, lanes=2, episodes=100)
+    env = batch(made, tasks, lanes=2, episodes=100)
     env.reset(Stream(0))
     originals = [[original(name, row) for _ in range(2)] for row in tasks.rows()]
     acts = actions(100, 6, 2, made.spec.action_size)
@@ -129,9 +135,9 @@ def test_twin_equals_gymnasium(name: str) -> None:
                 velocity = (after[:2] - before[m, b, :2].numpy()) / twin.unwrapped.dt
                 np.testing.assert_allclose(step.next_obs[m, b].numpy(), obs, rtol=0, atol=TOLERANCE)
                 wanted = wanted_reward(name, row, info, velocity, after[:2])
-                assert abs(float(step.reward[m, b]) - wanted) < TOLERANCE
+                assert abs(float(step.reward[m, b]) - wanted) < 1e-10
                 if not name.startswith("ant") and not name.startswith("half"):
-                    assert abs(wanted - reward) < TOLERANCE
+                    assert abs(wanted - reward) < 1e-10
                 assert bool(step.terminated[m, b]) == terminated
                 assert bool(step.truncated[m, b]) == (truncated and not terminated)
                 assert bool(step.first[m, b]) == (terminated or truncated)
@@ -166,7 +172,7 @@ def test_ant_speed_differs_from_gymnasium_only_by_its_stale_torso() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_starts_are_drawn_as_gymnasiums(name: str) -> None:
     made = family(name)
-    env = made.batch(tasks_of(made, 4), lanes=500)
+    env = batch(made, tasks_of(made, 4), lanes=500)
     obs = env.reset(Stream(3))
     twin = gymnasium.make(ORIGINAL[name][0], disable_env_checker=True).unwrapped
     scale = twin._reset_noise_scale
@@ -184,7 +190,7 @@ def test_starts_are_drawn_as_gymnasiums(name: str) -> None:
 @pytest.mark.parametrize("name", ["half_cheetah_vel", "ant_dir", "hopper_params", "walker2d_params"])
 def test_ended_lanes_restart_near_the_rest_pose(name: str) -> None:
     made = family(name)
-    env = made.batch(tasks_of(made, 3), lanes=4, episodes=3)
+    env = batch(made, tasks_of(made, 3), lanes=4, episodes=3)
     rest = env.position[0, 0].clone()
     restarts = 0
     for step in play(env, 3 * HORIZON):
@@ -200,7 +206,7 @@ def test_ended_lanes_restart_near_the_rest_pose(name: str) -> None:
 
 def test_lanes_that_are_done_stay_as_they_are() -> None:
     made = family("hopper_params")
-    env = made.batch(tasks_of(made, 4), lanes=3)
+    env = batch(made, tasks_of(made, 4), lanes=3)
     env.reset(Stream(0))
     acts = actions(HORIZON, 4, 3, 3)
     frozen = 0
@@ -219,9 +225,9 @@ def test_lanes_that_are_done_stay_as_they_are() -> None:
 def test_a_lane_is_the_same_bits_in_any_batch(name: str) -> None:
     made = family(name)
     tasks = both_splits(made)
-    env = made.batch(tasks, lanes=3)
+    env = batch(made, tasks, lanes=3)
     env.reset(Stream(0))
-    alone = {(m, b): made.batch(tasks[m], lanes=1) for m, b in [(0, 0), (2, 1), (5, 2)]}
+    alone = {(m, b): batch(made, tasks[m], lanes=1) for m, b in [(0, 0), (2, 1), (5, 2)]}
     for (m, b), single in alone.items():
         single.reset(Stream(9))
         single.position[0, 0] = env.position[m, b]
@@ -239,35 +245,35 @@ def test_a_lane_is_the_same_bits_in_any_batch(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_same_stream_same_bits_on_any_number_of_threads(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = family(name)
+    made = family(name, horizon=15)
     tasks = tasks_of(made, 3)
     played = []
     for threads in (1, 2, 2, 3):
         monkeypatch.setattr(_mujoco, "cores", lambda threads=threads: threads)
-        played.append(play(made.batch(tasks, lanes=5, episodes=2), HORIZON + 10))
+        played.append(play(batch(made, tasks, lanes=5, episodes=2), 20))
     for other in played[1:]:
         for one, two in zip(played[0], other, strict=True):
             assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
-    different = play(made.batch(tasks, lanes=5), 1, seed=1)[0]
+    different = play(batch(made, tasks, lanes=5), 1, seed=1)[0]
     assert not torch.equal(different.next_obs, played[0][0].next_obs)
 
 
 @pytest.mark.parametrize("name", ["half_cheetah_dir", "half_cheetah_vel", "ant_dir", "ant_goal"])
 def test_the_goal_shows_in_the_reward_only(name: str) -> None:
     made = family(name)
-    env = made.batch(tasks_of(made, 6), lanes=1)
+    env = batch(made, tasks_of(made, 6), lanes=1)
     env.reset(Stream(0))
     env.position[:] = env.position[:1].clone()
     env.velocity[:] = env.velocity[:1].clone()
     step = env.step(actions(made.spec.action_size).expand(6, 1, -1))
     assert torch.equal(step.next_obs, step.next_obs[:1].expand_as(step.next_obs))
-    assert len(step.reward.unique()) > 1
+    assert len(set(step.reward.flatten().tolist())) > 1
 
 
 @pytest.mark.parametrize("name", ["half_cheetah_dir", "ant_dir", "hopper_params", "walker2d_params"])
 def test_the_shifted_split_moves_differently(name: str) -> None:
     made = family(name)
-    env = made.batch(both_splits(made), lanes=1)
+    env = batch(made, both_splits(made), lanes=1)
     env.reset(Stream(0))
     env.position[:] = env.position[:1].clone()
     env.velocity[:] = env.velocity[:1].clone()
@@ -277,7 +283,7 @@ def test_the_shifted_split_moves_differently(name: str) -> None:
 
 def test_ant_goal_succeeds_within_the_radius() -> None:
     made = family("ant_goal")
-    env = made.batch(made.task({"goal": [2.0, -1.0]}), lanes=2)
+    env = batch(made, made.task({"goal": [2.0, -1.0]}), lanes=2)
     env.reset(Stream(0))
     env.position[0, :, :2] = torch.tensor([[2.0, -0.7], [2.0, -0.3]], dtype=torch.float64)
     env.velocity[:] = 0
@@ -294,7 +300,7 @@ def test_a_diverged_lane_shows_nan_alone_and_until_its_next_episode(
     monkeypatch.chdir(tmp_path)  # MuJoCo writes a log of its warnings where it runs
     made = family("half_cheetah_vel")
     tasks = tasks_of(made, 2)
-    env, sound = made.batch(tasks, lanes=3, episodes=2), made.batch(tasks, lanes=3, episodes=2)
+    env, sound = batch(made, tasks, lanes=3, episodes=2), batch(made, tasks, lanes=3, episodes=2)
     env.reset(Stream(0))
     sound.reset(Stream(0))
     if cause != "action":
@@ -372,7 +378,7 @@ except ValueError as error:
 
 def _play_in_child() -> None:
     made = family("half_cheetah_vel")
-    play(made.batch(tasks_of(made, 2), lanes=4), 3)
+    play(batch(made, tasks_of(made, 2), lanes=4), 3)
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")

@@ -26,7 +26,10 @@ class InnerSettings:
     steps: int = 1
     """Gradient steps in training; an evaluation may take another number."""
     lr: float = 0.1
-    """Learning rate of a step, or where learned rates start."""
+    """Learning rate of the first step, or where learned rates start."""
+    decay: float = 0.5
+    """Factor on the rate of every later step. Advantages are standardised, so a step does not shorten by itself as the task is
+    mastered; MAML's authors halve the rate after the first step too."""
     learn_lr: bool = False
     """Learn one positive rate per parameter tensor together with the parameters (Meta-SGD, arXiv:1707.09835)."""
     gamma: float = 0.99
@@ -35,14 +38,14 @@ class InnerSettings:
     """Trace decay of the generalised advantage estimate, per step."""
     objective: Literal["surrogate", "reinforce"] = "surrogate"
     """Inner loss: both have the same gradient, `surrogate` has the right curvature (see pliant.losses)."""
-    advantage: Literal["standardised", "centred"] = "standardised"
-    """Scale of the inner advantages: standardised steps keep their length, centred ones shorten as a task is mastered."""
 
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ValueError(f"steps is {self.steps}: expected at least 1 gradient step")
         if not self.lr > 0:
             raise ValueError(f"lr is {self.lr}: expected a rate above 0")
+        if not 0 < self.decay <= 1:
+            raise ValueError(f"decay is {self.decay}: expected above 0, at most 1")
         if not (0 <= self.gamma <= 1 and 0 <= self.lam <= 1):
             raise ValueError(f"gamma is {self.gamma} and lam {self.lam}: expected both between 0 and 1")
         if self.objective not in ("surrogate", "reinforce"):
@@ -96,21 +99,21 @@ class Inner:
         state = self.policy.start(*rollout.reward.shape[:2])
         return functional.apply(self.policy, params, inputs_of(rollout), state)[0].dist
 
-    def step(self, meta: Params, params: Params, experience: Experience, second_order: bool) -> Params:
-        """One inner step of every task from its own experience."""
+    def step(self, meta: Params, params: Params, experience: Experience, stage: int, second_order: bool) -> Params:
+        """The inner step of every task from its own experience of `stage`."""
         rollout, advantage = experience
         log_prob = self.distribution.log_prob(self.dist(params, rollout), rollout.action)
         if self.settings.objective == "surrogate":
             loss = losses.surrogate(log_prob, rollout.log_prob, advantage, rollout.valid)
         else:
             loss = losses.reinforce(log_prob, advantage, rollout.valid)
-        return functional.inner_step(params, loss, self._rates(meta), second_order, retain=second_order)
+        return functional.inner_step(params, loss, self._rates(meta, stage), second_order, retain=second_order)
 
     def adapted(self, meta: Params, experience: Sequence[Experience], second_order: bool) -> Params:
         """Parameters after one inner step per element of `experience`, stacked per task, differentiable by `meta`."""
-        params = self.start(meta, len(experience[0].advantage))
-        for each in experience:
-            params = self.step(meta, params, each, second_order)
+        params = self.start(meta, len(experience[0].advantage) if experience else 1)
+        for stage, each in enumerate(experience):
+            params = self.step(meta, params, each, stage, second_order)
         return params
 
     def adapt(self, collect: Collect, steps: int | None = None) -> list[Rollout]:
@@ -120,9 +123,14 @@ class Inner:
         params = constants(self.start(self.meta, len(rollouts[0].reward)))
         for stage in range(1, steps + 1):
             experience = experience_of(rollouts[-1], self.settings.gamma, self.settings.lam)
-            params = constants(self.step(self.meta, params, experience, second_order=False))
+            params = constants(self.step(self.meta, params, experience, stage - 1, second_order=False))
             rollouts.append(collect(self.policy, {n: p.detach() for n, p in params.items()}, stage))
         return rollouts
+
+    def constants_after(self, rollouts: Sequence[Rollout]) -> Params:
+        """The adapted parameters as constants, the rates of later steps as in `adapt`."""
+        params = self.adapted(constants(self.meta), self.experience(rollouts), second_order=False)
+        return {name: p.detach() for name, p in params.items()}
 
     def meta_policy(self) -> Params:
         """The policy's parameters before adaptation, shared by all tasks."""
@@ -136,10 +144,11 @@ class Inner:
         """Restore the meta-parameters."""
         self.meta = {name: state["meta/" + name].clone() for name in self.meta}
 
-    def _rates(self, meta: Params) -> Any:
+    def _rates(self, meta: Params, stage: int) -> Any:
+        factor = 1.0 if stage == 0 else self.settings.decay
         if not self.settings.learn_lr:
-            return self.settings.lr
-        return {n.removeprefix(RATE): r.exp() for n, r in meta.items() if n.startswith(RATE)}
+            return factor * self.settings.lr
+        return {n.removeprefix(RATE): factor * r.exp() for n, r in meta.items() if n.startswith(RATE)}
 
 
 def constants(params: Params) -> Params:

@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from pliant.algorithms._inner import Inner, InnerSettings, constants
+from pliant.algorithms._inner import Inner, InnerSettings
 from pliant.algorithms._outer import ClippedStep, OuterSettings, Problem, trpo
 from pliant.algorithms.base import Collect
 from pliant.streams import Stream
@@ -39,9 +39,8 @@ class Maml:
         return self.inner.adapt(collect, steps)
 
     def adapted(self, rollouts: list[Rollout]) -> Params:
-        """Parameters after one inner step per rollout, stacked per task."""
-        params = self.inner.adapted(constants(self.inner.meta), self.inner.experience(rollouts), second_order=False)
-        return {name: p.detach() for name, p in params.items()}
+        """Parameters after one inner step per rollout, stacked per task (M = 1 without rollouts)."""
+        return self.inner.constants_after(rollouts)
 
     def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
         """One outer step."""

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from pliant.algorithms._inner import Inner, InnerSettings, constants
+from pliant.algorithms._inner import Inner, InnerSettings
 from pliant.algorithms._outer import require_finite
 from pliant.algorithms.base import Collect
 from pliant.streams import Stream
@@ -58,9 +58,8 @@ class Reptile:
         return self.inner.adapt(collect, steps)
 
     def adapted(self, rollouts: list[Rollout]) -> Params:
-        """Parameters after one inner step per rollout, stacked per task."""
-        params = self.inner.adapted(constants(self.inner.meta), self.inner.experience(rollouts), second_order=False)
-        return {name: p.detach() for name, p in params.items()}
+        """Parameters after one inner step per rollout, stacked per task (M = 1 without rollouts)."""
+        return self.inner.constants_after(rollouts)
 
     def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
         """One move towards the mean of the adapted parameters."""

@@ -51,6 +51,10 @@ class Motion(NamedTuple):
         """Mean velocity over the step along a position axis, [M, B] m/s."""
         return (self.after[..., axis] - self.before[..., axis]) / self.seconds
 
+    def alive(self) -> Tensor:
+        """1 where healthy, else 0, [M, B] float64: a float times a bool tensor would be float32."""
+        return self.healthy.to(torch.float64)
+
 
 Reward = Callable[[Motion], tuple[Tensor, Tensor]]
 """Motion -> (reward [M, B], success [M, B] bool)."""
@@ -62,7 +66,14 @@ class MujocoBatch(BatchEnv):
     """One robot in M x B lanes: float64 inside and in what it returns."""
 
     def __init__(
-        self, family: Family, tasks: Tasks, lanes: int, episodes: int, robot: _robots.Robot, reward: Reward, alter: Alter
+        self,
+        family: Family,
+        tasks: Tasks,
+        lanes: int,
+        episodes: int,
+        robot: _robots.Robot,
+        reward: Reward,
+        alter: Alter,
     ) -> None:
         super().__init__(family, tasks, lanes, episodes)
         models = _models(family.name, robot, tasks, alter)

@@ -31,7 +31,7 @@ def environment(family: Family, tasks: Tasks, lanes: int, episodes: int, robot: 
     healthy_reward, control_cost = family.settings.healthy_reward, family.settings.control_cost
 
     def reward(motion: _mujoco.Motion) -> tuple[Tensor, Tensor]:
-        value = motion.speed(0) + healthy_reward * motion.healthy - control_cost * motion.effort
+        value = motion.speed(0) + healthy_reward * motion.alive() - control_cost * motion.effort
         return value, torch.zeros_like(motion.healthy)
 
     return _mujoco.MujocoBatch(family, tasks, lanes, episodes, robot, reward, scale)

@@ -70,7 +70,7 @@ def _environment(family: Family, tasks: Tasks, lanes: int, episodes: int) -> Bat
 
     def reward(motion: _mujoco.Motion) -> tuple[Tensor, Tensor]:
         along = cosine * motion.speed(0) + sine * motion.speed(1)
-        value = along + settings.healthy_reward * motion.healthy - settings.control_cost * motion.effort
+        value = along + settings.healthy_reward * motion.alive() - settings.control_cost * motion.effort
         return value, torch.zeros_like(motion.healthy)
 
     return _mujoco.MujocoBatch(family, tasks, lanes, episodes, _robots.ANT, reward, _weaker_motors)

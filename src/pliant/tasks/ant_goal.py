@@ -66,7 +66,7 @@ def _environment(family: Family, tasks: Tasks, lanes: int, episodes: int) -> Bat
 
     def reward(motion: _mujoco.Motion) -> tuple[Tensor, Tensor]:
         x, y = (motion.after[..., :2] - goal).unbind(-1)
-        alive = settings.healthy_reward * motion.healthy
+        alive = settings.healthy_reward * motion.alive()
         value = -(x.abs() + y.abs()) + alive - settings.control_cost * motion.effort
         return value, x.square() + y.square() < settings.radius**2
 

@@ -102,6 +102,8 @@ class Family:
     """(family, tasks, lanes, episodes) -> BatchEnv."""
     shift: str
     """What the ood split is, in words."""
+    success: str = ""
+    """What success means, in words; empty where the family reports none."""
     version: str = "1"
     """Changes whenever the same seed would give other tasks or other rewards."""
     settings: Any = None
@@ -240,6 +242,10 @@ class BatchEnv:
         """
         raise NotImplementedError
 
+    def cut(self) -> Tensor | bool:
+        """Lanes that the environment itself truncated at the last step, [M, B]; none unless a family says so."""
+        return False
+
     # ---- what the rollout calls
 
     @property
@@ -268,7 +274,7 @@ class BatchEnv:
         reward, terminated, success = self.advance(action, noise)
         self._time += 1
         self._elapsed += 1
-        truncated = (self._elapsed >= self.horizon) & ~terminated
+        truncated = ((self._elapsed >= self.horizon) | self.cut()) & ~terminated
         next_obs = self.observe()
         ended = (terminated | truncated) & self.active
         obs, first = next_obs, torch.zeros_like(ended)

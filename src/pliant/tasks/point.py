@@ -73,5 +73,6 @@ def family(settings: Settings | None = None) -> Family:
         horizon=settings.horizon,
         environment=Point,
         shift="goals beyond the training square, out to twice its size",
+        success="the goal was reached",
         settings=settings,
     )

@@ -1,0 +1,93 @@
+"""Any `torch.nn.Module` as the body of a policy: exact, through vmap, and slower than our own layers.
+
+    obs -> body -> linear head -> distribution parameters
+
+The body maps observations [N, D] to features [N, F] and must not mix rows (no batch normalisation). Name it on the command
+line as `--policy.body package.module:Factory`, where `Factory(obs_size)` returns the module, or pass it in Python:
+`Agent("maml", "point", body=module)`.
+"""
+
+import importlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from pliant.errors import UserError
+from pliant.streams import Stream
+from pliant.types import Inputs, Output, Spec, State
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Which body, and the exploration of the policy."""
+
+    body: str = ""
+    """`package.module:Factory`; `Factory(obs_size)` returns an nn.Module from [N, obs_size] to [N, F]."""
+    init_std: float = 1.0
+    """Standard deviation of a continuous policy before training, in units of the action range [-1, 1]."""
+    min_std: float = 0.05
+    """Standard deviation a continuous policy cannot fall below, same units."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_std <= self.init_std:
+            raise ValueError(f"min_std is {self.min_std} and init_std {self.init_std}: expected 0 < min_std <= init_std")
+
+
+class ModulePolicy(nn.Module):
+    """A user's body with a linear head; no memory and no critic."""
+
+    broadcasts = False
+
+    def __init__(self, spec: Spec, settings: Settings, body: nn.Module, generator: torch.Generator) -> None:
+        super().__init__()
+        self.body = body
+        with torch.no_grad():
+            features = body(torch.zeros(2, spec.obs_size))
+        if features.dim() != 2 or len(features) != 2:
+            raise UserError(
+                f"policy body turned observations [2, {spec.obs_size}] into {list(features.shape)}: expected [2, F]"
+            )
+        self.head = nn.Linear(features.shape[-1], spec.action_size)
+        nn.init.xavier_uniform_(self.head.weight, generator=generator)
+        nn.init.zeros_(self.head.bias)
+        self.min_log_std = math.log(settings.min_std)
+        self.log_std: nn.Parameter | None = None
+        if not spec.discrete:
+            self.log_std = nn.Parameter(torch.full((spec.action_size,), math.log(settings.init_std)))
+
+    def start(self, *lead: int) -> State:
+        """The memory before the first step: none."""
+        return ()
+
+    def forward(self, inputs: Inputs, state: State) -> tuple[Output, State]:
+        lead = inputs.obs.shape[:-1]
+        x: Tensor = self.head(self.body(inputs.obs.flatten(0, -2)))  # [M*B*T, A]
+        if self.log_std is not None:
+            log_std = self.log_std.clamp(min=self.min_log_std)
+            x = torch.cat([x, log_std.expand(x.shape)], dim=-1)  # [M*B*T, P]
+        return Output(x.unflatten(0, lead), None), state
+
+
+def make(spec: Spec, settings: Settings, stream: Stream, body: nn.Module | None = None) -> ModulePolicy:
+    """A policy around `body`, or around what `settings.body` names. A named body is built under the stream's seed."""
+    if body is None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(stream.at("body").key % 2**63)
+            body = _factory(settings.body)(spec.obs_size)
+    if not isinstance(body, nn.Module):
+        raise UserError(f"policy body is a {type(body).__name__}: expected a torch.nn.Module")
+    return ModulePolicy(spec, settings, body, stream.generator())
+
+
+def _factory(name: str) -> Callable[[int], nn.Module]:
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        raise UserError(f"--policy.body is {name!r}: expected package.module:Factory")
+    try:
+        factory: Callable[[int], nn.Module] = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"--policy.body is {name!r}, which cannot be imported: {error}") from error
+    return factory

@@ -1,0 +1,63 @@
+"""One Gymnasium environment that somebody hands us, as a batch of one task and one lane."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from torch import Tensor
+
+from pliant.errors import UserError
+from pliant.tasks.base import BatchEnv, Family, Tasks
+from pliant.types import Spec
+
+
+def require_spaces(env: "gymnasium.Env[Any, Any]", spec: Spec) -> None:
+    """Raise UserError if a policy of `spec` cannot observe or act in `env`."""
+    observes, acts = env.observation_space, env.action_space
+    discrete = isinstance(acts, gymnasium.spaces.Discrete)
+    size = int(acts.n) if isinstance(acts, gymnasium.spaces.Discrete) else int(np.prod(acts.shape or (0,)))
+    known = discrete or (isinstance(acts, gymnasium.spaces.Box) and acts.is_bounded() and len(acts.shape) == 1)
+    width = observes.shape[0] if isinstance(observes, gymnasium.spaces.Box) and len(observes.shape) == 1 else None
+    if not known or (discrete, size) != (spec.discrete, spec.action_size) or width != spec.obs_size:
+        wanted = f"Discrete({spec.action_size})" if spec.discrete else f"a bounded Box({spec.action_size},)"
+        raise UserError(
+            f"environment observes {observes} and acts in {acts}: this policy expects Box({spec.obs_size},) and {wanted}"
+        )
+
+
+class Single(BatchEnv):
+    """M = B = 1 around `env`; continuous actions in [-1, 1] are scaled to its own range."""
+
+    reset_noise = 1
+
+    def __init__(self, family: Family, env: "gymnasium.Env[Any, Any]", episodes: int) -> None:
+        require_spaces(env, family.spec)
+        super().__init__(family, Tasks("gymnasium", {"env": np.zeros(1)}), 1, episodes)
+        limit = env.spec.max_episode_steps if env.spec else None
+        self.horizon = limit or family.horizon
+        self.env = env
+        self.over = False
+
+    def begin(self, chosen: Tensor, noise: Tensor) -> None:
+        self.obs, _ = self.env.reset(seed=int(noise.item() * 2**31))
+
+    def observe(self) -> Tensor:
+        return torch.as_tensor(np.asarray(self.obs, dtype=np.float64)).view(1, 1, -1)
+
+    def advance(self, action: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        self.obs, reward, terminated, self.over, info = self.env.step(to_env(self.env, action[0, 0].numpy()))
+        success = bool(info.get("success", info.get("is_success", False)))
+        return torch.tensor([[float(reward)]]).double(), torch.tensor([[bool(terminated)]]), torch.tensor([[success]])
+
+    def cut(self) -> Tensor:
+        return torch.tensor([[bool(self.over)]])
+
+
+def to_env(env: "gymnasium.Env[Any, Any]", action: Any) -> Any:
+    """An action of ours in the units of `env`: integers as they are, [-1, 1] scaled to the Box."""
+    space = env.action_space
+    if isinstance(space, gymnasium.spaces.Discrete):
+        return int(action) + int(space.start)
+    low, high = space.low, space.high  # type: ignore[attr-defined]
+    return (low + (np.clip(action, -1, 1) + 1) / 2 * (high - low)).astype(space.dtype)
