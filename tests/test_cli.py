@@ -276,11 +276,11 @@ def test_adapt_adapts_to_the_named_task_and_saves(monkeypatch: pytest.MonkeyPatc
         calls.append((task, keywords))
         return SimpleNamespace(document={}, save=lambda path: Path(path).mkdir(parents=True))
 
-    monkeypatch.setattr("pliant.agent.load", lambda path: SimpleNamespace(adapt=adapt))
+    monkeypatch.setattr("pliant.agent.load", lambda path, device: SimpleNamespace(adapt=adapt))
     monkeypatch.setattr("pliant.report.curve_table", lambda document: "table")
     for _ in range(2):
         assert cli.main("adapt mine --task goal=0.3,-0.2 --stages 2".split()) == 0
-    assert calls[0] == ({"goal": [0.3, -0.2]}, {"stages": 2, "seed": 0})
+    assert calls[0] == ({"goal": [0.3, -0.2]}, {"stages": 2, "seed": 0, "episodes": None})
     assert sorted(p.name for p in Path("mine/adapted").iterdir()) == ["goal=0.3,-0.2", "goal=0.3,-0.2-2"]
     assert "adapted policy: mine/adapted/goal=0.3,-0.2\n" in capsys.readouterr().out
 

@@ -11,7 +11,6 @@ from pliant.version import VERSION as __version__
 if TYPE_CHECKING:
     from pliant.agent import Adapted, Agent, load
     from pliant.errors import UserError
-    from pliant.rollout import rollout
     from pliant.types import Inputs, Output, Rollout, Spec
 
 _HOMES = {
@@ -19,7 +18,6 @@ _HOMES = {
     "Adapted": "agent",
     "load": "agent",
     "UserError": "errors",
-    "rollout": "rollout",
     "Inputs": "types",
     "Output": "types",
     "Rollout": "types",
@@ -34,6 +32,7 @@ _MODULES = (
     "losses",
     "masks",
     "report",
+    "rollout",
     "statistics",
     "streams",
     "train",
@@ -50,7 +49,6 @@ __all__ = [
     "UserError",
     "__version__",
     "load",
-    "rollout",
 ]
 
 

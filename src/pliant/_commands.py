@@ -55,6 +55,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
         print(json.dumps(document, indent=2, allow_nan=False))
     else:
         Console().print(report.curve_table(document))
+        kept = evaluation.document_path(arguments.run, document)
+        print(f"document: {kept}\npicture: {report.curve_picture(document, kept.with_suffix('.png'))}")
     return 0
 
 
@@ -64,7 +66,8 @@ def adapt(arguments: argparse.Namespace) -> int:
     _prepare(arguments)
     from pliant import agent, report
 
-    adapted = agent.load(arguments.run).adapt(task, stages=arguments.stages, seed=arguments.seed)
+    trained = agent.load(arguments.run, device=arguments.device)
+    adapted = trained.adapt(task, stages=arguments.stages, seed=arguments.seed, episodes=arguments.episodes)
     Console().print(report.curve_table(adapted.document))
     out = arguments.out or _free(arguments.run / "adapted", task)
     adapted.save(out)

@@ -6,9 +6,7 @@
     action, state = adapted.predict(obs)
 """
 
-import json
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +19,9 @@ from torch import Tensor, nn
 from pliant import checkpoint, distributions, errors, evaluate, functional, record, train
 from pliant import config as configuration
 from pliant.progress import Progress
-from pliant.rollout import rollout
 from pliant.streams import Stream
 from pliant.tasks import _single
-from pliant.tasks.base import BatchEnv, Tasks
+from pliant.tasks.base import BatchEnv
 from pliant.types import Inputs, Params, Spec, State
 
 SCHEMA = "pliant.adapted/1"
@@ -74,7 +71,7 @@ class Agent:
         with Progress(begin + iterations, begin, quiet=not progress) as bar:
             for done in train.iterate(self.learner, begin, begin + iterations):
                 metrics.append(train.counted(self.counters, done, self.learner.settings.episodes))
-                bar.update(done.index + 1, metrics[-1])
+                bar.update(done.number + 1, metrics[-1])
         return metrics
 
     def adapt(

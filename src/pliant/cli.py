@@ -73,12 +73,14 @@ def parser() -> Parser:
     _add_run(evaluate)
     evaluate.add_argument("--split", choices=SPLITS, metavar="SPLIT", default="test", help="train, test or ood (default: test)")
     evaluate.add_argument("--tasks", type=_positive, metavar="N", default=40, help="number of tasks (default: 40)")
+    evaluate.add_argument("--lanes", type=_positive, metavar="N", help="lanes per task (default: as in training)")
     evaluate.add_argument("--json", action="store_true", help="print one pliant.evaluation/1 document")
     adapt = _parser(commands.add_parser, "adapt", help="adapt a run to one named task and save the adapted policy")
     _add_run(adapt)
     adapt.add_argument(
         "--task", action="append", metavar="NAME=VALUES", help="the task, e.g. goal=0.3,-0.2; repeat for more parameters"
     )
+    adapt.add_argument("--episodes", type=_positive, metavar="N", help="episodes of each stage (default: as in training)")
     adapt.add_argument("--out", type=Path, metavar="DIR", help="where to save (default: RUN/adapted/TASK)")
     listing = _parser(commands.add_parser, "list", help="algorithms, families with their parameters and splits, presets")
     listing.add_argument("--json", action="store_true", help="print one pliant.list/1 document")
@@ -110,7 +112,6 @@ def _add_train(commands: Any) -> None:
 def _add_run(command: argparse.ArgumentParser) -> None:
     command.add_argument("run", type=Path, metavar="RUN", help="run folder")
     command.add_argument("--stages", type=_natural, metavar="N", help="adaptation steps or episodes (default: the algorithm's)")
-    command.add_argument("--lanes", type=_positive, metavar="N", help="lanes per task (default: as in training)")
     command.add_argument("--seed", type=_natural, metavar="N", default=0, help="address of all random numbers (default: 0)")
     command.add_argument("--device", default="cpu", metavar="NAME", help="cpu, cuda, ... (default: cpu)")
     command.add_argument(

@@ -76,7 +76,7 @@ def _following(words: list[str], unfinished: str) -> list[str]:
         and _takes_value(command, last)
     ):
         return []
-    given = [word for word in _positional(command, words[1:])]
+    given = _positional(command, words[1:])
     if not unfinished.startswith("-"):
         if command == "train" and len(given) < 2:
             return registry.names("family" if given else "algorithm")

@@ -118,8 +118,15 @@ def evaluate_run(
         "iteration": found.iteration,
     }
     result = document(config, learner, measured, split, seed, protocol, found.facts)
-    record.write_json(run.path / "evaluations" / f"{split}-seed{seed}-tasks{tasks}.json", result)
+    record.write_json(document_path(run.path, result), result)
     return result
+
+
+def document_path(run: Path, document: dict[str, Any]) -> Path:
+    """Where a run keeps an evaluation of itself."""
+    protocol = document["protocol"]
+    name = f"{document['split']}-seed{document['seed']}-tasks{document['tasks']}-lanes{protocol['lanes']}-stages{protocol['stages']}"
+    return Path(run) / "evaluations" / f"{name}.json"
 
 
 def document(

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.utils._pytree import tree_map
 
 from pliant.types import Inputs, Output, Params, State
 
@@ -35,13 +36,14 @@ def apply(policy: nn.Module, params: Params, inputs: Inputs, state: State = ()) 
         result: tuple[Output, State] = functional_call(policy, params, (inputs, state))
         return result
 
-    def one(params: Params, inputs: Inputs, state: State) -> tuple[Output, State]:
+    def one(params: Params, inputs: Inputs, state: State) -> tuple[Tensor, Any, State]:
         lifted = Inputs(*(x[None] for x in inputs))
-        output, state = functional_call(policy, params, (lifted, state))
-        return Output(*(None if x is None else x[0] for x in output)), state
+        output, state = functional_call(policy, params, (lifted, tree_map(lambda x: x[None], state)))
+        value = () if output.value is None else output.value[0]  # vmap returns nests of tensors, not None
+        return output.dist[0], value, tree_map(lambda x: x[0], state)
 
-    mapped: tuple[Output, State] = vmap(one, in_dims=(0, 0, 0 if state else None), out_dims=0)(params, inputs, state)
-    return mapped
+    dist, value, state = vmap(one)(params, inputs, state)
+    return Output(dist, None if isinstance(value, tuple) else value), state
 
 
 def inner_step(

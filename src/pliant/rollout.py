@@ -27,7 +27,7 @@ def rollout(
     draws = here.at("action")
     noise = draws.uniform(M, T, B) if spec.discrete else draws.normal(M, T, B, spec.action_size)
     dtype = next(iter(params.values())).dtype
-    state = policy.start(M, B)
+    state = policy.start(M, B)  # type: ignore[operator]
     obs = batch.reset(here.at("env")).to(dtype)
     action = torch.full((M, B), -1) if spec.discrete else torch.zeros(M, B, spec.action_size, dtype=dtype)
     reward, first = torch.zeros(M, B, dtype=dtype), torch.ones(M, B, dtype=torch.bool)
@@ -73,16 +73,30 @@ def _padded(rollout: Rollout) -> Rollout:
     return Rollout(*(clear(x) for x in rollout))
 
 
+_FINITE = {
+    "obs": ("observation", "environment"),
+    "action": ("action", "policy"),
+    "log_prob": ("log-probability of the action", "policy"),
+    "reward": ("reward", "environment"),
+    "next_obs": ("observation", "environment"),
+}
+"""What must be finite, in the order in which a step makes it, and who is to blame."""
+
+
 def _require_finite(rollout: Rollout) -> None:
-    for name in ("obs", "action", "reward", "next_obs"):
+    """Name what was not finite first: what follows from it is not worth a word."""
+    found = []
+    for order, name in enumerate(_FINITE):
         x = getattr(rollout, name)
         fine = torch.isfinite(x) if x.dim() == 3 else torch.isfinite(x).all(-1)
         bad = ~fine & rollout.valid
         if bool(bad.any()):
-            m, b, t = bad.nonzero()[0].tolist()
-            what = {"obs": "observation", "next_obs": "observation"}.get(name, name)
-            cause = "the policy has diverged" if name == "action" else "the environment has diverged"
-            raise UserError(
-                f"{what} is not finite in task {m}, lane {b}, step {t}: {x[m, b, t].tolist()}; {cause}, nothing was learned"
-                " from this iteration"
-            )
+            m, b, t = min(bad.nonzero().tolist(), key=lambda place: place[2])
+            found.append((t, order, name, (m, b, t)))
+    if found:
+        _, _, name, (m, b, t) = min(found)
+        what, cause = _FINITE[name]
+        raise UserError(
+            f"{what} is not finite in task {m}, lane {b}, step {t}: {getattr(rollout, name)[m, b, t].tolist()}; the {cause} has"
+            " diverged, nothing was learned from this iteration"
+        )

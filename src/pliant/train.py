@@ -68,7 +68,7 @@ class Learner(NamedTuple):
 class Iteration(NamedTuple):
     """What one pass of the loop produced."""
 
-    index: int
+    number: int
     metrics: dict[str, float]
     rollouts: list[Rollout]
     seconds: dict[str, float]
@@ -118,15 +118,16 @@ def train(
         with Progress(total, counters["iteration"], quiet) as progress:
             for done in iterate(learner, counters["iteration"], total):
                 metrics = counted(counters, done, learner.settings.episodes)
-                if _is_due(done.index + 1, learner.settings.evaluate_every):
+                if _is_due(done.number + 1, learner.settings.evaluate_every):
                     metrics |= _evaluation(learner)
-                run.log(done.index, metrics, done.seconds | {"total_seconds": counters["seconds"]})
-                progress.update(done.index + 1, metrics)
+                run.log(done.number, metrics, done.seconds | {"total_seconds": counters["seconds"]})
+                progress.update(done.number + 1, metrics)
                 if stop.signal or time.monotonic() - last >= learner.settings.checkpoint_every:
-                    run.save(done.index + 1, learner.algorithm.state(), counters)
-                    last, saved = time.monotonic(), done.index + 1
+                    run.save(done.number + 1, learner.algorithm.state(), counters)
+                    last, saved = time.monotonic(), done.number + 1
                 if stop.signal:
-                    raise errors.Stopped(f"stopped after iteration {done.index + 1} of {total}, saved; --resume continues {out}", stop.signal)
+                    message = f"stopped after iteration {done.number + 1} of {total}, saved; --resume continues {out}"
+                    raise errors.Stopped(message, stop.signal)
         if saved < total:
             run.save(total, learner.algorithm.state(), counters)
     return out
@@ -139,7 +140,7 @@ def returns_by_stage(rollouts: list[Rollout], episodes: int) -> list[float]:
 
 def counted(counters: dict[str, Any], done: Iteration, episodes: int) -> dict[str, float]:
     """Advance the counters that a checkpoint keeps; the metrics of one line."""
-    counters["iteration"] = done.index + 1
+    counters["iteration"] = done.number + 1
     counters["env_steps"] += sum(r.steps for r in done.rollouts)
     counters["seconds"] += sum(done.seconds.values())
     returns = returns_by_stage(done.rollouts, episodes)

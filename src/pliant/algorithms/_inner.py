@@ -96,7 +96,7 @@ class Inner:
 
     def dist(self, params: Params, rollout: Rollout) -> Tensor:
         """Distribution parameters [M, B, T, P] that stacked `params` give to the steps of a rollout."""
-        state = self.policy.start(*rollout.reward.shape[:2])
+        state = self.policy.start(*rollout.reward.shape[:2])  # type: ignore[operator]
         return functional.apply(self.policy, params, inputs_of(rollout), state)[0].dist
 
     def step(self, meta: Params, params: Params, experience: Experience, stage: int, second_order: bool) -> Params:

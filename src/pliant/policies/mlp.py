@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -19,6 +20,8 @@ class Settings:
     """Width of each hidden layer, units."""
     activation: Literal["relu", "tanh"] = "tanh"
     """Nonlinearity of the hidden layers."""
+    symlog: bool = False
+    """Compress observations to sign(x) log(1 + |x|) first, for simulators whose numbers span orders of magnitude."""
     init_std: float = 1.0
     """Standard deviation of a continuous policy before training, in units of the action range [-1, 1]."""
     min_std: float = 0.05
@@ -56,10 +59,10 @@ class Mlp(nn.Module):
     def __init__(self, spec: Spec, settings: Settings, generator: torch.Generator) -> None:
         super().__init__()
         sizes = (spec.obs_size, *settings.hidden)
-        pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
-        self.hidden = nn.ModuleList([Linear(i, o, 1.0, generator) for i, o in pairs])
+        self.hidden = nn.ModuleList([Linear(i, o, 1.0, generator) for i, o in pairwise(sizes)])
         self.head = Linear(sizes[-1], spec.action_size, 1.0, generator)
         self.activation = {"relu": torch.relu, "tanh": torch.tanh}[settings.activation]
+        self.symlog = settings.symlog
         self.min_log_std = math.log(settings.min_std)
         if not spec.discrete:
             self.log_std = nn.Parameter(torch.full((spec.action_size,), math.log(settings.init_std)))
@@ -71,6 +74,7 @@ class Mlp(nn.Module):
     def forward(self, inputs: Inputs, state: State) -> tuple[Output, State]:
         lead = inputs.obs.shape[:-1]
         x = inputs.obs.flatten(1, -2)  # [M, B*T, D]
+        x = x.sign() * x.abs().log1p() if self.symlog else x
         for layer in self.hidden:
             x = self.activation(layer(x))
         x = self.head(x)  # [M, B*T, A]

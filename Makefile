@@ -1,0 +1,44 @@
+# What the project can do, each as one command. `make help` lists them.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench clean
+
+FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+# The first Python that fits; another one: make setup PYTHON=/path/to/python3
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*##\(.*\)/make \1\t\2/p' Makefile | expand -t 14
+
+setup: .venv/.setup  ## create .venv and install pliant into it, at the versions in constraints.txt
+
+.venv/.setup: pyproject.toml constraints.txt
+	@$(or $(PYTHON),false) -c '$(FITS)' 2>/dev/null || { echo "make: no Python 3.11, 3.12 or 3.13 with its venv module found as '$(or $(PYTHON),python3)': install one (Debian, Ubuntu: apt install python3-venv) or name one: make setup PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	@echo 'installing pliant into .venv: a minute or two'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mujoco,tensorboard,dev]'
+	@touch $@
+
+demo: setup  ## meta-train on a MuJoCo robot, then adapt to new trials: a table and a picture, in under 6 minutes
+	@run=runs/demo-$$(date +%Y%m%d-%H%M%S) && \
+	$(BIN)/pliant train maml half-cheetah-dir --preset demo --out $$run && \
+	$(BIN)/pliant evaluate $$run
+
+test: lint  ## ruff, mypy and every test
+	$(BIN)/python -m pytest -q
+
+lint: setup  ## ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+bench: setup .venv/.bench  ## the speed benchmarks; results go to benchmarks/results
+	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/stepping.py
+
+.venv/.bench: .venv/.setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@touch $@
+
+clean:  ## remove .venv and caches; runs stay
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build src/*.egg-info

@@ -1,0 +1,158 @@
+"""Learning results: meta-train every seed, evaluate final agents on held-out tasks, write one tracked document.
+
+    python benchmarks/learning.py point                 # maml, fomaml and reptile, three seeds each
+    python benchmarks/learning.py half-cheetah-dir --jobs 1
+
+Runs live in runs/benchmarks and are continued if they were interrupted. Each job has its own core (`--jobs 2`, the default on
+two cores) or all cores (`--jobs 1`). Evaluated are the final parameters, by `pliant evaluate`, and beside them the same
+adaptation of an untrained policy.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+RUNS = ROOT / "runs" / "benchmarks"
+
+STUDIES: dict[str, dict[str, Any]] = {
+    "point": {"algorithms": ["maml", "fomaml", "reptile"], "splits": ["test", "ood"]},
+    "half-cheetah-dir": {"algorithms": ["maml"], "splits": ["test", "ood"]},
+    "half-cheetah-vel": {"algorithms": ["maml"], "splits": ["test", "ood"]},
+    "cartpole": {"algorithms": ["maml"], "splits": ["test", "ood"]},
+}
+TASKS, STAGES = 40, 3
+
+
+def pliant(arguments: list[str], cores: set[int]) -> str:
+    """Run the command line on some cores; its standard output."""
+    command = [sys.executable, "-m", "pliant", *arguments]
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, cwd=ROOT, preexec_fn=lambda: os.sched_setaffinity(0, cores)
+    )
+    if done.returncode:
+        raise SystemExit(f"{' '.join(arguments)} ended with status {done.returncode}")
+    return done.stdout
+
+
+def run_seed(algorithm: str, family: str, seed: int, splits: list[str], cores: set[int]) -> list[dict[str, Any]]:
+    """Train and evaluate one seed, trained and untrained; one row per split."""
+    trained = RUNS / f"{algorithm}-{family}-seed{seed}"
+    pliant(["train", algorithm, family, "--seed", str(seed), "--out", str(trained), "--resume"], cores)
+    untrained = RUNS / f"untrained-{algorithm}-{family}-seed{seed}"
+    if not untrained.exists():
+        save = "import sys, pliant; pliant.Agent(sys.argv[1], sys.argv[2], seed=int(sys.argv[3])).save(sys.argv[4])"
+        subprocess.run([sys.executable, "-c", save, algorithm, family, str(seed), str(untrained)], check=True)
+    return [
+        {"algorithm": name, "seed": seed, "split": split, **_measured(path, split, cores), "cores": len(cores)}
+        for split in splits
+        for name, path in ((algorithm, trained), (f"untrained {algorithm}", untrained))
+    ]
+
+
+def _measured(path: Path, split: str, cores: set[int]) -> dict[str, Any]:
+    asked = ["--split", split, "--tasks", str(TASKS), "--stages", str(STAGES), "--json"]
+    document = json.loads(pliant(["evaluate", str(path), *asked], cores))
+    return {
+        "return": [point["return"]["mean"] for point in document["curve"]],
+        "ci95": [point["return"]["ci95"] for point in document["curve"]],
+        "success": [point["success"] and point["success"]["mean"] for point in document["curve"]],
+        "steps_seen": [point["steps_seen"] for point in document["curve"]],
+        "by_task": _by_choice(document),
+        "train_minutes": (document["cost"]["train_seconds"] or 0) / 60,
+        "train_env_steps": document["cost"]["train_env_steps"],
+        "iterations": document["protocol"]["iteration"],
+        "config": document["config"],
+        "versions": document["versions"],
+    }
+
+
+def _by_choice(document: dict[str, Any]) -> dict[str, list[float]] | None:
+    """Mean curve of each distinct task, where there are only a few."""
+    groups: dict[str, list[list[float]]] = {}
+    for row in document["per_task"]:
+        groups.setdefault(json.dumps(row["task"]), []).append(row["return"])
+    return {task: np.mean(curves, axis=0).tolist() for task, curves in groups.items()} if len(groups) <= 4 else None
+
+
+def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mean over seeds, and their standard deviation, of every algorithm and split."""
+    out = []
+    for key in dict.fromkeys((row["algorithm"], row["split"]) for row in rows):
+        same = [row for row in rows if (row["algorithm"], row["split"]) == key]
+        returns = np.array([row["return"] for row in same])
+        out.append(
+            {
+                "algorithm": key[0],
+                "split": key[1],
+                "seeds": [row["seed"] for row in same],
+                "return": returns.mean(0).tolist(),
+                "sd_over_seeds": returns.std(0, ddof=1).tolist() if len(same) > 1 else None,
+                "train_minutes": float(np.mean([row["train_minutes"] for row in same])),
+            }
+        )
+    return out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("family", choices=STUDIES)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--algorithms", nargs="+", help="only these")
+    parser.add_argument("--jobs", type=int, default=2, help="seeds trained side by side, each on its share of the cores")
+    wanted = parser.parse_args()
+    study = STUDIES[wanted.family]
+    cores = sorted(os.sched_getaffinity(0))
+    share = [set(cores[i :: wanted.jobs]) or set(cores) for i in range(wanted.jobs)]
+    jobs = [(a, s) for s in wanted.seeds for a in wanted.algorithms or study["algorithms"]]
+    free, begin = list(share), time.monotonic()
+
+    def work(job: tuple[str, int]) -> list[dict[str, Any]]:
+        mine = free.pop()
+        try:
+            return run_seed(job[0], wanted.family, job[1], study["splits"], mine)
+        finally:
+            free.append(mine)
+
+    with ThreadPoolExecutor(wanted.jobs) as pool:
+        rows = [row for rows in pool.map(work, jobs) for row in rows]
+    target = HERE / "results" / f"{wanted.family}.json"
+    if target.exists() and wanted.algorithms:
+        earlier = json.loads(target.read_text())["runs"]
+        rows += [r for r in earlier if r["algorithm"].removeprefix("untrained ") not in wanted.algorithms]
+    document = {
+        "schema": "pliant.learning/1",
+        "command": f"python benchmarks/learning.py {wanted.family}",
+        "family": wanted.family,
+        "tasks": TASKS,
+        "machine": {"processor": _processor(), "cores": len(cores), "system": platform.system()},
+        "minutes": (time.monotonic() - begin) / 60,
+        "summary": summary(rows),
+        "runs": rows,
+    }
+    target.write_text(json.dumps(document, indent=1) + "\n")
+    for row in document["summary"]:
+        curve = " / ".join(f"{value:.2f}" for value in row["return"])
+        print(f"{row['algorithm']:18} {row['split']:5} {curve}   {row['train_minutes']:.1f} min")
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+if __name__ == "__main__":
+    main()
