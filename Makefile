@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '
 BIN := .venv/bin
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*##\(.*\)/make \1\t\2/p' Makefile | expand -t 14
+	@awk -F ':.*## *' '/^[a-z]+:.*##/ { printf "make %-7s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/.setup  ## create .venv and install pliant into it, at the versions in constraints.txt
 
@@ -17,7 +17,7 @@ setup: .venv/.setup  ## create .venv and install pliant into it, at the versions
 	@$(or $(PYTHON),false) -c '$(FITS)' 2>/dev/null || { echo "make: no Python 3.11, 3.12 or 3.13 with its venv module found as '$(or $(PYTHON),python3)': install one (Debian, Ubuntu: apt install python3-venv) or name one: make setup PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	@echo 'installing pliant into .venv: a minute or two'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mujoco,tensorboard,dev]'
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[mujoco,tensorboard,dev]'
 	@touch $@
 
 demo: setup  ## meta-train on a MuJoCo robot, then adapt to new trials: a table and a picture, in under 6 minutes
@@ -37,7 +37,7 @@ bench: setup .venv/.bench  ## the speed benchmarks; results go to benchmarks/res
 	$(BIN)/python benchmarks/stepping.py
 
 .venv/.bench: .venv/.setup
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	@touch $@
 
 clean:  ## remove .venv and caches; runs stay

@@ -85,7 +85,7 @@ def evaluate(meta: Params, steps: int = 10, shots: int = 5, tasks: int = 1000, s
     params = {name: p.requires_grad_() for name, p in functional.stack(meta, tasks).items()}
     errors = []
     for _ in range(steps + 1):
-        errors.append(float(mse(params, x[:, shots:], y[:, shots:]).mean()))
+        errors.append(mse(params, x[:, shots:], y[:, shots:]).mean().item())
         params = functional.inner_step(params, mse(params, x[:, :shots], y[:, :shots]), INNER_LR, second_order=False)
         params = {name: p.detach().requires_grad_() for name, p in params.items()}
     return errors

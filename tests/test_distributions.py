@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 from scipy import stats
-from torch import Tensor, distributions as reference
+from torch import Tensor
+from torch import distributions as reference
 
 from pliant import distributions
 from pliant.distributions import CATEGORICAL, GAUSSIAN

@@ -125,7 +125,8 @@ def evaluate_run(
 def document_path(run: Path, document: dict[str, Any]) -> Path:
     """Where a run keeps an evaluation of itself."""
     protocol = document["protocol"]
-    name = f"{document['split']}-seed{document['seed']}-tasks{document['tasks']}-lanes{protocol['lanes']}-stages{protocol['stages']}"
+    size = f"tasks{document['tasks']}-lanes{protocol['lanes']}-stages{protocol['stages']}"
+    name = f"{document['split']}-seed{document['seed']}-{size}"
     return Path(run) / "evaluations" / f"{name}.json"
 
 

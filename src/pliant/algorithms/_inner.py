@@ -28,8 +28,8 @@ class InnerSettings:
     lr: float = 0.1
     """Learning rate of the first step, or where learned rates start."""
     decay: float = 0.5
-    """Factor on the rate of every later step. Advantages are standardised, so a step does not shorten by itself as the task is
-    mastered; MAML's authors halve the rate after the first step too."""
+    """Factor on the rate from each step to the next. Advantages are standardised, so a step does not shorten by itself as the
+    task is mastered; MAML's authors halve the rate after the first step too."""
     learn_lr: bool = False
     """Learn one positive rate per parameter tensor together with the parameters (Meta-SGD, arXiv:1707.09835)."""
     gamma: float = 0.99
@@ -66,7 +66,7 @@ class Experience(NamedTuple):
 def experience_of(rollout: Rollout, gamma: float, lam: float) -> Experience:
     """Advantages against a linear feature baseline, standardised per task."""
     discount, trace = advantages.horizons(rollout, gamma, lam)
-    target = advantages.returns(rollout.reward, discount, trace if lam > 0 else discount)
+    target = advantages.returns(rollout.reward, *advantages.horizons(rollout, gamma, 1.0))
     value, next_value = advantages.linear_baseline(rollout, target)
     advantage = advantages.gae(rollout.reward, value, next_value, discount, trace)
     return Experience(rollout, masks.standardise(advantage, rollout.valid))
@@ -145,7 +145,7 @@ class Inner:
         self.meta = {name: state["meta/" + name].clone() for name in self.meta}
 
     def _rates(self, meta: Params, stage: int) -> Any:
-        factor = 1.0 if stage == 0 else self.settings.decay
+        factor = self.settings.decay**stage
         if not self.settings.learn_lr:
             return factor * self.settings.lr
         return {n.removeprefix(RATE): factor * r.exp() for n, r in meta.items() if n.startswith(RATE)}

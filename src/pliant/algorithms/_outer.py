@@ -6,7 +6,7 @@ made itself. Two ways to lower it: a trust-region step (TRPO), or a few Adam epo
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -62,6 +62,19 @@ class OuterSettings:
             raise ValueError(f"damping is {self.damping} and entropy {self.entropy}: expected both at least 0")
 
 
+class Local(NamedTuple):
+    """The objective around some meta-parameters."""
+
+    gradient: Tensor
+    """By the meta-parameters, as one vector."""
+    loss: float
+    """Mean over tasks."""
+    dists: list[Tensor]
+    """Distribution parameters of the adapted policies, chunk by chunk [m, B, T, P]."""
+    adapted: Params
+    """Parameters of the adapted policies, stacked per task."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """The outer objective: what the adapted policies do on the last rollout, as a function of the meta-parameters."""
@@ -82,13 +95,6 @@ class Problem:
         size = max(1, CHUNK_STEPS // self.experience[-1].advantage[0].numel())
         return (slice(i, i + size) for i in range(0, self.tasks, size))
 
-    def dist(self, meta: Params, tasks: slice, second_order: bool | None = None) -> Tensor:
-        """Distribution parameters [m, B, T, P] of the adapted policies on the outer rollout of some tasks."""
-        second_order = self.second_order if second_order is None else second_order
-        *before, last = (e.part(tasks) for e in self.experience)
-        params = self.inner.adapted(meta, before, second_order)
-        return self.inner.dist(params, last.rollout)
-
     def losses(self, dist: Tensor, tasks: slice, clip: float | None = None) -> Tensor:
         """Surrogate loss per task, [m]; clipped, and with the entropy bonus, when `clip` is given."""
         rollout, advantage = self.experience[-1].part(tasks)
@@ -100,27 +106,30 @@ class Problem:
             loss = loss + self.settings.entropy * losses.entropy(self.inner.distribution.entropy(dist), rollout.valid)
         return loss
 
-    def gradient(self, meta: Params, clip: float | None = None) -> tuple[Tensor, float, list[Tensor]]:
-        """(gradient as one vector, mean loss, distribution parameters by chunk) at `meta`.
+    def gradient(self, meta: Params, clip: float | None = None) -> Local:
+        """The objective and its gradient at `meta`, a few tasks at a time.
 
         Raises UserError when the gradient is not finite.
         """
         meta = constants(meta)
-        total: Tensor = torch.zeros_like(functional.flatten(meta)).detach()
-        loss_sum, dists = 0.0, []
+        total = torch.zeros_like(functional.flatten(meta).detach())
+        loss_sum, dists, adapted = 0.0, [], []
         for tasks in self.chunks():
-            dist = self.dist(meta, tasks)
+            *before, last = (e.part(tasks) for e in self.experience)
+            params = self.inner.adapted(meta, before, self.second_order)
+            dist = self.inner.dist(params, last.rollout)
             loss = self.losses(dist, tasks, clip).sum() / self.tasks
-            pieces = torch.autograd.grad(loss, list(meta.values()), allow_unused=True)
-            total += _flat(pieces, meta)
+            total += _flat(torch.autograd.grad(loss, list(meta.values()), allow_unused=True), meta)
             loss_sum += float(loss.detach())
             dists.append(dist.detach())
+            adapted.append({name: p.detach() for name, p in params.items()})
         require_finite(functional.unflatten(total, meta), "gradient")
-        return total, loss_sum, dists
+        stacked = {name: torch.cat([params[name] for params in adapted]) for name in adapted[0]}
+        return Local(total, loss_sum, dists, stacked)
 
     @torch.no_grad()
     def evaluate(self, meta: Params, old: Sequence[Tensor]) -> tuple[float, float]:
-        """(mean loss, mean KL from the old adapted policies) at `meta`, `old` as `gradient` returned it."""
+        """(mean loss, mean KL from the old adapted policies) at `meta`, `old` being `Local.dists`."""
         loss, kl = 0.0, 0.0
         for tasks, before in zip(self.chunks(), old, strict=True):
             with torch.enable_grad():
@@ -131,10 +140,10 @@ class Problem:
             kl += float(masks.mean(self.inner.distribution.kl(before, dist), rollout.valid).sum()) / self.tasks
         return loss, kl
 
-    def fisher(self, meta: Params) -> trust_region.Product:
+    def fisher(self, meta: Params, adapted: Params) -> trust_region.Product:
         """Fisher products on `fisher_fraction` of each task's lanes: the same lanes for the inner and the outer rollout.
 
-        Values are those of the policies adapted to all samples; the curvature of the inner step, which J holds, is that of
+        Values are those of the policies `adapted` to all samples; the curvature of the inner step, which J holds, is that of
         the chosen lanes.
         """
         meta = constants(meta)
@@ -142,12 +151,10 @@ class Problem:
         chosen = slice(0, max(1, round(self.settings.fisher_fraction * lanes)))
         *before, last = (e.part(slice(None), chosen) for e in self.experience)
         params = self.inner.adapted(meta, before, self.second_order)
-        if chosen.stop < lanes:
-            exact = self.inner.adapted(constants(meta), self.experience[:-1], False)
-            params = {n: p + (exact[n] - p).detach() for n, p in params.items()}
+        params = {name: p + (adapted[name] - p).detach() for name, p in params.items()}
         dist = self.inner.dist(params, last.rollout)
         valid = last.rollout.valid
-        weight = valid / valid.sum((1, 2), keepdim=True).clamp(min=1) / self.tasks
+        weight = valid.to(dist.dtype) / valid.sum((1, 2), keepdim=True).clamp(min=1) / self.tasks
         return trust_region.fisher_product(
             dist, weight, list(meta.values()), self.inner.distribution, self.settings.damping
         )
@@ -156,10 +163,12 @@ class Problem:
 def trpo(problem: Problem, meta: Params) -> tuple[Params, dict[str, float]]:
     """One trust-region step: the new meta-parameters, or the old ones when the line search finds nothing better."""
     settings = problem.settings
-    gradient, loss, old = problem.gradient(meta)
-    product = problem.fisher(meta)
+    gradient, loss, old, adapted = problem.gradient(meta)
+    product = problem.fisher(meta, adapted)
     direction = trust_region.conjugate_gradient(product, gradient, settings.cg_steps)
-    curvature = float(direction @ product(direction))
+    if not bool(direction.any()):  # nothing to gain: before the first reward of a sparse task, say
+        return dict(meta), {"loss": 0.0, "kl": 0.0, "accepted": 0.0, "tries": 0}
+    curvature = float(direction @ gradient)  # x^T F x, since x is orthogonal to the residual of conjugate gradient
     if not (torch.isfinite(direction).all() and curvature > 0):
         raise UserError(f"trust-region step is not finite (curvature {curvature}): raise --outer.damping; nothing changed")
     step = (2 * settings.max_kl / curvature) ** 0.5 * direction
@@ -191,7 +200,7 @@ class ClippedStep:
         first = 0.0
         try:
             for epoch in range(self.settings.epochs):
-                gradient, loss, _ = problem.gradient(self.variables, self.settings.clip)
+                gradient, loss, *_ = problem.gradient(self.variables, self.settings.clip)
                 first = loss if epoch == 0 else first
                 norm = float(gradient.norm())
                 gradient *= min(1.0, self.settings.max_grad_norm / (norm + 1e-12))

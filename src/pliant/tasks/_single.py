@@ -43,7 +43,7 @@ class Single(BatchEnv):
         self.obs, _ = self.env.reset(seed=int(noise.item() * 2**31))
 
     def observe(self) -> Tensor:
-        return torch.as_tensor(np.asarray(self.obs, dtype=np.float64)).view(1, 1, -1)
+        return torch.from_numpy(np.array(self.obs, dtype=np.float64)).view(1, 1, -1)  # a copy: environments reuse buffers
 
     def advance(self, action: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         self.obs, reward, terminated, self.over, info = self.env.step(to_env(self.env, action[0, 0].numpy()))
@@ -60,4 +60,5 @@ def to_env(env: "gymnasium.Env[Any, Any]", action: Any) -> Any:
     if isinstance(space, gymnasium.spaces.Discrete):
         return int(action) + int(space.start)
     low, high = space.low, space.high  # type: ignore[attr-defined]
-    return (low + (np.clip(action, -1, 1) + 1) / 2 * (high - low)).astype(space.dtype)
+    scaled = low + (np.clip(action, -1, 1) + 1) / 2 * (high - low)
+    return np.clip(scaled, low, high).astype(space.dtype)  # rounding may have left the box

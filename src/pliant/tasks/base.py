@@ -28,6 +28,8 @@ from pliant.types import Spec
 SPLITS = ("train", "test", "ood")
 CELLS = 50
 HELD_OUT = 5
+MOST_DRAWS = 1000
+"""Batches of candidates after which a split that has kept none has no tasks."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Tasks:
 
     def __getitem__(self, index: Any) -> "Tasks":
         """The tasks at a slice or index array (an integer gives one task, M = 1)."""
-        index = slice(index, index + 1 or None) if isinstance(index, int) else index
+        index = slice(index, index + 1 or None) if isinstance(index, (int, np.integer)) else index
         return Tasks(self.family, {name: array[index] for name, array in self.arrays.items()})
 
     def rows(self) -> list[dict[str, Any]]:
@@ -112,12 +114,16 @@ class Family:
     def sample(self, n: int, split: str, rng: np.random.Generator) -> Tasks:
         """`n` tasks of a split, drawn from `rng`.
 
-        Raises ValueError for an unknown split.
+        Raises ValueError for an unknown split, and for one that has no tasks.
         """
         if split not in SPLITS:
             raise ValueError(f"split is {split!r}: choose one of {', '.join(SPLITS)}")
         kept: list[NDArray[np.float64]] = []
+        draws = 0
         while sum(map(len, kept)) < n:
+            if draws == MOST_DRAWS and not any(map(len, kept)):
+                raise ValueError(f"{self.name} has no tasks in split {split!r}: give a parameter a range for it")
+            draws += 1
             flat = np.concatenate([_draw(p, split, 8 * n + 32, rng) for p in self.parameters], axis=1)
             kept.append(flat[self._allowed(flat, split)])
         return self._unflatten(np.concatenate(kept)[:n])

@@ -1,0 +1,94 @@
+"""Redraw the tables of measured results in README.md and README.zh-CN.md from benchmarks/results.
+
+    python benchmarks/table.py               # rewrites what stands between the result markers
+    python benchmarks/table.py --check       # exit status 1 if a README says anything else
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+START, END = "<!-- results -->", "<!-- /results -->"
+PUBLISHED = {"point": "-40.41 / -11.68 / -3.33 / -3.23", "half-cheetah-dir": "-50.69 / 293.19 / 313.48 / 315.65"}
+"""Finn et al. 2017, Tables 4 and 5; the half-cheetah there is an older simulator."""
+WORDS = {
+    "README.md": {
+        "learning": "Return per episode after 0 / 1 / 2 / 3 gradient steps of 20 episodes each (cartpole and half-cheetah-vel: 10), mean over 40 tasks and"
+        " all seeds ± standard deviation over seeds of the last; *untrained* is the same adaptation from random parameters.",
+        "head": ["family", "algorithm", "tasks", "return after 0 / 1 / 2 / 3 steps", "seeds", "minutes per seed"],
+        "published": "published: MAML",
+        "sinusoid": "Sine waves, mean squared error from 5 points after 1 / 5 / 10 gradient steps, three seeds, 1,000 new waves"
+        " (published: MAML 0.67 / 0.38 / 0.35, pretrained 2.41 / 2.23 / 2.19):",
+        "method": ["method", "mean squared error"],
+    },
+    "README.zh-CN.md": {
+        "learning": "每回合回报，分别在 0 / 1 / 2 / 3 次梯度更新之后，每次更新使用 20 个回合（cartpole 与 half-cheetah-vel 为 10 个）；"
+        "40 个任务、全部种子的均值 ± 最后一项在种子间的标准差。*untrained* 指从随机参数出发做同样的适应。",
+        "head": ["任务族", "算法", "任务", "0 / 1 / 2 / 3 次更新后的回报", "种子", "每个种子的分钟数"],
+        "published": "论文：MAML",
+        "sinusoid": "正弦波回归，用 5 个点更新 1 / 5 / 10 次后的均方误差，三个种子，1,000 条新波形"
+        "（论文：MAML 0.67 / 0.38 / 0.35，预训练 2.41 / 2.23 / 2.19）：",
+        "method": ["方法", "均方误差"],
+    },
+}
+
+
+def read(name: str) -> dict[str, Any] | None:
+    """A tracked result, or None if it has not been measured."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def learning(words: dict[str, Any]) -> str:
+    """The table of adaptation curves."""
+    rows = []
+    for family in ("point", "half-cheetah-dir", "half-cheetah-vel", "cartpole"):
+        document = read(family)
+        for row in document["summary"] if document else []:
+            curve = " / ".join(f"{value:.1f}" for value in row["return"])
+            spread = f" ± {row['sd_over_seeds'][-1]:.1f}" if row["sd_over_seeds"] else ""
+            minutes = "" if row["algorithm"].startswith("untrained") else f"{row['train_minutes']:.0f}"
+            rows.append([family, row["algorithm"], row["split"], curve + spread, str(len(row["seeds"])), minutes])
+        if document and family in PUBLISHED:
+            rows.append([family, words["published"], "test", PUBLISHED[family], "", ""])
+    return f"{words['learning']}\n\n{table(words['head'], rows)}" if rows else ""
+
+
+def waves(words: dict[str, Any]) -> str:
+    """The table of the sine-wave example."""
+    document = read("sinusoid")
+    if not document:
+        return ""
+    rows = [[m, " / ".join(f"{x:.2f}" for x in s["mse"])] for m, s in document["summary"].items()]
+    return f"{words['sinusoid']}\n\n{table(words['method'], rows)}"
+
+
+def redrawn(readme: str) -> str:
+    """The README's text with its results redrawn."""
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    head, _, rest = text.partition(START)
+    parts = [part for part in (learning(WORDS[readme]), waves(WORDS[readme])) if part]
+    return head + START + "\n" + "\n\n".join(parts) + "\n" + END + rest.partition(END)[2]
+
+
+def main() -> int:
+    stale = [name for name in WORDS if redrawn(name) != (ROOT / name).read_text(encoding="utf-8")]
+    if "--check" in sys.argv:
+        print("\n".join(f"{name} is not what benchmarks/results say: python benchmarks/table.py" for name in stale))
+        return bool(stale)
+    for name in stale:
+        (ROOT / name).write_text(redrawn(name), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,231 @@
+"""Evaluation documents: what they hold, their numbers by hand, and that they leave training alone."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from pliant import config, errors, evaluate, record, statistics, train
+from pliant.streams import Stream
+
+TINY = {
+    "train.threads": 1,
+    "train.meta_batch": 2,
+    "train.lanes": 3,
+    "train.iterations": 2,
+    "policy.hidden": (4,),
+}
+POINT = TINY | {"family.horizon": 5, "family.radius": 0.0}
+"""A radius of zero is never reached: every episode has 5 steps."""
+KEYS = {
+    "schema",
+    "algorithm",
+    "family",
+    "split",
+    "seed",
+    "tasks",
+    "lanes",
+    "versions",
+    "protocol",
+    "curve",
+    "trial_return",
+    "per_task",
+    "cost",
+}
+"""The keys of pliant.evaluation/1 that the design promises."""
+COST = {
+    "train_env_steps",
+    "train_seconds",
+    "adapt_env_steps",
+    "adapt_seconds",
+    "act_microseconds",
+    "peak_memory_mb",
+    "parameters",
+}
+
+
+def configured(family: str = "point", settings: dict[str, Any] = POINT, **more: Any) -> config.Config:
+    return config.load_config("maml", family, settings | more, preset="none")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train.train(configured(), tmp_path_factory.mktemp("runs") / "run", quiet=True)
+
+
+# ---- the document
+
+
+def test_the_document_has_the_keys_of_its_schema(run: Path) -> None:
+    document = evaluate.evaluate_run(run, tasks=4, stages=2)
+    assert set(document) >= KEYS and document["schema"] == "pliant.evaluation/1"
+    assert (document["algorithm"], document["family"], document["split"], document["seed"]) == ("maml", "point", "test", 0)
+    assert (document["tasks"], document["lanes"]) == (4, 3)
+    for summary in (document["trial_return"], *(point["return"] for point in document["curve"])):
+        assert set(summary) == {"mean", "std_error", "iqm", "ci95"}
+        assert summary["ci95"][0] <= summary["mean"] <= summary["ci95"][1]
+    assert [set(point) for point in document["curve"]] == [{"stage", "episodes_seen", "steps_seen", "return", "success"}] * 3
+    assert set(document["cost"]) == COST and all(document["cost"][name] > 0 for name in COST)
+    assert [set(row) for row in document["per_task"]] == [{"task", "return"}] * 4
+    assert all(len(row["return"]) == 3 and len(row["task"]["goal"]) == 2 for row in document["per_task"])
+    assert document["versions"]["torch"] == record.versions()["torch"]
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+
+def test_the_document_is_kept_in_the_run(run: Path) -> None:
+    document = evaluate.evaluate_run(run, tasks=3, stages=0, seed=5)
+    kept = [json.loads(p.read_text()) for p in (run / "evaluations").iterdir()]
+    assert document in kept
+
+
+def test_experience_is_counted_by_hand(run: Path) -> None:
+    """3 lanes of one episode of 5 steps for each stage: 15 steps and 3 episodes more before every later one."""
+    document = evaluate.evaluate_run(run, tasks=4, stages=3)
+    assert [point["stage"] for point in document["curve"]] == [0, 1, 2, 3]
+    assert [point["steps_seen"] for point in document["curve"]] == [0, 15, 30, 45]
+    assert [point["episodes_seen"] for point in document["curve"]] == [0, 3, 6, 9]
+    assert document["cost"]["adapt_env_steps"] == 45
+    # 2 iterations x 2 tasks x 3 lanes x 5 steps x 2 stages.
+    assert document["cost"]["train_env_steps"] == 120
+    # log_std 2, hidden 2 x 4 + 4, head 4 x 2 + 2.
+    assert document["cost"]["parameters"] == 24
+
+
+def test_lanes_and_episodes_multiply(tmp_path: Path) -> None:
+    path = train.train(configured(**{"train.episodes": 2}), tmp_path / "run", quiet=True)
+    document = evaluate.evaluate_run(path, tasks=2, stages=1, lanes=4)
+    assert [point["steps_seen"] for point in document["curve"]] == [0, 4 * 2 * 5]
+    assert [point["episodes_seen"] for point in document["curve"]] == [0, 8]
+    assert document["lanes"] == 4
+
+
+def test_numbers_of_a_curve_are_those_of_its_rollouts() -> None:
+    """CartPole, whose episodes differ in length: returns, steps and the total of a trial by loops."""
+    learner = train.build(configured("cartpole", TINY))
+    tasks = learner.family.sample(3, "test", Stream(0).rng())
+    batch = learner.family.batch(tasks, 2, episodes=2)
+    curve, rollouts = evaluate.curve_on(learner, batch, 2, Stream(7))
+    assert curve.success is None, "cartpole reports none"
+    for m in range(3):
+        seen, trial = 0, 0.0
+        for s, data in enumerate(rollouts):
+            lengths = [int(data.valid[m, b].sum()) for b in range(2)]
+            assert curve.returns[m, s] == sum(lengths) / 4, "one per step, over two lanes of two episodes"
+            assert curve.steps[m, s] == sum(lengths)
+            trial += sum(lengths) / 2
+            seen += sum(lengths)
+        assert curve.trial[m] == trial and curve.steps[m].sum() == seen
+    summary = curve.summary()
+    assert summary[2]["steps_seen"] == (curve.steps[:, 0] + curve.steps[:, 1]).mean()
+    assert summary[1]["episodes_seen"] == 4 and summary[1]["return"]["mean"] == pytest.approx(curve.returns[:, 1].mean())
+
+
+def test_success_is_the_share_of_episodes_with_success_at_any_time() -> None:
+    learner = train.build(configured(settings=TINY, **{"family.horizon": 4, "family.radius": 0.25}))
+    batch = learner.family.batch(learner.family.sample(6, "test", Stream(0).rng()), 3, episodes=2)
+    curve, rollouts = evaluate.curve_on(learner, batch, 1, Stream(7))
+    assert curve.success is not None and 0 < curve.success.mean() < 1
+    for s, data in enumerate(rollouts):
+        assert np.allclose(curve.success[:, s], data.terminated.sum((1, 2)).numpy() / 6), "a goal reached ends an episode"
+
+
+# ---- reproducible, and apart from training
+
+
+def without_clock(document: dict[str, Any]) -> dict[str, Any]:
+    clocks = {"adapt_seconds", "act_microseconds", "peak_memory_mb"}
+    return document | {"cost": {n: v for n, v in document["cost"].items() if n not in clocks}}
+
+
+def test_an_evaluation_repeats_bit_for_bit_and_its_seed_counts(run: Path) -> None:
+    one, two, other = (without_clock(evaluate.evaluate_run(run, tasks=4, stages=1, seed=seed)) for seed in (0, 0, 1))
+    assert one == two
+    assert one["per_task"][0]["task"] != other["per_task"][0]["task"]
+    assert one["protocol"]["tasks_sha256"] == two["protocol"]["tasks_sha256"] != other["protocol"]["tasks_sha256"]
+
+
+def test_evaluation_tasks_are_of_their_split_and_not_those_of_training() -> None:
+    learner = train.build(configured())
+    for split in ("train", "test", "ood"):
+        curve = evaluate.curve(learner, split, 30, 1, 0, seed=0)
+        assert set(learner.family.split_of(curve.tasks)) == {split}
+    trained = learner.family.sample(30, "train", learner.streams.at("tasks", 0).rng())
+    assert trained.digest != evaluate.curve(learner, "train", 30, 1, 0, seed=0).tasks.digest
+
+
+def test_evaluation_does_not_touch_training(tmp_path: Path) -> None:
+    """Evaluating after every iteration changes not one bit of what is learned, nor any global generator."""
+    settings = POINT | {"train.iterations": 4}
+    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[union-attr, index]
+    paths = [
+        train.train(
+            configured(settings=settings | {"train.evaluate_every": every, "train.evaluate_tasks": 3}), tmp_path / str(every), quiet=True
+        )
+        for every in (0, 1)
+    ]
+    assert torch.equal(before, torch.get_rng_state()) and np.array_equal(numpy_before, np.random.get_state()[1])  # type: ignore[index]
+    states = [(p / "checkpoints" / "00000004" / "state.safetensors").read_bytes() for p in paths]
+    assert states[0] == states[1]
+    plain, evaluated = (record.Run.open(p).metrics() for p in paths)
+    for one, two in zip(plain, evaluated, strict=True):
+        extra = {n for n in two if n.startswith("test_return_")}
+        assert extra == {"test_return_0", "test_return_1"}
+        assert {n: v for n, v in two.items() if n not in extra and n != "clock"} == {n: v for n, v in one.items() if n != "clock"}
+
+
+def test_an_evaluation_leaves_the_algorithm_as_it_was() -> None:
+    learner = train.build(configured())
+    before = learner.algorithm.state()
+    evaluate.curve(learner, "test", 3, 2, 2, seed=0)
+    assert all(torch.equal(t, before[n]) for n, t in learner.algorithm.state().items())
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"split": "tets"}, "did you mean 'test'"),
+        ({"tasks": 0}, "--tasks is 0: expected at least 1"),
+        ({"stages": -1}, "--stages is -1: expected at least 0"),
+        ({"lanes": 0}, "--lanes is 0: expected at least 1"),
+    ],
+)
+def test_values_out_of_range_are_refused(run: Path, wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(errors.UserError, match=message):
+        evaluate.evaluate_run(run, **wrong)
+
+
+# ---- statistics
+
+
+def test_summary_is_that_of_numpy_and_scipy() -> None:
+    x = np.array([3.0, -1.0, 4.0, 1.0, -5.0, 9.0, 2.0, 6.0])
+    summary = statistics.summary(x)
+    assert summary["mean"] == x.mean() and math.isclose(summary["std_error"], stats.sem(x))
+    assert summary["iqm"] == (1 + 2 + 3 + 4) / 4, "the mean of the middle half"
+    theirs = stats.bootstrap((x,), np.mean, method="percentile", n_resamples=20_000, rng=np.random.default_rng(1))
+    width = theirs.confidence_interval.high - theirs.confidence_interval.low
+    assert np.allclose(summary["ci95"], theirs.confidence_interval, atol=0.06 * width)
+
+
+def test_a_single_value_has_no_width_and_the_same_sample_the_same_interval() -> None:
+    assert statistics.summary([2.5]) == {"mean": 2.5, "std_error": 0.0, "iqm": 2.5, "ci95": [2.5, 2.5]}
+    x = np.random.default_rng(0).normal(size=10)
+    assert statistics.interval(x) == statistics.interval(x)
+
+
+def test_intervals_cover_the_mean_about_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(0)
+    hits = [low <= 1.0 <= high for low, high in (statistics.interval(rng.normal(1.0, 2.0, 40)) for _ in range(400))]
+    # A percentile bootstrap of 40 values is a little too narrow; 400 trials have a standard error of 1.1 %.
+    assert 0.90 <= np.mean(hits) <= 0.98
+
+
+@pytest.mark.parametrize("wrong", [[], [1.0, math.nan], [math.inf], [[1.0, 2.0]]])
+def test_a_sample_that_is_none_is_refused(wrong: Any) -> None:
+    with pytest.raises(ValueError, match="expected one finite value per task"):
+        statistics.summary(wrong)

@@ -1,0 +1,222 @@
+"""What holds for the project as a whole: layers, sizes, nothing that runs code from files, and documents that are true."""
+
+import ast
+import re
+import runpy
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import pliant
+from pliant import cli, errors
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src" / "pliant"
+FILES = sorted(SOURCE.rglob("*.py"))
+READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
+MOST_LINES = 300
+LONGER = {"tasks.base": 340}
+"""Files that may be longer: tasks and the batches that play them are one contract, which families read in one place."""
+
+LAYERS = (
+    {"types", "streams", "errors", "registry", "version"},
+    {"masks", "distributions", "advantages", "losses", "trust_region", "functional", "statistics"},
+    {"policies", "tasks", "rollout"},
+    {"algorithms"},
+    {"config", "train", "evaluate", "record", "checkpoint", "report", "progress"},
+    {"cli", "_commands", "completion", "explain", "agent", "__init__", "__main__"},
+)
+"""From the ground up: data, maths, parts, algorithms, running, surface."""
+
+UNPICKLERS = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+RUNNERS = {"eval", "exec", "compile", "__import__"}
+
+
+def name_of(path: Path) -> str:
+    """`tasks/base.py` as "tasks.base"."""
+    return ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Every module that a piece of code imports, as far as its text says: "torch.nn", "pliant.tasks.base"."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "our modules are imported by their full name"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def layer(module: str) -> int | None:
+    """The layer of "pliant.tasks.base", None for what is no module of ours (`pliant.version.VERSION` is in its module's)."""
+    part = module.split(".")[1]
+    return next((i for i, layer in enumerate(LAYERS) if part in layer), None)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_imports_go_downwards(path: Path) -> None:
+    own = layer(f"pliant.{name_of(path)}")
+    assert own is not None, f"{path.name} belongs to no layer: say in which"
+    for module in imports(ast.parse(path.read_text())):
+        if module.startswith("pliant."):
+            there = layer(module)
+            assert there is not None and there <= own, f"{name_of(path)} imports {module}, which is above it"
+
+
+def test_algorithms_see_no_environment_and_no_file() -> None:
+    for path in (SOURCE / "algorithms").glob("*.py"):
+        seen = set(imports(ast.parse(path.read_text())))
+        forbidden = ("pliant.tasks", "pliant.rollout", "pliant.policies", "gymnasium", "pathlib", "os", "io", "safetensors")
+        assert not [m for m in seen if m.startswith(forbidden)], path.name
+
+
+def test_one_family_or_policy_does_not_know_another() -> None:
+    for folder in ("tasks", "policies"):
+        shared = {"base"} | {p.stem for p in (SOURCE / folder).glob("_*.py")}
+        for path in (SOURCE / folder).glob("*.py"):
+            for module in imports(ast.parse(path.read_text())):
+                if module.startswith(f"pliant.{folder}."):
+                    assert module.split(".")[2] in shared, f"{path.name} imports {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_nothing_runs_code_from_a_file(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    assert not {m.partition(".")[0] for m in imports(tree)} & UNPICKLERS
+    assert "torch.load" not in set(imports(tree))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in RUNNERS, f"{path.name}:{node.lineno}"
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            assert (node.value.id, node.attr) not in {("torch", "load"), ("torch", "save")}, f"{path.name}:{node.lineno}"
+        if isinstance(node, ast.keyword):
+            assert node.arg != "allow_pickle", f"{path.name}:{node.lineno}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_file_is_short(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= LONGER.get(name_of(path), MOST_LINES)
+
+
+def test_every_extra_that_an_error_names_exists() -> None:
+    assert set(errors.EXTRAS.values()) <= set(project()["optional-dependencies"])
+
+
+def test_every_package_that_is_imported_is_declared() -> None:
+    declared = {name.replace("-", "_") for name in requirements()}
+    imported = {m.partition(".")[0] for path in FILES for m in imports(ast.parse(path.read_text()))}
+    assert imported - set(sys.stdlib_module_names) - {"pliant"} <= declared
+
+
+def test_constraints_pin_every_requirement() -> None:
+    pinned = {line.partition("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
+    assert requirements() <= pinned
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    assert f"version: {pliant.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"## [{pliant.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_readmes_say_the_same() -> None:
+    english, chinese = (readme.read_text() for readme in READMES)
+    assert [len(h) for h in re.findall(r"^(#+) ", english, re.M)] == [len(h) for h in re.findall(r"^(#+) ", chinese, re.M)]
+    assert commands(english) == commands(chinese)
+    assert [uncommented(b) for b in blocks(english, "python")] == [uncommented(b) for b in blocks(chinese, "python")]
+    images = r"!\[[^\]]*\]\(([^)]*)\)"
+    assert re.findall(images, english) == re.findall(images, chinese)
+    assert sorted(re.findall(r"-?\d[\d.,]*", results(english))) == sorted(re.findall(r"-?\d[\d.,]*", results(chinese)))
+
+
+def test_commands_in_the_readme_exist() -> None:
+    for command in commands(READMES[0].read_text()):
+        program, *words = command.split()
+        if program == "make":
+            assert re.search(rf"^{words[0]}:", (ROOT / "Makefile").read_text(), re.M), command
+        else:
+            _, rest = cli.parser().parse_known_args(cli.split_dotted(words)[0])
+            assert program == "pliant" and not rest, command
+
+
+def test_links_in_the_documents_lead_somewhere() -> None:
+    for document in [*READMES, ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)[^):]*\)", document.read_text()):
+            if not target.endswith("half-cheetah-dir.png"):  # the demo's picture
+                assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+@pytest.mark.slow
+def test_python_in_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ten_lines, body, room = blocks(READMES[0].read_text(), "python")
+    assert "iterations=100" in ten_lines
+    script = tmp_path / "ten_lines.py"
+    script.write_text(ten_lines.replace("iterations=100", "iterations=1").replace("progress=True", "progress=False") + body)
+    defined = runpy.run_path(str(script))
+    assert defined["action"].shape == (6,)
+    assert pliant.load("runs/backwards").task == {"direction": -1}
+
+    (tmp_path / "room.py").write_text(room)
+    settings = {"train.meta_batch": 2, "train.lanes": 2, "family.horizon": 5}
+    agent = pliant.Agent("maml", "room.py", settings=settings)
+    assert "return_1" in agent.learn(1)[0]
+    assert len(agent.adapt({"leak": 0.12}).document["curve"]) > 1
+
+
+def test_no_file_names_a_machine_or_a_registry() -> None:
+    forbidden = [
+        "/" + "work/",
+        "/" + "root/",
+        "/" + "home/",
+        "../" + "shared",
+        "pypi" + ".org",
+        "python" + "hosted",
+        "index" + "-url",
+    ]
+    folders = (ROOT / name for name in ("src", "tests", "docs", "examples", "benchmarks", ".ci"))
+    inside = [
+        path
+        for folder in folders
+        for path in folder.rglob("*")
+        if "__pycache__" not in path.parts and ".egg-info" not in str(path)
+    ]
+    alone = [
+        path
+        for path in ROOT.iterdir()
+        if path.suffix in {".md", ".toml", ".txt", ".cff"} or path.name in {"Makefile", ".gitignore"}
+    ]
+    for path in [*inside, *alone]:
+        if path.is_file() and path.suffix != ".png":
+            text = path.read_text(encoding="utf-8")
+            assert not [word for word in forbidden if word in text], path
+
+
+def project() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def requirements() -> set[str]:
+    """The names of everything that pliant or one of its extras needs."""
+    every = [project()["dependencies"], *project()["optional-dependencies"].values()]
+    return {re.split(r"[<>=\[ ]", requirement)[0] for group in every for requirement in group}
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return [code for name, code in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S) if name == language]
+
+
+def uncommented(code: str) -> str:
+    return re.sub(r" *#.*", "", code)
+
+
+def commands(text: str) -> list[str]:
+    return [line.strip() for block in blocks(text, "") for line in uncommented(block).splitlines() if line.strip()]
+
+
+def results(text: str) -> str:
+    found = re.search(r"<!-- results -->(.*?)<!-- /results -->", text, re.S)
+    assert found, "the block of results is missing"
+    return found[1]

@@ -1,0 +1,332 @@
+"""A run is never lost: resumed it equals an uninterrupted one bit for bit, whatever stopped it and when.
+
+Kills need many processes, and importing torch takes seconds. They are therefore forked from a server that has imported
+everything and never trained (`multiprocessing`'s forkserver); what runs in them is the command line's own `main`.
+"""
+
+import gc
+import json
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pliant import checkpoint, cli, config, errors, record, train
+from pliant.agent import Agent
+
+TINY = {
+    "train.threads": 1,
+    "train.meta_batch": 2,
+    "train.lanes": 2,
+    "family.horizon": 4,
+    "policy.hidden": (4,),
+}
+ALGORITHMS = {
+    "maml clipped": ("maml", {"outer.method": "clipped"}),
+    "maml trpo": ("maml", {"outer.method": "trpo"}),
+    "maml rates": ("maml", {"inner.learn_lr": True, "inner.steps": 2}),
+    "fomaml": ("fomaml", {}),
+    "reptile adam": ("reptile", {"outer.method": "adam", "outer.lr": 0.01}),
+}
+
+
+def configured(iterations: int, name: str = "maml clipped", family: str = "point", **more: Any) -> config.Config:
+    algorithm, own = ALGORITHMS[name]
+    return config.load_config(algorithm, family, TINY | own | {"train.iterations": iterations} | more, preset="none")
+
+
+def state_of(run: Path) -> bytes:
+    """The bytes of the newest checkpoint's tensors."""
+    newest = checkpoint.paths(run / "checkpoints")[0]
+    return newest.name.encode() + (newest / "state.safetensors").read_bytes()
+
+
+def lines_of(run: Path) -> list[dict[str, Any]]:
+    """Every line of the metrics but for the clock; each line must be whole."""
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{n: v for n, v in row.items() if n != "clock"} for row in rows]
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, iteration: int) -> None:
+    """Send this process SIGTERM during an iteration, before it is logged."""
+    log = record.Run.log
+
+    def logged(self: record.Run, number: int, *given: Any) -> None:
+        if number == iteration:
+            os.kill(os.getpid(), signal.SIGTERM)
+        log(self, number, *given)
+
+    monkeypatch.setattr(record.Run, "log", logged)
+
+
+# ---- resuming
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(name: str, tmp_path: Path, monkeypatch) -> None:
+    whole = train.train(configured(6, name), tmp_path / "whole", quiet=True)
+    with monkeypatch.context() as patch, pytest.raises(errors.Stopped, match=r"iteration 3 of 6, saved; --resume continues"):
+        stop_at(patch, 2)
+        train.train(configured(6, name), tmp_path / "cut", quiet=True)
+    assert [row["iteration"] for row in lines_of(tmp_path / "cut")] == [0, 1, 2]
+    cut = train.train(configured(6, name), tmp_path / "cut", resume=True, quiet=True)
+    assert state_of(cut) == state_of(whole)
+    assert lines_of(cut) == lines_of(whole) and [row["iteration"] for row in lines_of(cut)] == list(range(6))
+
+
+def test_a_run_can_be_given_more_iterations(tmp_path: Path) -> None:
+    whole = train.train(configured(5), tmp_path / "whole", quiet=True)
+    short = train.train(configured(2), tmp_path / "short", quiet=True)
+    train.train(configured(5), tmp_path / "short", resume=True, quiet=True)
+    assert state_of(short) == state_of(whole) and lines_of(short) == lines_of(whole)
+
+
+def test_metrics_after_the_last_checkpoint_are_written_again_once(tmp_path: Path) -> None:
+    """As after a crash: lines up to iteration 5, the newest whole checkpoint of iteration 4, the one after damaged."""
+    whole = train.train(configured(8), tmp_path / "whole", quiet=True)
+    run = train.train(configured(6, **{"train.checkpoint_every": 0.0}), tmp_path / "run", quiet=True)
+    newest, before = checkpoint.paths(run / "checkpoints")
+    assert (newest.name, before.name) == ("00000006", "00000005")
+    (newest / "state.safetensors").write_bytes(b"damaged")
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write('{"iteration": 6, "env_st')
+    train.train(configured(8), run, resume=True, quiet=True)
+    assert state_of(run) == state_of(whole) and lines_of(run) == lines_of(whole)
+
+
+def test_resuming_a_finished_run_changes_nothing(tmp_path: Path) -> None:
+    run = train.train(configured(3), tmp_path / "run", quiet=True)
+    state, lines = state_of(run), lines_of(run)
+    train.train(configured(3), run, resume=True, quiet=True)
+    assert state_of(run) == state and lines_of(run) == lines
+
+
+def test_resuming_where_there_is_no_run_begins_it(tmp_path: Path) -> None:
+    whole = train.train(configured(2), tmp_path / "whole", quiet=True)
+    begun = train.train(configured(2), tmp_path / "begun", resume=True, quiet=True)
+    assert state_of(begun) == state_of(whole)
+
+
+def test_the_seed_and_nothing_else_decides(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    one = train.train(configured(2), tmp_path / "1", quiet=True)
+    torch.manual_seed(2)
+    two = train.train(configured(2, **{"train.checkpoint_every": 0.0}), tmp_path / "2", quiet=True)
+    other = config.load_config("maml", "point", TINY | {"train.iterations": 2}, preset="none", seed=1)
+    three = train.train(other, tmp_path / "3", quiet=True)
+    assert state_of(one) == state_of(two) != state_of(three)
+
+
+def test_steps_include_adaptation(tmp_path: Path) -> None:
+    """2 tasks x 2 lanes x 4 steps x 2 rollouts an iteration; the goal is out of reach with a radius of zero."""
+    run = train.train(configured(3, **{"family.radius": 0.0}), tmp_path / "run", quiet=True)
+    assert [row["env_steps"] for row in lines_of(run)] == [32, 64, 96]
+    assert all({"return_0", "return_1", "loss"} <= set(row) for row in lines_of(run))
+
+
+def test_a_run_and_an_agent_are_one_loop(tmp_path: Path) -> None:
+    run = train.train(configured(3), tmp_path / "run", quiet=True)
+    agent = Agent("maml", "point", preset="none", settings=TINY | {"train.iterations": 3})
+    metrics = [*agent.learn(1), *agent.learn(2)]
+    assert [{"iteration": i, **row} for i, row in enumerate(metrics)] == lines_of(run)
+    saved = agent.save(tmp_path / "agent")
+    assert state_of(saved) == state_of(run)
+
+
+def test_a_checkpoint_of_another_policy_is_refused(tmp_path: Path) -> None:
+    run = train.train(configured(1), tmp_path / "run", quiet=True)
+    with pytest.raises(errors.UserError, match=r"does not fit these settings: .* is \[4, 2\], expected \[5, 2\]"):
+        train.train(configured(2, **{"policy.hidden": (5,)}), run, resume=True, quiet=True)
+
+
+# ---- kill -9
+
+
+def words(out: Path, iterations: int, *more: str) -> list[str]:
+    settings = [f"--{n}={','.join(map(str, v)) if isinstance(v, tuple) else v}" for n, v in TINY.items()]
+    own = ["--iterations", str(iterations), "--out", str(out), "--preset", "none", "--quiet", "--resume"]
+    return ["train", "maml", "point", *own, *settings, *more]
+
+
+def spawn(out: Path, iterations: int, *more: str) -> Any:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pliant.cli", "pliant._commands", "pliant.train", "pliant.algorithms.maml", "pliant.tasks.point"])
+    process = context.Process(target=cli.main, args=(words(out, iterations, *more),), daemon=True)
+    process.start()
+    return process
+
+
+def wait_for(condition: Callable[[], bool], process: Any, seconds: float = 30.0) -> None:
+    """Poll until the condition holds or the process is over."""
+    end = time.monotonic() + seconds
+    while process.is_alive() and not condition():
+        assert time.monotonic() < end, "the process makes no progress"
+
+
+@pytest.mark.slow
+def test_twenty_kills_lose_nothing(tmp_path: Path) -> None:
+    """kill -9 at 20 random moments: 10 anywhere, from the first import on; 10 while a checkpoint is being written.
+
+    After each, every checkpoint under its own name is whole; in the end the run equals one that nobody killed.
+    """
+    iterations, rng = 250, random.Random(0)
+    folder = tmp_path / "killed" / "checkpoints"
+    inside_writes = kills = 0
+
+    def names() -> set[str]:
+        return {p.name for p in folder.iterdir()} if folder.is_dir() else set()
+
+    for kill in range(20):
+        earlier = names()
+        process = spawn(tmp_path / "killed", iterations, "--train.checkpoint_every=0")
+        if kill % 2:
+            wait_for(lambda earlier=earlier: bool({n for n in names() if n[0] != "."} - earlier), process)
+            time.sleep(rng.uniform(0, 0.05))
+            wait_for(lambda: any(n.startswith(".tmp") for n in names()), process)
+        else:
+            time.sleep(rng.uniform(0, 0.4))
+        process.kill()
+        process.join()
+        kills += process.exitcode == -signal.SIGKILL
+        inside_writes += any(n.startswith(".") for n in names())
+        for path in checkpoint.paths(folder):
+            checkpoint.load(path)
+    assert kills == 20 and inside_writes >= 3
+    for out, more in (("killed", ["--train.checkpoint_every=0"]), ("whole", [])):
+        process = spawn(tmp_path / out, iterations, *more)
+        process.join(120)
+        assert process.exitcode == 0
+    assert state_of(tmp_path / "killed") == state_of(tmp_path / "whole")
+    assert checkpoint.paths(folder)[0].name == f"{iterations:08d}"
+    assert lines_of(tmp_path / "killed") == lines_of(tmp_path / "whole")
+    assert not [n for n in names() if n.startswith(".")], "what a kill left behind is cleared away"
+
+
+# ---- signals
+
+
+@pytest.mark.slow
+def test_sigterm_leaves_within_five_seconds_with_a_checkpoint(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "pliant", *words(out, 10**6)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    wait_for_lines = time.monotonic() + 60
+    while not (out / "metrics.jsonl").exists() or (out / "metrics.jsonl").read_bytes().count(b"\n") < 3:
+        assert process.poll() is None and time.monotonic() < wait_for_lines
+        time.sleep(0.05)
+    assert not checkpoint.paths(out / "checkpoints"), "none was due yet"
+    begin = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=30)
+    assert time.monotonic() - begin < 5
+    assert process.returncode == 128 + signal.SIGTERM
+    assert said.count("\n") == 1 and said.startswith("pliant: stopped after iteration ") and "--resume continues" in said
+    found = checkpoint.load_latest(out / "checkpoints")
+    assert found.iteration == lines_of(out)[-1]["iteration"] + 1 == found.facts["iteration"]
+
+
+def test_signals_are_handed_back_after_training(tmp_path: Path) -> None:
+    before = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
+    train.train(configured(1), tmp_path / "run", quiet=True)
+    assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+# ---- numbers that are not finite
+
+DIVERGES = '''
+"""A point world whose fourth batch shows NaN."""
+import torch
+from pliant.tasks import point
+from pliant.tasks.point import Settings
+
+WHAT, batches = "{what}", []
+
+class Environment(point.Point):
+    def __init__(self, *given):
+        super().__init__(*given)
+        batches.append(1)
+
+    def observe(self):
+        obs = super().observe().clone()
+        if WHAT == "obs" and len(batches) == 4 and self._time == 2:
+            obs[1, 0, 1] = float("nan")
+        return obs
+
+    def advance(self, action, noise):
+        reward, terminated, success = super().advance(action, noise)
+        if WHAT == "reward" and len(batches) == 4 and self._time == 2:
+            reward[1, 0] = float("inf")
+        return reward, terminated, success
+
+def family(settings=None):
+    import dataclasses
+    return dataclasses.replace(point.family(settings), name="worlds.{what}", environment=Environment)
+'''
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what, named", [("obs", "observation"), ("reward", "reward")])
+def test_an_environment_that_diverges_stops_the_run_in_one_line(what: str, named: str, tmp_path: Path) -> None:
+    """From a family of the user's own, by its dotted name: exit status 2, and nothing of the bad iteration is learned."""
+    (tmp_path / "worlds").mkdir()
+    (tmp_path / "worlds" / f"{what}.py").write_text(DIVERGES.format(what=what))
+    given = words(tmp_path / "run", 9, "--train.checkpoint_every=0", "--family.radius=0")
+    given[2] = f"worlds.{what}"
+    done = subprocess.run([sys.executable, "-m", "pliant", *given], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"pliant: {named} is not finite in task 1, lane 0, step ") and "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if "beginning it" not in line]) == 1
+    assert [row["iteration"] for row in lines_of(tmp_path / "run")] == [0, 1, 2]
+    healthy = train.train(configured(3, **{"family.radius": 0.0}), tmp_path / "healthy", quiet=True)
+    assert state_of(tmp_path / "run") == state_of(healthy)
+
+
+# ---- nothing grows
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
+def test_nothing_grows_over_500_iterations(tmp_path: Path, monkeypatch) -> None:
+    """Memory, tensors alive and open files, after 50 iterations and after 550, a checkpoint every time."""
+    measured, log = [], record.Run.log
+
+    def usage() -> tuple[float, int, int]:
+        gc.collect()
+        resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+        alive = sum(issubclass(type(o), torch.Tensor) for o in gc.get_objects())
+        return resident, alive, len(os.listdir("/proc/self/fd"))
+
+    def logged(self: record.Run, number: int, *given: Any) -> None:
+        log(self, number, *given)
+        if number in (49, 549):
+            measured.append(usage())
+
+    monkeypatch.setattr(record.Run, "log", logged)
+    train.train(configured(550, **{"train.checkpoint_every": 0.0}), tmp_path / "run", quiet=True)
+    (memory, tensors, files), (more_memory, more_tensors, more_files) = measured
+    assert more_files == files
+    assert more_tensors == tensors
+    assert more_memory - memory < 8, "MiB"
+
+
+# ---- settings
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"iterations": 0}, {"meta_batch": 0}, {"lanes": 0}, {"episodes": 0}, {"evaluate_every": -1}, {"checkpoint_every": -1.0}]
+    + [{"threads": -1}, {"checkpoint_every": float("nan")}],
+)
+def test_settings_out_of_range_are_refused_by_name(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        train.Settings(**wrong)
