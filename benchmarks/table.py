@@ -16,8 +16,9 @@ PUBLISHED = {"point": "-40.41 / -11.68 / -3.33 / -3.23", "half-cheetah-dir": "-5
 """Finn et al. 2017, Tables 4 and 5; the half-cheetah there is an older simulator."""
 WORDS = {
     "README.md": {
-        "learning": "Return per episode after 0 / 1 / 2 / 3 gradient steps of 20 episodes each (cartpole and half-cheetah-vel: 10), mean over 40 tasks and"
-        " all seeds ± standard deviation over seeds of the last; *untrained* is the same adaptation from random parameters.",
+        "learning": "Return per episode after 0 / 1 / 2 / 3 gradient steps of 20 episodes each (cartpole and half-cheetah-vel: 10),"
+        " mean over 40 tasks and all seeds ± standard deviation over seeds of the last; *untrained* is the same adaptation from"
+        " random parameters.",
         "head": ["family", "algorithm", "tasks", "return after 0 / 1 / 2 / 3 steps", "seeds", "minutes per seed"],
         "published": "published: MAML",
         "sinusoid": "Sine waves, mean squared error from 5 points after 1 / 5 / 10 gradient steps, three seeds, 1,000 new waves"
@@ -25,7 +26,8 @@ WORDS = {
         "method": ["method", "mean squared error"],
     },
     "README.zh-CN.md": {
-        "learning": "每回合回报，分别在 0 / 1 / 2 / 3 次梯度更新之后，每次更新使用 20 个回合（cartpole 与 half-cheetah-vel 为 10 个）；"
+        "learning": "每回合回报，分别在 0 / 1 / 2 / 3 次梯度更新之后，"
+        "每次更新使用 20 个回合（cartpole 与 half-cheetah-vel 为 10 个）；"
         "40 个任务、全部种子的均值 ± 最后一项在种子间的标准差。*untrained* 指从随机参数出发做同样的适应。",
         "head": ["任务族", "算法", "任务", "0 / 1 / 2 / 3 次更新后的回报", "种子", "每个种子的分钟数"],
         "published": "论文：MAML",

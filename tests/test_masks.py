@@ -44,3 +44,10 @@ def test_equal_values_standardise_to_zero_and_an_empty_task_is_no_nan() -> None:
     assert torch.equal(masks.standardise(torch.full_like(X, 3.0), VALID), torch.zeros_like(X))
     assert masks.mean(X, valid).tolist() == [8 / 3, 0.0]
     assert bool(torch.isfinite(masks.standardise(X, valid)).all())
+
+
+def test_a_deviation_below_the_floor_counts_as_the_floor() -> None:
+    floor = torch.tensor([100.0, 0.1], dtype=torch.float64)
+    result = masks.standardise(X, VALID, eps=0.0, floor=floor)
+    assert torch.allclose(result[0][VALID[0]], (X[0][VALID[0]] - 8 / 3) / 100)
+    assert torch.equal(result[1], masks.standardise(X, VALID, eps=0.0)[1])

@@ -1,26 +1,26 @@
 """A run is never lost: resumed it equals an uninterrupted one bit for bit, whatever stopped it and when.
 
-Kills need many processes, and importing torch takes seconds. They are therefore forked from a server that has imported
-everything and never trained (`multiprocessing`'s forkserver); what runs in them is the command line's own `main`.
+Kills need many processes, and importing torch takes seconds. They are therefore forked from a process that has imported
+everything and trained nothing; what runs in them is the command line's own `main`.
 """
 
 import gc
 import json
-import multiprocessing
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from pliant import checkpoint, cli, config, errors, record, train
+from pliant import checkpoint, config, errors, record, train
 from pliant.agent import Agent
 
 TINY = {
@@ -157,58 +157,106 @@ def words(out: Path, iterations: int, *more: str) -> list[str]:
     return ["train", "maml", "point", *own, *settings, *more]
 
 
-def spawn(out: Path, iterations: int, *more: str) -> Any:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pliant.cli", "pliant._commands", "pliant.train", "pliant.algorithms.maml", "pliant.tasks.point"])
-    process = context.Process(target=cli.main, args=(words(out, iterations, *more),), daemon=True)
-    process.start()
-    return process
+HERE = {**os.environ, "PYTHONPATH": str(Path(train.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+SERVER = """
+import json, os, sys
+from pliant import cli, config, train
+import pliant._commands
+train.build(config.load_config("maml", "point", {"train.threads": 1}, preset="none"))  # fills caches, learns nothing
+print("ready", flush=True)
+for line in sys.stdin:
+    if pid := os.fork():
+        print(pid, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+    else:
+        sys.stdin.close()
+        os.dup2(2, 1)
+        os._exit(cli.main(json.loads(line)))
+"""
 
 
-def wait_for(condition: Callable[[], bool], process: Any, seconds: float = 30.0) -> None:
-    """Poll until the condition holds or the process is over."""
-    end = time.monotonic() + seconds
-    while process.is_alive() and not condition():
-        assert time.monotonic() < end, "the process makes no progress"
+class Forked:
+    """One `pliant` command at a time, each a fork of a warm process."""
+
+    def __init__(self) -> None:
+        pipe = subprocess.PIPE
+        self.server = subprocess.Popen([sys.executable, "-c", SERVER], env=HERE, stdin=pipe, stdout=pipe, text=True)
+        assert self.said() == "ready"
+
+    def said(self) -> str:
+        assert self.server.stdout
+        return self.server.stdout.readline().strip()
+
+    def start(self, command: list[str]) -> int:
+        """The process id of a command that was begun."""
+        assert self.server.stdin
+        self.server.stdin.write(json.dumps(command) + "\n")
+        self.server.stdin.flush()
+        return int(self.said())
+
+    def finish(self) -> int:
+        """Wait for it; the exit status, or minus the signal that ended it."""
+        return int(self.said())
+
+    def is_over(self) -> bool:
+        """It has ended, and `finish` will not wait."""
+        assert self.server.stdout
+        return bool(select.select([self.server.stdout], [], [], 0)[0])
+
+
+@pytest.fixture
+def forked() -> Iterator[Forked]:
+    made = Forked()
+    yield made
+    assert made.server.stdin and made.server.stdout
+    made.server.stdin.close()
+    made.server.wait(10)
+    made.server.stdout.close()
 
 
 @pytest.mark.slow
-def test_twenty_kills_lose_nothing(tmp_path: Path) -> None:
-    """kill -9 at 20 random moments: 10 anywhere, from the first import on; 10 while a checkpoint is being written.
+def test_twenty_kills_lose_nothing(forked: Forked, tmp_path: Path) -> None:
+    """kill -9 at 20 random moments: 4 while it starts, 6 anywhere while it trains, 10 while it writes a checkpoint.
 
     After each, every checkpoint under its own name is whole; in the end the run equals one that nobody killed.
     """
-    iterations, rng = 250, random.Random(0)
-    folder = tmp_path / "killed" / "checkpoints"
-    inside_writes = kills = 0
+    iterations, rng = 150, random.Random(0)
+    out = tmp_path / "killed"
+    folder = out / "checkpoints"
+    statuses, inside_writes = [], 0
 
     def names() -> set[str]:
         return {p.name for p in folder.iterdir()} if folder.is_dir() else set()
 
+    def wait_for(condition: Callable[[set[str]], bool]) -> None:
+        end = time.monotonic() + 30
+        while not condition(names()) and not forked.is_over():
+            assert time.monotonic() < end, "the run makes no progress"
+            time.sleep(0.0003)
+
     for kill in range(20):
         earlier = names()
-        process = spawn(tmp_path / "killed", iterations, "--train.checkpoint_every=0")
-        if kill % 2:
-            wait_for(lambda earlier=earlier: bool({n for n in names() if n[0] != "."} - earlier), process)
-            time.sleep(rng.uniform(0, 0.05))
-            wait_for(lambda: any(n.startswith(".tmp") for n in names()), process)
+        process = forked.start(words(out, iterations, "--train.checkpoint_every=0"))
+        if kill < 4:
+            time.sleep(rng.uniform(0, 0.3))
         else:
-            time.sleep(rng.uniform(0, 0.4))
-        process.kill()
-        process.join()
-        kills += process.exitcode == -signal.SIGKILL
+            wait_for(lambda found, earlier=earlier: any(n[0] != "." for n in found - earlier))
+            time.sleep(rng.uniform(0, 0.1))
+        if kill >= 10:
+            wait_for(lambda found: any(n.startswith(".tmp") for n in found))
+        os.kill(process, signal.SIGKILL)
+        statuses.append(forked.finish())
         inside_writes += any(n.startswith(".") for n in names())
         for path in checkpoint.paths(folder):
             checkpoint.load(path)
-    assert kills == 20 and inside_writes >= 3
-    for out, more in (("killed", ["--train.checkpoint_every=0"]), ("whole", [])):
-        process = spawn(tmp_path / out, iterations, *more)
-        process.join(120)
-        assert process.exitcode == 0
-    assert state_of(tmp_path / "killed") == state_of(tmp_path / "whole")
-    assert checkpoint.paths(folder)[0].name == f"{iterations:08d}"
-    assert lines_of(tmp_path / "killed") == lines_of(tmp_path / "whole")
-    assert not [n for n in names() if n.startswith(".")], "what a kill left behind is cleared away"
+    assert statuses == [-signal.SIGKILL] * 20 and inside_writes >= 3
+    whole = tmp_path / "whole"
+    for command in (words(out, iterations, "--train.checkpoint_every=0"), words(whole, iterations)):
+        forked.start(command)
+        assert forked.finish() == 0
+    assert state_of(out) == state_of(whole) and checkpoint.paths(folder)[0].name == f"{iterations:08d}"
+    assert lines_of(out) == lines_of(whole)
+    assert not any(n.startswith(".") for n in names()), "what a kill left behind is cleared away"
 
 
 # ---- signals
@@ -218,7 +266,7 @@ def test_twenty_kills_lose_nothing(tmp_path: Path) -> None:
 def test_sigterm_leaves_within_five_seconds_with_a_checkpoint(tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = [sys.executable, "-m", "pliant", *words(out, 10**6)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, env=HERE, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     wait_for_lines = time.monotonic() + 60
     while not (out / "metrics.jsonl").exists() or (out / "metrics.jsonl").read_bytes().count(b"\n") < 3:
         assert process.poll() is None and time.monotonic() < wait_for_lines
@@ -281,7 +329,8 @@ def test_an_environment_that_diverges_stops_the_run_in_one_line(what: str, named
     (tmp_path / "worlds" / f"{what}.py").write_text(DIVERGES.format(what=what))
     given = words(tmp_path / "run", 9, "--train.checkpoint_every=0", "--family.radius=0")
     given[2] = f"worlds.{what}"
-    done = subprocess.run([sys.executable, "-m", "pliant", *given], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-m", "pliant", *given]
+    done = subprocess.run(command, cwd=tmp_path, env=HERE, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2, done.stderr
     last = done.stderr.splitlines()[-1]
     assert last.startswith(f"pliant: {named} is not finite in task 1, lane 0, step ") and "Traceback" not in done.stderr
@@ -297,7 +346,7 @@ def test_an_environment_that_diverges_stops_the_run_in_one_line(what: str, named
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
 def test_nothing_grows_over_500_iterations(tmp_path: Path, monkeypatch) -> None:
-    """Memory, tensors alive and open files, after 50 iterations and after 550, a checkpoint every time."""
+    """Memory, tensors alive and open files, after 50 iterations and after 550, with some fifty checkpoints."""
     measured, log = [], record.Run.log
 
     def usage() -> tuple[float, int, int]:
@@ -312,7 +361,7 @@ def test_nothing_grows_over_500_iterations(tmp_path: Path, monkeypatch) -> None:
             measured.append(usage())
 
     monkeypatch.setattr(record.Run, "log", logged)
-    train.train(configured(550, **{"train.checkpoint_every": 0.0}), tmp_path / "run", quiet=True)
+    train.train(configured(550, **{"train.checkpoint_every": 0.25}), tmp_path / "run", quiet=True)
     (memory, tensors, files), (more_memory, more_tensors, more_files) = measured
     assert more_files == files
     assert more_tensors == tensors

@@ -109,9 +109,12 @@ class Agent:
 
     def save(self, path: str | Path) -> Path:
         """Write the agent to a folder that `pliant.load` and every command understand."""
-        with record.Run.start(Path(path), configuration.to_dict(self.config)) as run:
+        path = Path(path)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise errors.UserError(f"{path} exists and is not an empty folder: save to another one")
+        with record.Run.start(path, configuration.to_dict(self.config)) as run:
             run.save(int(self.counters["iteration"]), self.learner.algorithm.state(), self.counters)
-        return Path(path)
+        return path
 
 
 class Adapted:
@@ -157,8 +160,9 @@ class Adapted:
         if episode_start is not None:
             first |= torch.as_tensor(episode_start).reshape(1, -1, 1)
         seen = Inputs(torch.as_tensor(x).view(1, n, 1, -1), self._none(n), torch.zeros(1, n, 1), first)
-        output, state = functional.apply(self.policy, self.params, seen, state)
-        action = self._act(output.dist[0, :, 0], deterministic).numpy()  # [n, A] or [n]
+        device = next(iter(self.params.values())).device
+        output, state = functional.apply(self.policy, self.params, Inputs(*(part.to(device) for part in seen)), state)
+        action = self._act(output.dist[0, :, 0].cpu(), deterministic).numpy()  # [n, A] or [n]
         return (action if x.ndim == 2 else action[0]), state
 
     def save(self, path: str | Path) -> Path:
@@ -206,9 +210,17 @@ def _load_adapted(path: Path, device: str, body: nn.Module | None) -> Adapted:
     described = record.read_json(path / "adapted.json")
     if described.get("schema") != SCHEMA:
         raise errors.UserError(f"{path} has schema {described.get('schema')!r}: expected {SCHEMA!r}")
+    if not isinstance(described.get("config"), dict) or not isinstance(described.get("task"), dict):
+        raise errors.UserError(f"{path} is damaged: its adapted.json has no config or no task")
     config = configuration.from_dict(described["config"])
     learner = train.build(config, device, body)
-    found = checkpoint.load_latest(path / "checkpoints", warn=errors.warn)
     policy = learner.algorithm.policy
+    found = checkpoint.load_latest(path / "checkpoints", warn=errors.warn)
+    expected = {name: (1, *p.shape) for name, p in policy.named_parameters()}
+    got = {name: tuple(p.shape) for name, p in found.tensors.items()}
+    if got != expected:
+        raise errors.UserError(f"{found.path} does not hold the parameters of this policy: they are {got}, expected {expected}")
+    params = {name: tensor.to(device) for name, tensor in found.tensors.items()}
     document = record.read_json(path / "evaluation.json")
-    return Adapted(config, policy, found.tensors, learner.family.spec, described["task"], document)
+    spec, seed = learner.family.spec, int(document.get("seed", 0))
+    return Adapted(config, policy, params, spec, described["task"], document, seed)

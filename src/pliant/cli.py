@@ -111,7 +111,7 @@ def _add_train(commands: Any) -> None:
 
 def _add_run(command: argparse.ArgumentParser) -> None:
     command.add_argument("run", type=Path, metavar="RUN", help="run folder")
-    command.add_argument("--stages", type=_natural, metavar="N", help="adaptation steps or episodes (default: the algorithm's)")
+    command.add_argument("--stages", type=_natural, metavar="N", help="inner steps to measure (default: 3)")
     command.add_argument("--seed", type=_natural, metavar="N", default=0, help="address of all random numbers (default: 0)")
     command.add_argument("--device", default="cpu", metavar="NAME", help="cpu, cuda, ... (default: cpu)")
     command.add_argument(

@@ -10,7 +10,7 @@ import importlib
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 from pliant import errors
 
@@ -24,6 +24,8 @@ EXPORTS: dict[Kind, tuple[str, ...]] = {
 }
 """What a module of each kind must define."""
 
+_TRUSTED: set[str] = set()
+"""Modules outside pliant that the user named in this process."""
 _NOT_NAMES = {"base", "workers"}
 _ROOT = Path(__file__).resolve().parent
 
@@ -77,11 +79,31 @@ def import_outside(name: str) -> ModuleType:
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)
     try:
-        return importlib.import_module(module)
+        found = importlib.import_module(module)
+        _TRUSTED.add(module)
+        return found
     except ModuleNotFoundError as error:
         if error.name and f"{module}.".startswith(f"{error.name}."):
             raise errors.UserError(f"no module {module!r}: it must be importable from here ({here}) or be installed") from error
         raise
+
+
+def attribute(name: str) -> Any:
+    """What `package.module:attribute` names, if the user has named that module too (`import_outside`).
+
+    A name that was read from a file never makes us import or call anything: UserError.
+    """
+    module, colon, last = name.partition(":")
+    if not colon or not last:
+        raise errors.UserError(f"--policy.body is {name!r}: expected package.module:Factory")
+    if _module_name(module) not in _TRUSTED:
+        raise errors.UserError(
+            f"this run uses {name}, which is code outside pliant: import it first (--import {module}) if you trust it"
+        )
+    found = getattr(sys.modules[_module_name(module)], last, None)
+    if found is None:
+        raise errors.UserError(f"--policy.body is {name!r}: {module} has no {last!r}")
+    return found
 
 
 def _imported(kind: Kind, name: str) -> ModuleType:

@@ -26,27 +26,28 @@ def rollout(
     here = stream.at("stage", stage)
     draws = here.at("action")
     noise = draws.uniform(M, T, B) if spec.discrete else draws.normal(M, T, B, spec.action_size)
-    dtype = next(iter(params.values())).dtype
+    like = next(iter(params.values()))  # acting and learning happen where the parameters are, in their precision
+    dtype, device = like.dtype, like.device
+    noise = noise.to(device, dtype)
     state = policy.start(M, B)  # type: ignore[operator]
-    obs = batch.reset(here.at("env")).to(dtype)
-    action = torch.full((M, B), -1) if spec.discrete else torch.zeros(M, B, spec.action_size, dtype=dtype)
-    reward, first = torch.zeros(M, B, dtype=dtype), torch.ones(M, B, dtype=torch.bool)
+    obs = batch.reset(here.at("env")).to(device, dtype)
+    action = torch.full((M, B), -1, device=device) if spec.discrete else obs.new_zeros(M, B, spec.action_size)
+    reward, first = obs.new_zeros(M, B), torch.ones(M, B, dtype=torch.bool, device=device)
     steps: list[tuple[Tensor, ...]] = []
     for t in range(T):
-        valid = batch.active
+        valid = batch.active.to(device)
         seen = Inputs(obs.unsqueeze(2), action.unsqueeze(2), reward.unsqueeze(2), first.unsqueeze(2))  # [M, B, 1, *]
         output, state = functional.apply(policy, params, seen, state)
         dist = output.dist.squeeze(2)  # [M, B, P]
-        action = distribution.mode(dist) if deterministic else distribution.sample(dist, noise[:, t].to(dtype))
+        action = distribution.mode(dist) if deterministic else distribution.sample(dist, noise[:, t])
         log_prob = distribution.log_prob(dist, action)
-        step = batch.step(action)
-        reward = step.reward.to(dtype)
-        next_obs = step.next_obs.to(dtype)
-        steps.append(
-            (obs, action, reward, next_obs, first, step.terminated, step.truncated, valid, log_prob, step.success)
-        )
-        obs = next_obs if step.obs is step.next_obs else step.obs.to(dtype)
-        first = step.first
+        step = batch.step(action.to(batch.device))
+        reward = step.reward.to(device, dtype)
+        next_obs = step.next_obs.to(device, dtype)
+        terminated, truncated, success = (x.to(device) for x in (step.terminated, step.truncated, step.success))
+        steps.append((obs, action, reward, next_obs, first, terminated, truncated, valid, log_prob, success))
+        obs = next_obs if step.obs is step.next_obs else step.obs.to(device, dtype)
+        first = step.first.to(device)
         if not bool(batch.active.any()):
             break
     result = Rollout(*(torch.stack(field, dim=2) for field in zip(*steps, strict=True)))
@@ -57,8 +58,8 @@ def rollout(
 def episode_returns(rollout: Rollout, episodes: int) -> Tensor:
     """Undiscounted return of each episode, [M, B, episodes]. Every lane must have played that many."""
     index = (rollout.first.cumsum(-1) - 1).clamp(min=0)  # [M, B, T], the running episode
-    total = torch.zeros(*rollout.reward.shape[:2], episodes, dtype=torch.float64)
-    return total.scatter_add_(2, index, (rollout.reward * rollout.valid).double())
+    total = torch.zeros(*rollout.reward.shape[:2], episodes, dtype=torch.float64, device=index.device)
+    return total.scatter_add_(2, index, (rollout.reward * rollout.valid).double()).cpu()
 
 
 def _padded(rollout: Rollout) -> Rollout:
@@ -68,7 +69,7 @@ def _padded(rollout: Rollout) -> Rollout:
 
     def clear(x: Tensor) -> Tensor:
         valid = rollout.valid if x.dim() == 3 else rollout.valid[..., None]
-        return torch.where(valid, x, torch.zeros((), dtype=x.dtype))
+        return torch.where(valid, x, torch.zeros_like(x))
 
     return Rollout(*(clear(x) for x in rollout))
 

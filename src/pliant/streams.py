@@ -27,7 +27,7 @@ class Stream:
 
     @property
     def key(self) -> int:
-        """64 bits that stand for this address."""
+        """64 bits that stand for this address (of which torch's generator takes 32)."""
         address = repr((self.seed, self.path)).encode()
         return int.from_bytes(hashlib.blake2b(address, digest_size=8).digest(), "little")
 

@@ -43,7 +43,7 @@ class Settings:
     checkpoint_every: float = 60.0
     """Seconds between checkpoints; one is also written at the end and on Ctrl-C."""
     threads: int = 0
-    """Torch threads, 0 for one per core. Other numbers of threads may round differently."""
+    """Torch threads, 0 for torch's own choice: one per core. Other numbers of threads may round differently."""
 
     def __post_init__(self) -> None:
         for name in ("iterations", "meta_batch", "lanes", "episodes", "evaluate_tasks"):
@@ -77,15 +77,28 @@ class Iteration(NamedTuple):
 def build(config: configuration.Config, device: str = "cpu", body: nn.Module | None = None) -> Learner:
     """The learner that a config describes, freshly initialised. `body` replaces the policy's hidden layers."""
     settings: Settings = config.parts["train"]
-    torch.set_num_threads(settings.threads or record.cores())
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
     family: Family = registry.load("family", config.family).family(config.parts["family"])
     streams = Stream(config.seed)
     maker = registry.load("policy", config.policy).make
+    body = body or _named_body(config, family.spec.obs_size, streams.at("policy", "body"))
     policy = maker(family.spec, config.parts["policy"], streams.at("policy"), **({"body": body} if body else {}))
     algorithm = registry.load("algorithm", config.algorithm).make(
         policy.to(device), family.spec, config.parts, streams.at("algorithm")
     )
     return Learner(algorithm, family, settings, streams)
+
+
+def _named_body(config: configuration.Config, obs_size: int, stream: Stream) -> nn.Module | None:
+    """The module that the policy's settings name, built under the seed of `stream`."""
+    name: str = getattr(config.parts["policy"], "body", "")
+    if not name:
+        return None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream.key % 2**63)
+        made: nn.Module = registry.attribute(name)(obs_size)
+    return made
 
 
 def iterate(learner: Learner, start: int, stop: int) -> Iterator[Iteration]:
@@ -114,22 +127,29 @@ def train(
     with record.Run.start(out, configuration.to_dict(config), resume) as run, _Stop() as stop:
         counters = _restore(run, learner, device)
         total = learner.settings.iterations
-        last, saved = time.monotonic(), counters["iteration"]
-        with Progress(total, counters["iteration"], quiet) as progress:
-            for done in iterate(learner, counters["iteration"], total):
-                metrics = counted(counters, done, learner.settings.episodes)
-                if _is_due(done.number + 1, learner.settings.evaluate_every):
-                    metrics |= _evaluation(learner)
-                run.log(done.number, metrics, done.seconds | {"total_seconds": counters["seconds"]})
-                progress.update(done.number + 1, metrics)
-                if stop.signal or time.monotonic() - last >= learner.settings.checkpoint_every:
-                    run.save(done.number + 1, learner.algorithm.state(), counters)
-                    last, saved = time.monotonic(), done.number + 1
-                if stop.signal:
-                    message = f"stopped after iteration {done.number + 1} of {total}, saved; --resume continues {out}"
-                    raise errors.Stopped(message, stop.signal)
-        if saved < total:
-            run.save(total, learner.algorithm.state(), counters)
+        last = time.monotonic()
+        saved = reached = counters["iteration"]
+        with Progress(total, reached, quiet) as progress:
+            try:
+                for done in iterate(learner, reached, total):
+                    metrics = counted(counters, done, learner.settings.episodes)
+                    reached = done.number + 1
+                    if _is_due(reached, learner.settings.evaluate_every):
+                        metrics |= _evaluation(learner)
+                    run.log(done.number, metrics, done.seconds | {"total_seconds": counters["seconds"]})
+                    progress.update(reached, metrics)
+                    if stop.signal:
+                        message = f"stopped after iteration {reached} of {total}, saved; --resume continues {out}"
+                        raise errors.Stopped(message, stop.signal)
+                    if time.monotonic() - last >= learner.settings.checkpoint_every:
+                        run.save(reached, learner.algorithm.state(), counters)
+                        last, saved = time.monotonic(), reached
+            except (errors.UserError, errors.Stopped):  # what came before the iteration that failed is whole
+                if saved < reached:
+                    run.save(reached, learner.algorithm.state(), counters)
+                raise
+        if saved < reached:
+            run.save(reached, learner.algorithm.state(), counters)
     return out
 
 

@@ -275,6 +275,14 @@ def test_advantages_are_estimated_against_the_baseline_and_standardised_per_task
         assert abs(float(valid.mean())) < 1e-12 and abs(float(valid.std(correction=0)) - 1) < 1e-6
 
 
+def test_advantages_that_the_baseline_explains_stay_small() -> None:
+    """Returns that do not depend on the actions leave rounding errors of the fit, which must not be blown up to unit size."""
+    data = problem_of().experience[0].rollout
+    same = data._replace(reward=torch.where(data.valid, 7.0, 0.0), next_obs=data.obs)
+    assert float(experience_of(same, 0.0, 1.0).advantage.abs().max()) < 0.1
+    assert float(experience_of(data, 0.9, 1.0).advantage.abs().max()) > 1.0
+
+
 def test_without_a_trace_the_baseline_is_still_fitted_to_the_returns_of_episodes() -> None:
     """Returns must not run on into the next episode of a lane, whatever lam is."""
     family = point.family(point.Settings(horizon=5))
@@ -314,7 +322,7 @@ def test_fisher_product_on_some_lanes_sees_the_policies_adapted_to_all() -> None
 def assert_fisher(problem: Problem, inner: Problem, lanes: slice) -> None:
     """J: adapted on the experience of `inner`, at the values of those adapted on that of `problem`."""
     meta = problem.inner.meta
-    product = problem.fisher(meta, problem.gradient(meta).adapted)
+    product = problem.fisher(meta, problem.gradient(meta).path)
     data = problem.experience[-1].rollout
     size = functional.flatten(meta).numel()
     matrix = 0.01 * torch.eye(size, dtype=torch.float64)

@@ -17,6 +17,7 @@ from pliant.distributions import Distribution
 from pliant.types import Params, Rollout, Spec, inputs_of
 
 RATE = "rate/"
+NEGLIGIBLE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,16 @@ class Experience(NamedTuple):
 
 
 def experience_of(rollout: Rollout, gamma: float, lam: float) -> Experience:
-    """Advantages against a linear feature baseline, standardised per task."""
+    """Advantages against a linear feature baseline, standardised per task.
+
+    Where the baseline explains the returns to NEGLIGIBLE of their size nothing is left to learn: such advantages stay small.
+    """
     discount, trace = advantages.horizons(rollout, gamma, lam)
     target = advantages.returns(rollout.reward, *advantages.horizons(rollout, gamma, 1.0))
     value, next_value = advantages.linear_baseline(rollout, target)
     advantage = advantages.gae(rollout.reward, value, next_value, discount, trace)
-    return Experience(rollout, masks.standardise(advantage, rollout.valid))
+    size = masks.mean(target.square(), rollout.valid).sqrt()  # [M]
+    return Experience(rollout, masks.standardise(advantage, rollout.valid, floor=NEGLIGIBLE * size))
 
 
 class Inner:
@@ -109,12 +114,16 @@ class Inner:
             loss = losses.reinforce(log_prob, advantage, rollout.valid)
         return functional.inner_step(params, loss, self._rates(meta, stage), second_order, retain=second_order)
 
-    def adapted(self, meta: Params, experience: Sequence[Experience], second_order: bool) -> Params:
-        """Parameters after one inner step per element of `experience`, stacked per task, differentiable by `meta`."""
-        params = self.start(meta, len(experience[0].advantage) if experience else 1)
+    def path(self, meta: Params, experience: Sequence[Experience], second_order: bool) -> list[Params]:
+        """Parameters before and after each inner step, one step per element of `experience`; differentiable by `meta`."""
+        path = [self.start(meta, len(experience[0].advantage) if experience else 1)]
         for stage, each in enumerate(experience):
-            params = self.step(meta, params, each, stage, second_order)
-        return params
+            path.append(self.step(meta, path[-1], each, stage, second_order))
+        return path
+
+    def adapted(self, meta: Params, experience: Sequence[Experience], second_order: bool) -> Params:
+        """Parameters after one inner step per element of `experience`, stacked per task."""
+        return self.path(meta, experience, second_order)[-1]
 
     def adapt(self, collect: Collect, steps: int | None = None) -> list[Rollout]:
         """Rollouts of stages 0..steps, each acted with parameters adapted to the one before."""

@@ -26,6 +26,8 @@ class OuterSettings:
 
     method: Literal["trpo", "clipped"] = "clipped"
     """Trust-region step, or epochs of Adam on the clipped surrogate."""
+    stages: Literal["last", "all"] = "last"
+    """Improve the policy after its last inner step, or after each of them (Antoniou et al. 2019, arXiv:1810.09502)."""
     lr: float = 1e-3
     """Adam's learning rate (clipped)."""
     epochs: int = 5
@@ -50,6 +52,8 @@ class OuterSettings:
     def __post_init__(self) -> None:
         if self.method not in ("trpo", "clipped"):
             raise ValueError(f"method is {self.method!r}: expected trpo or clipped")
+        if self.stages not in ("last", "all"):
+            raise ValueError(f"stages is {self.stages!r}: expected last or all")
         for name in ("lr", "clip", "max_grad_norm", "max_kl"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: expected above 0")
@@ -68,20 +72,20 @@ class Local(NamedTuple):
     gradient: Tensor
     """By the meta-parameters, as one vector."""
     loss: float
-    """Mean over tasks."""
-    dists: list[Tensor]
-    """Distribution parameters of the adapted policies, chunk by chunk [m, B, T, P]."""
-    adapted: Params
-    """Parameters of the adapted policies, stacked per task."""
+    """Mean over tasks and outer stages."""
+    dists: list[list[Tensor]]
+    """Distribution parameters [m, B, T, P] of the adapted policies, by chunk and outer stage."""
+    path: list[Params]
+    """Parameters before and after each inner step, stacked per task."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """The outer objective: what the adapted policies do on the last rollout, as a function of the meta-parameters."""
+    """The outer objective: what the adapted policies do on the rollouts they made, as a function of the meta-parameters."""
 
     inner: Inner
     experience: Sequence[Experience]
-    """One per stage; the last is the outer rollout."""
+    """One per stage, of which the last, or all but the first, are the outer rollouts."""
     second_order: bool
     settings: OuterSettings = field(default_factory=OuterSettings)
 
@@ -90,21 +94,26 @@ class Problem:
         """M."""
         return len(self.experience[-1].advantage)
 
+    @property
+    def outer(self) -> range:
+        """The stages whose rollouts are to be improved."""
+        last = len(self.experience) - 1
+        return range(1, last + 1) if self.settings.stages == "all" and last else range(last, last + 1)
+
     def chunks(self) -> Iterator[slice]:
         """The tasks in slices of about CHUNK_STEPS steps each."""
         size = max(1, CHUNK_STEPS // self.experience[-1].advantage[0].numel())
         return (slice(i, i + size) for i in range(0, self.tasks, size))
 
-    def losses(self, dist: Tensor, tasks: slice, clip: float | None = None) -> Tensor:
-        """Surrogate loss per task, [m]; clipped, and with the entropy bonus, when `clip` is given."""
-        rollout, advantage = self.experience[-1].part(tasks)
-        log_prob = self.inner.distribution.log_prob(dist, rollout.action)
-        if clip is None:
-            return losses.surrogate(log_prob, rollout.log_prob, advantage, rollout.valid)
-        loss = losses.clipped(log_prob, rollout.log_prob, advantage, rollout.valid, clip)
-        if self.settings.entropy:
-            loss = loss + self.settings.entropy * losses.entropy(self.inner.distribution.entropy(dist), rollout.valid)
-        return loss
+    def dists(self, path: Sequence[Params], experience: Sequence[Experience]) -> list[Tensor]:
+        """Distribution parameters [m, B, T, P] on each outer rollout, of the policy of that stage."""
+        return [self.inner.dist(path[stage], experience[stage].rollout) for stage in self.outer]
+
+    def losses(self, dists: Sequence[Tensor], tasks: slice, clip: float | None = None) -> Tensor:
+        """Surrogate loss per task, [m], mean over outer stages; clipped, and with the entropy bonus, when `clip` is given."""
+        outer = [self.experience[stage].part(tasks) for stage in self.outer]
+        each = [self._loss(dist, experience, clip) for dist, experience in zip(dists, outer, strict=True)]
+        return torch.stack(each).mean(0)
 
     def gradient(self, meta: Params, clip: float | None = None) -> Local:
         """The objective and its gradient at `meta`, a few tasks at a time.
@@ -113,58 +122,68 @@ class Problem:
         """
         meta = constants(meta)
         total = torch.zeros_like(functional.flatten(meta).detach())
-        loss_sum, dists, adapted = 0.0, [], []
+        loss_sum, dists, paths = 0.0, [], []
         for tasks in self.chunks():
-            *before, last = (e.part(tasks) for e in self.experience)
-            params = self.inner.adapted(meta, before, self.second_order)
-            dist = self.inner.dist(params, last.rollout)
+            experience = [e.part(tasks) for e in self.experience]
+            path = self.inner.path(meta, experience[:-1], self.second_order)
+            dist = self.dists(path, experience)
             loss = self.losses(dist, tasks, clip).sum() / self.tasks
             total += _flat(torch.autograd.grad(loss, list(meta.values()), allow_unused=True), meta)
             loss_sum += float(loss.detach())
-            dists.append(dist.detach())
-            adapted.append({name: p.detach() for name, p in params.items()})
+            dists.append([d.detach() for d in dist])
+            paths.append([{name: p.detach() for name, p in params.items()} for params in path])
         require_finite(functional.unflatten(total, meta), "gradient")
-        stacked = {name: torch.cat([params[name] for params in adapted]) for name in adapted[0]}
-        return Local(total, loss_sum, dists, stacked)
+        whole = [{name: torch.cat([p[name] for p in stage]) for name in stage[0]} for stage in zip(*paths, strict=True)]
+        return Local(total, loss_sum, dists, whole)
 
     @torch.no_grad()
-    def evaluate(self, meta: Params, old: Sequence[Tensor]) -> tuple[float, float]:
+    def evaluate(self, meta: Params, old: Sequence[Sequence[Tensor]]) -> tuple[float, float]:
         """(mean loss, mean KL from the old adapted policies) at `meta`, `old` being `Local.dists`."""
         loss, kl = 0.0, 0.0
         for tasks, before in zip(self.chunks(), old, strict=True):
+            experience = [e.part(tasks) for e in self.experience]
             with torch.enable_grad():
-                params = self.inner.adapted(constants(meta), [e.part(tasks) for e in self.experience[:-1]], False)
-            rollout = self.experience[-1].part(tasks).rollout
-            dist = self.inner.dist({n: p.detach() for n, p in params.items()}, rollout)
-            loss += float(self.losses(dist, tasks).sum()) / self.tasks
-            kl += float(masks.mean(self.inner.distribution.kl(before, dist), rollout.valid).sum()) / self.tasks
+                path = self.inner.path(constants(meta), experience[:-1], False)
+            now = self.dists([{name: p.detach() for name, p in params.items()} for params in path], experience)
+            loss += float(self.losses(now, tasks).sum()) / self.tasks
+            for stage, p, q in zip(self.outer, before, now, strict=True):
+                moved = masks.mean(self.inner.distribution.kl(p, q), experience[stage].rollout.valid)
+                kl += float(moved.sum()) / self.tasks / len(self.outer)
         return loss, kl
 
-    def fisher(self, meta: Params, adapted: Params) -> trust_region.Product:
-        """Fisher products on `fisher_fraction` of each task's lanes: the same lanes for the inner and the outer rollout.
+    def fisher(self, meta: Params, exact: Sequence[Params]) -> trust_region.Product:
+        """Fisher products on `fisher_fraction` of each task's lanes: the same lanes for inner and outer rollouts.
 
-        Values are those of the policies `adapted` to all samples; the curvature of the inner step, which J holds, is that of
-        the chosen lanes.
+        Values are those of the policies adapted to all samples, `exact` (`Local.path`); the curvature of the inner steps, which
+        J holds, is that of the chosen lanes.
         """
         meta = constants(meta)
         lanes = self.experience[-1].advantage.shape[1]
         chosen = slice(0, max(1, round(self.settings.fisher_fraction * lanes)))
-        *before, last = (e.part(slice(None), chosen) for e in self.experience)
-        params = self.inner.adapted(meta, before, self.second_order)
-        params = {name: p + (adapted[name] - p).detach() for name, p in params.items()}
-        dist = self.inner.dist(params, last.rollout)
-        valid = last.rollout.valid
-        weight = valid.to(dist.dtype) / valid.sum((1, 2), keepdim=True).clamp(min=1) / self.tasks
-        return trust_region.fisher_product(
-            dist, weight, list(meta.values()), self.inner.distribution, self.settings.damping
-        )
+        experience = [e.part(slice(None), chosen) for e in self.experience]
+        path = self.inner.path(meta, experience[:-1], self.second_order)
+        path = [{n: p + (value[n] - p).detach() for n, p in params.items()} for params, value in zip(path, exact, strict=True)]
+        dist = torch.cat([d.flatten(0, 2) for d in self.dists(path, experience)])  # [N, P]
+        weights = [_weights(experience[stage].rollout.valid, dist.dtype) for stage in self.outer]
+        weight = torch.cat(weights) / (self.tasks * len(self.outer))  # [N]
+        return trust_region.fisher_product(dist, weight, list(meta.values()), self.inner.distribution, self.settings.damping)
+
+    def _loss(self, dist: Tensor, experience: Experience, clip: float | None) -> Tensor:
+        rollout, advantage = experience
+        log_prob = self.inner.distribution.log_prob(dist, rollout.action)
+        if clip is None:
+            return losses.surrogate(log_prob, rollout.log_prob, advantage, rollout.valid)
+        loss = losses.clipped(log_prob, rollout.log_prob, advantage, rollout.valid, clip)
+        if self.settings.entropy:
+            loss = loss + self.settings.entropy * losses.entropy(self.inner.distribution.entropy(dist), rollout.valid)
+        return loss
 
 
 def trpo(problem: Problem, meta: Params) -> tuple[Params, dict[str, float]]:
     """One trust-region step: the new meta-parameters, or the old ones when the line search finds nothing better."""
     settings = problem.settings
-    gradient, loss, old, adapted = problem.gradient(meta)
-    product = problem.fisher(meta, adapted)
+    gradient, loss, old, path = problem.gradient(meta)
+    product = problem.fisher(meta, path)
     direction = trust_region.conjugate_gradient(product, gradient, settings.cg_steps)
     if not bool(direction.any()):  # nothing to gain: before the first reward of a sparse task, say
         return dict(meta), {"loss": 0.0, "kl": 0.0, "accepted": 0.0, "tries": 0}
@@ -242,6 +261,11 @@ def require_finite(tensors: Mapping[str, Tensor], what: str) -> None:
     for name, tensor in tensors.items():
         if not bool(torch.isfinite(tensor).all()):
             raise UserError(f"{what} of {name} is not finite: lower --inner.lr or --outer.lr; parameters are unchanged")
+
+
+def _weights(valid: Tensor, dtype: torch.dtype) -> Tensor:
+    """What each step counts in the mean over a task's valid steps, [M*B*T]."""
+    return (valid.to(dtype) / valid.sum((1, 2), keepdim=True).clamp(min=1)).flatten()
 
 
 def _flat(pieces: Sequence[Tensor | None], like: Params) -> Tensor:

@@ -50,7 +50,7 @@ class Reptile:
             raise ValueError("inner.learn_lr is on: Reptile has no outer loss to learn rates from, use maml or fomaml")
         self.policy, self.outer = policy, outer
         self.inner = Inner(policy, spec, inner)
-        self.moments = {name: torch.zeros(2, *p.shape) for name, p in self.inner.meta.items()}
+        self.moments = {name: p.new_zeros(2, *p.shape) for name, p in self.inner.meta.items()}
         self.updates = torch.zeros((), dtype=torch.int64)
 
     def adapt(self, collect: Collect, steps: int | None = None) -> list[Rollout]:

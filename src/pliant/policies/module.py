@@ -7,9 +7,7 @@ line as `--policy.body package.module:Factory`, where `Factory(obs_size)` return
 `Agent("maml", "point", body=module)`.
 """
 
-import importlib
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -72,22 +70,10 @@ class ModulePolicy(nn.Module):
 
 
 def make(spec: Spec, settings: Settings, stream: Stream, body: nn.Module | None = None) -> ModulePolicy:
-    """A policy around `body`, or around what `settings.body` names. A named body is built under the stream's seed."""
+    """A policy around `body`, which is what `settings.body` names if nothing else is given."""
     if body is None:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(stream.at("body").key % 2**63)
-            body = _factory(settings.body)(spec.obs_size)
+        raise UserError("policy module has no body: --policy.body package.module:Factory, or Agent(..., body=module)")
     if not isinstance(body, nn.Module):
         raise UserError(f"policy body is a {type(body).__name__}: expected a torch.nn.Module")
     return ModulePolicy(spec, settings, body, stream.generator())
 
-
-def _factory(name: str) -> Callable[[int], nn.Module]:
-    module, colon, attribute = name.partition(":")
-    if not colon:
-        raise UserError(f"--policy.body is {name!r}: expected package.module:Factory")
-    try:
-        factory: Callable[[int], nn.Module] = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"--policy.body is {name!r}, which cannot be imported: {error}") from error
-    return factory
