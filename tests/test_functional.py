@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from pliant import functional
 from pliant.policies import mlp, module
 from pliant.streams import Stream
-from pliant.types import Inputs, Params, Spec
+from pliant.types import Inputs, Output, Params, Spec
 
 M, B, T, D, A = 3, 2, 4, 5, 2
 CONTINUOUS, DISCRETE = Spec(D, A, discrete=False), Spec(D, A, discrete=True)
@@ -115,6 +115,29 @@ def test_a_users_module_equals_the_broadcasting_layers_to_second_order(spec) -> 
     for a, b in zip(derivatives(one.dist), derivatives(two.dist), strict=True):
         for x, y in zip(a, b, strict=True):
             assert torch.allclose(x, y, rtol=1e-10, atol=1e-12)
+
+
+def test_a_users_memory_and_critic_go_through_vmap() -> None:
+    """State in and out is [M, B, *], a value is [M, B, T], and each task has its own."""
+
+    class Counting(nn.Module):
+        broadcasts = False
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.gain = nn.Parameter(torch.ones(()))
+
+        def forward(self, seen: Inputs, state: tuple[Tensor, ...]) -> tuple[Output, tuple[Tensor, ...]]:
+            assert seen.obs.shape == (1, B, T, D) and state[0].shape == (1, B, 3)
+            total = self.gain * seen.obs.sum(-1)
+            return Output(self.gain * seen.obs, total), (state[0] + total[..., -1:],)
+
+    gain, state = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64), (torch.ones(M, B, 3, dtype=torch.float64),)
+    output, (after,) = functional.apply(Counting(), {"gain": gain}, inputs(), state)
+    expected = gain[:, None, None] * inputs().obs.sum(-1)
+    assert output.value is not None and torch.allclose(output.value, expected)
+    assert torch.allclose(output.dist, gain[:, None, None, None] * inputs().obs)
+    assert after.shape == (M, B, 3) and torch.allclose(after, 1 + expected[..., -1:])
 
 
 def test_the_standard_deviation_has_a_floor_in_every_policy() -> None:

@@ -73,8 +73,6 @@ def test_two_runs_from_one_seed_have_the_same_bits() -> None:
 class Walk(gymnasium.Env[Any, Any]):
     """The point task as a user would write it, with an action range of its own: forces of +-5."""
 
-    metadata: dict[str, Any] = {}
-
     def __init__(self, goal: tuple[float, float]) -> None:
         self.observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float64)
         self.action_space = spaces.Box(-5.0, 5.0, (2,), np.float32)
@@ -262,7 +260,7 @@ def test_a_users_module_learns_adapts_and_comes_back(tmp_path: Path) -> None:
 def test_a_folder_in_use_is_not_written_over(tmp_path: Path) -> None:
     agent = tiny()
     agent.save(tmp_path / "agent")
-    with pytest.raises(UserError, match="holds a run already"):
+    with pytest.raises(UserError, match="not an empty folder"):
         agent.save(tmp_path / "agent")
     adapted = agent.adapt({"goal": [0.1, 0.1]}, stages=0)
     adapted.save(tmp_path / "adapted")

@@ -361,7 +361,7 @@ def test_nothing_grows_over_500_iterations(tmp_path: Path, monkeypatch) -> None:
             measured.append(usage())
 
     monkeypatch.setattr(record.Run, "log", logged)
-    train.train(configured(550, **{"train.checkpoint_every": 0.25}), tmp_path / "run", quiet=True)
+    train.train(configured(550, **{"train.checkpoint_every": 0.25, "outer.epochs": 1}), tmp_path / "run", quiet=True)
     (memory, tensors, files), (more_memory, more_tensors, more_files) = measured
     assert more_files == files
     assert more_tensors == tensors
@@ -373,8 +373,11 @@ def test_nothing_grows_over_500_iterations(tmp_path: Path, monkeypatch) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"iterations": 0}, {"meta_batch": 0}, {"lanes": 0}, {"episodes": 0}, {"evaluate_every": -1}, {"checkpoint_every": -1.0}]
-    + [{"threads": -1}, {"checkpoint_every": float("nan")}],
+    [
+        *({name: 0} for name in ("iterations", "meta_batch", "lanes", "episodes", "evaluate_tasks")),
+        *({name: -1} for name in ("evaluate_every", "evaluate_stages", "threads", "checkpoint_every")),
+        {"checkpoint_every": float("nan")},
+    ],
 )
 def test_settings_out_of_range_are_refused_by_name(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):

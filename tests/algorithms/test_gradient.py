@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from pliant import functional, masks
+from pliant.advantages import gae, horizons, linear_baseline, returns
 from pliant.algorithms import _outer, fomaml, maml, reptile
 from pliant.algorithms._inner import Inner, InnerSettings, experience_of
 from pliant.algorithms._outer import OuterSettings, Problem, trpo
-from pliant.advantages import gae, horizons, linear_baseline, returns
 from pliant.errors import UserError
 from pliant.policies import mlp
 from pliant.rollout import rollout
@@ -178,6 +178,26 @@ def test_meta_gradient_equals_a_slow_loop_over_tasks(steps, discrete, inner) -> 
     assert relative_error(gradient, slow_gradient(problem, problem.inner.meta)) < 1e-12
 
 
+@pytest.mark.parametrize("second_order", [True, False])
+@pytest.mark.parametrize("fraction", [0.5, 1.0])
+def test_all_stages_are_the_mean_over_the_problems_that_end_with_each(second_order: bool, fraction: float) -> None:
+    """Gradient, loss, divergence and Fisher products of 3 outer stages, with learned rates."""
+    settings = {"fisher_fraction": fraction, "damping": 0.01}
+    every = problem_of(3, second_order=second_order, outer=OuterSettings(stages="all", **settings), lr=0.5, learn_lr=True)
+    meta, ends = every.inner.meta, range(2, 5)
+    each = [Problem(every.inner, every.experience[:end], second_order, OuterSettings(**settings)) for end in ends]
+    here, there = every.gradient(meta), [p.gradient(meta) for p in each]
+    slow = torch.stack([slow_gradient(p, meta, constant_gradient=not second_order) for p in each]).mean(0)
+    assert relative_error(here.gradient, slow) < 1e-12
+    assert here.loss == pytest.approx(sum(x.loss for x in there) / 3, abs=1e-14)
+    moved = {n: p + 0.02 for n, p in meta.items()}
+    apart = torch.tensor([p.evaluate(moved, x.dists) for p, x in zip(each, there, strict=True)], dtype=torch.float64)
+    assert every.evaluate(moved, here.dists) == pytest.approx(apart.mean(0).tolist(), rel=1e-10)
+    v = torch.randn(len(slow), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    products = [p.fisher(meta, x.path)(v) for p, x in zip(each, there, strict=True)]
+    assert relative_error(every.fisher(meta, here.path)(v), torch.stack(products).mean(0)) < 1e-12
+
+
 @pytest.mark.parametrize("steps, discrete, inner", CASES)
 def test_fomaml_is_maml_with_the_inner_gradient_as_a_constant(steps, discrete, inner) -> None:
     problem = problem_of(steps, discrete, second_order=False, lr=0.5, **inner)
@@ -287,9 +307,8 @@ def test_without_a_trace_the_baseline_is_still_fitted_to_the_returns_of_episodes
     """Returns must not run on into the next episode of a lane, whatever lam is."""
     family = point.family(point.Settings(horizon=5))
     policy = policy_of(family)
-    data = rollout(
-        family.batch(family.sample(M, "train", Stream(0).rng()), B, episodes=3), Stream(0), policy, functional.parameters(policy)
-    )
+    batch = family.batch(family.sample(M, "train", Stream(0).rng()), B, episodes=3)
+    data = rollout(batch, Stream(0), policy, functional.parameters(policy))
     discount, trace = horizons(data, 0.9, 0.0)
     target = torch.zeros_like(data.reward)
     for start in (0, 5, 10):
@@ -330,9 +349,7 @@ def assert_fisher(problem: Problem, inner: Problem, lanes: slice) -> None:
         valid = data.valid[m, lanes]
         obs = data.obs[m, lanes][valid]
         leaves = {n: p.detach().requires_grad_() for n, p in meta.items()}
-        shift = {
-            n: (p - slow_adapted(inner, leaves, m)[n]).detach() for n, p in slow_adapted(problem, leaves, m).items()
-        }
+        shift = {n: (p - slow_adapted(inner, leaves, m)[n]).detach() for n, p in slow_adapted(problem, leaves, m).items()}
 
         def dist(vector: Tensor, m: int = m, obs: Tensor = obs, shift: Params = shift) -> Tensor:
             params = slow_adapted(inner, functional.unflatten(vector, meta), m)
@@ -554,7 +571,10 @@ def test_a_gradient_that_fails_in_a_later_epoch_changes_nothing(iterations: int,
 @pytest.mark.parametrize(
     "kind, wrong",
     [
-        *[(InnerSettings, w) for w in ({"steps": 0}, {"lr": 0.0}, {"decay": 0.0}, {"gamma": 1.1}, {"lam": -0.1}, {"objective": "x"})],
+        *[
+            (InnerSettings, w)
+            for w in ({"steps": 0}, {"lr": 0.0}, {"decay": 0.0}, {"gamma": 1.1}, {"lam": -0.1}, {"objective": "x"})
+        ],
         *[(OuterSettings, w) for w in ({"method": "x"}, {"lr": 0.0}, {"epochs": 0}, {"max_kl": 0.0}, {"fisher_fraction": 1.5})],
         *[(OuterSettings, w) for w in ({"damping": -1.0}, {"clip": 0.0}, {"cg_steps": 0}, {"lr": float("nan")})],
         *[(reptile.OuterSettings, w) for w in ({"method": "x"}, {"lr": 0.0}, {"lr": 1.5})],

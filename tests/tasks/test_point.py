@@ -2,19 +2,19 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from pliant.streams import Stream
 from pliant.tasks import point
-from pliant.tasks.base import BatchEnv, Transition
+from pliant.tasks.base import BatchEnv, Tasks, Transition
 
 
 def start(goals: list[list[float]], lanes: int = 1, episodes: int = 1, **settings) -> BatchEnv:
     family = point.family(point.Settings(**settings))
-    parts = [family.task({"goal": goal}) for goal in goals]
-    batch = family.batch(type(parts[0])("point", {"goal": torch.cat([p.tensor("goal") for p in parts]).numpy()}), lanes, episodes)
+    batch = family.batch(Tasks("point", {"goal": np.array(goals)}), lanes, episodes)
     batch.reset(Stream(0))
     return batch
 
