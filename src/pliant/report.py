@@ -24,8 +24,14 @@ def curve_table(document: Mapping[str, Any]) -> Table:
 
 def title(document: Mapping[str, Any]) -> str:
     """What was evaluated, in one line."""
-    kind = {"test": "new tasks", "train": "training tasks", "ood": "shifted tasks"}.get(document["split"], document["split"])
-    return f"{document['algorithm']} on {document['family']}: {document['tasks']} {kind}"
+    subject = f"{document['algorithm']} on {document['family']}"
+    if document["split"] == "task":
+        return f"{subject}: one task"
+    kind = {"test": "held-out", "train": "training", "ood": "shifted"}[document["split"]]
+    different = len({str(row["task"]) for row in document["per_task"]})
+    if different < document["tasks"]:  # two directions, say: what is new are the trials
+        return f"{subject}: {document['tasks']} new trials of {different} tasks ({document['split']})"
+    return f"{subject}: {document['tasks']} {kind} tasks"
 
 
 def curve_picture(document: Mapping[str, Any], path: Path) -> Path:

@@ -1,5 +1,8 @@
 """The only loop that steps environments."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -10,7 +13,6 @@ from pliant.tasks.base import BatchEnv
 from pliant.types import Inputs, Params, Rollout
 
 
-@torch.no_grad()
 def rollout(
     batch: BatchEnv, stream: Stream, policy: nn.Module, params: Params, stage: int = 0, deterministic: bool = False
 ) -> Rollout:
@@ -21,9 +23,13 @@ def rollout(
 
     Raises UserError when an observation, an action or a reward is not finite, naming task, lane and step.
     """
+    with torch.no_grad(), _one_thread():
+        return _play(batch, stream.at("stage", stage), policy, params, deterministic)
+
+
+def _play(batch: BatchEnv, here: Stream, policy: nn.Module, params: Params, deterministic: bool) -> Rollout:
     spec, (M, B), T = batch.spec, batch.shape, batch.max_steps
     distribution = distributions.of(spec)
-    here = stream.at("stage", stage)
     draws = here.at("action")
     noise = draws.uniform(M, T, B) if spec.discrete else draws.normal(M, T, B, spec.action_size)
     like = next(iter(params.values()))  # acting and learning happen where the parameters are, in their precision
@@ -53,6 +59,20 @@ def rollout(
     result = Rollout(*(torch.stack(field, dim=2) for field in zip(*steps, strict=True)))
     _require_finite(result)
     return _padded(result)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Act with one torch thread: a step's tensors are small, and idle torch threads spin on cores that the simulator needs.
+
+    Measured on 2 cores, half-cheetah, 400 lanes: a rollout takes a fifth less time.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def episode_returns(rollout: Rollout, episodes: int) -> Tensor:

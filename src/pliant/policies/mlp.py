@@ -61,7 +61,7 @@ class Mlp(nn.Module):
         sizes = (spec.obs_size, *settings.hidden)
         self.hidden = nn.ModuleList([Linear(i, o, 1.0, generator) for i, o in pairwise(sizes)])
         self.head = Linear(sizes[-1], spec.action_size, 1.0, generator)
-        self.activation = {"relu": torch.relu, "tanh": torch.tanh}[settings.activation]
+        self.activation = {"relu": torch.relu_, "tanh": torch.tanh_}[settings.activation]
         self.symlog = settings.symlog
         self.min_log_std = math.log(settings.min_std)
         if not spec.discrete:

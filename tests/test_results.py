@@ -1,0 +1,68 @@
+"""The tables in the READMEs say what the tracked results say, and the tracked results hold what we claim of them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def tracked(name: str) -> dict[str, Any]:
+    path = RESULTS / f"{name}.json"
+    if not path.exists():
+        pytest.skip(f"{name} has not been measured")
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return document
+
+
+def mean_curve(name: str, algorithm: str, split: str = "test") -> list[float]:
+    rows = [row for row in tracked(name)["summary"] if (row["algorithm"], row["split"]) == (algorithm, split)]
+    assert len(rows) == 1 and len(rows[0]["seeds"]) >= 3, f"{name}: {algorithm} needs three seeds"
+    curve: list[float] = rows[0]["return"]
+    return curve
+
+
+def test_readme_tables_are_those_of_the_tracked_results() -> None:
+    done = subprocess.run([sys.executable, "benchmarks/table.py", "--check"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_half_cheetah_dir_runs_in_both_directions_after_adaptation() -> None:
+    curve, untrained = mean_curve("half-cheetah-dir", "maml"), mean_curve("half-cheetah-dir", "untrained maml")
+    assert curve[1] >= 300 and curve[3] >= 300
+    assert curve[1] > 5 * untrained[1] and curve[3] > 5 * untrained[3]
+    for row in tracked("half-cheetah-dir")["runs"]:
+        if row["algorithm"] == "maml" and row["split"] == "test":
+            assert row["train_minutes"] <= 60
+            assert all(each[1] > 100 and each[3] > 100 for each in row["by_task"].values())
+
+
+def test_half_cheetah_vel_gains_from_adaptation() -> None:
+    curve = mean_curve("half-cheetah-vel", "maml")
+    assert max(curve[1:]) >= curve[0] + 0.3 * abs(curve[0])
+    mean_curve("half-cheetah-vel", "maml", "ood")
+
+
+def test_cartpole_balances_after_three_steps_and_not_before() -> None:
+    curve = mean_curve("cartpole", "maml")
+    assert curve[0] < 250 and max(curve[1:]) >= 450
+
+
+def test_point_matches_the_published_table() -> None:
+    curve = mean_curve("point", "maml")
+    assert curve[0] <= -34
+    assert curve[1] >= -12 and curve[2] >= -3.7 and curve[3] >= -3.5
+    mean_curve("point", "fomaml")
+    mean_curve("point", "reptile")
+
+
+def test_sinusoid_matches_the_published_table() -> None:
+    summary = tracked("sinusoid")["summary"]
+    assert all(got <= bar for got, bar in zip(summary["maml"]["mse"], (0.67, 0.38, 0.35), strict=True))
+    assert summary["pretrain"]["mse"][0] > 2
+    assert {"fomaml", "reptile"} <= set(summary)
