@@ -25,7 +25,7 @@ from typing import Any
 import stepping
 import torch
 
-from pliant import train
+from pliant import machine, train
 from pliant.config import load_config
 
 RESULT = Path(__file__).parent / "results" / "speed.json"
@@ -47,8 +47,9 @@ POINT = {
 }
 MEMORY = """
 import resource, sys
-from pliant import train
+from pliant import machine, train
 from pliant.config import load_config
+machine.keep_memory()
 config = load_config("maml", "half-cheetah-dir", {"train.meta_batch": 40, "train.lanes": 20, "outer.method": sys.argv[1]})
 list(train.iterate(train.build(config), 0, 1))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
@@ -126,6 +127,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULT, help="where the result is written")
     wanted = parser.parse_args()
     load = os.getloadavg()[0]
+    machine.keep_memory()  # as `pliant train` does
     result: dict[str, Any] = {f"point {method}": point(method, wanted.turns) for method in ("trpo", "clipped")}
     result["half-cheetah"] = half_cheetah(wanted.turns)
     result["peak_mib"] = {method: float(output("-c", MEMORY, method)) for method in ("clipped", "trpo")}

@@ -16,8 +16,8 @@ PUBLISHED = {"point": "-40.41 / -11.68 / -3.33 / -3.23", "half-cheetah-dir": "-5
 """Finn et al. 2017, Tables 4 and 5; the half-cheetah there is an older simulator."""
 WORDS = {
     "README.md": {
-        "learning": "Return per episode after 0 / 1 / 2 / 3 gradient steps of 20 episodes each (cartpole and half-cheetah-vel: 10),"
-        " mean over 40 tasks and all seeds ± standard deviation over seeds of the last; *untrained* is the same adaptation"
+        "learning": "Return per episode after 0 / 1 / 2 / 3 gradient steps of 20 episodes each (cartpole and half-cheetah-vel:"
+        " 10), mean over 40 tasks and all seeds ± standard deviation over seeds of the last; *untrained* is the same adaptation"
         " from random parameters.",
         "head": ["family", "algorithm", "tasks", "return after 0 / 1 / 2 / 3 steps", "seeds", "minutes per seed"],
         "published": "published: MAML",

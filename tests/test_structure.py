@@ -22,7 +22,7 @@ LONGER = {"tasks.base": 340}
 """Files that may be longer: tasks and the batches that play them are one contract, which families read in one place."""
 
 LAYERS = (
-    {"types", "streams", "errors", "registry", "version"},
+    {"types", "streams", "errors", "registry", "version", "machine"},
     {"masks", "distributions", "advantages", "losses", "trust_region", "functional", "statistics"},
     {"policies", "tasks", "rollout"},
     {"algorithms"},

@@ -207,11 +207,6 @@ def versions() -> dict[str, str]:
     return found
 
 
-def cores() -> int:
-    """Processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def write_json(path: Path, document: Mapping[str, Any]) -> Path:
     """Write `document` to `path`, making its folder: whole or not at all. Raises UserError if the system cannot."""
     path = Path(path)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from pliant import checkpoint, errors, record, registry
+from pliant import checkpoint, errors, machine, record, registry
 from pliant import config as configuration
 from pliant.algorithms.base import Algorithm
 from pliant.progress import Progress
@@ -123,6 +123,7 @@ def train(
 
     Raises UserError for anything the user can mend, Stopped after Ctrl-C or SIGTERM once a checkpoint is written.
     """
+    machine.keep_memory()
     learner = build(config, device)
     with record.Run.start(out, configuration.to_dict(config), resume) as run, _Stop() as stop:
         counters = _restore(run, learner, device)

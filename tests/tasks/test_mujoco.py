@@ -18,6 +18,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from pliant import machine
 from pliant.streams import Stream
 from pliant.tasks import base
 
@@ -249,7 +250,7 @@ def test_same_stream_same_bits_on_any_number_of_threads(name: str, monkeypatch: 
     tasks = tasks_of(made, 3)
     played = []
     for threads in (1, 2, 2, 3):
-        monkeypatch.setattr(_mujoco, "cores", lambda threads=threads: threads)
+        monkeypatch.setattr(machine, "cores", lambda threads=threads: threads)
         played.append(play(batch(made, tasks, lanes=5, episodes=2), 20))
     for other in played[1:]:
         for one, two in zip(played[0], other, strict=True):

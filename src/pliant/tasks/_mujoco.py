@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pliant import errors
+from pliant import errors, machine
 from pliant.tasks import _robots
 from pliant.tasks.base import BatchEnv, Family, Tasks
 
@@ -156,7 +156,7 @@ class Rollout:
         """`models` holds one MjModel per lane; `frame_skip` is the number of physics steps per call."""
         library = _library()
         self._models, self._frame_skip = list(models), frame_skip
-        self._data = [library.MjData(models[0]) for _ in range(cores())]
+        self._data = [library.MjData(models[0]) for _ in range(machine.cores())]
         count, size = len(models), 1 + models[0].nq + models[0].nv
         self._state = torch.empty(count, frame_skip, size, dtype=torch.float64)
         self._control = torch.empty(count, frame_skip, models[0].nu, dtype=torch.float64)
@@ -190,11 +190,6 @@ class Rollout:
         if key != self._subset[0]:
             self._subset = (key, [self._models[lane] for lane in lanes.tolist()])
         return self._subset[1]
-
-
-def cores() -> int:
-    """Cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def unaltered(model: Any, task: dict[str, Any]) -> None:
