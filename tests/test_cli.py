@@ -260,12 +260,28 @@ def test_evaluate_json_prints_one_document_whatever_else_is_printed(
     assert asked == [(Path("mine"), keywords)]
 
 
-def test_evaluate_prints_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_prints_a_table_and_draws_the_curve(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     a_run(Path("mine"))
-    monkeypatch.setattr("pliant.evaluate.evaluate_run", lambda path, **keywords: {"curve": "the curve"})
-    monkeypatch.setattr("pliant.report.curve_table", lambda document: f"table of {document['curve']}")
+    value = {"mean": -12.5, "std_error": 1.0, "iqm": -12.0, "ci95": [-14.0, -11.0]}
+    document = {
+        "algorithm": "maml",
+        "family": "point",
+        "split": "test",
+        "seed": 3,
+        "tasks": 2,
+        "protocol": {"lanes": 4, "stages": 0},
+        "curve": [{"stage": 0, "steps_seen": 0.0, "return": value, "success": None}],
+        "per_task": [{"task": {"goal": [0.0, 0.1]}, "return": [-11.0]}, {"task": {"goal": [0.2, 0.1]}, "return": [-14.0]}],
+    }
+    monkeypatch.setattr("pliant.evaluate.evaluate_run", lambda path, **keywords: document)
     assert cli.main(["evaluate", "mine"]) == 0
-    assert capsys.readouterr().out == "table of the curve\n"
+    out = capsys.readouterr().out
+    assert "maml on point: 2 held-out tasks" in out and "-12.50" in out and "-14.00 to -11.00" in out
+    picture = Path("mine/evaluations/test-seed3-tasks2-lanes4-stages0.png")
+    assert f"picture: {picture}" in out
+    assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 def test_adapt_adapts_to_the_named_task_and_saves(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
