@@ -23,7 +23,7 @@ setup: .venv/.setup  ## create .venv and install pliant into it, at the versions
 demo: setup  ## meta-train on a MuJoCo robot, then adapt to new trials: a table and a picture, in under 6 minutes
 	@run=runs/demo-$$(date +%Y%m%d-%H%M%S) && \
 	$(BIN)/pliant train maml half-cheetah-dir --preset demo --out $$run && \
-	$(BIN)/pliant evaluate $$run
+	$(BIN)/pliant evaluate $$run --tasks 10
 
 test: lint  ## ruff, mypy and every test
 	$(BIN)/python -m pytest -q

@@ -45,7 +45,7 @@ def curve_picture(document: Mapping[str, Any], path: Path) -> Path:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for n, task in enumerate(document["per_task"]):
-        axes.plot(stages, task["return"], color="0.75", linewidth=0.7, label="one task" if n == 0 else None, zorder=1)
+        axes.plot(stages, task["return"], color="0.75", linewidth=0.7, label="one trial" if n == 0 else None, zorder=1)
     mean = [point["return"]["mean"] for point in curve]
     low, high = zip(*(point["return"]["ci95"] for point in curve), strict=True)
     axes.fill_between(stages, low, high, color="C0", alpha=0.3, linewidth=0, zorder=2)
