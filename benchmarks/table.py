@@ -18,8 +18,8 @@ WORDS = {
     "README.md": {
         "learning": "Return per episode after 0 / 1 / 2 / 3 gradient steps of 20 episodes each (cartpole and half-cheetah-vel:"
         " 10), mean over 40 tasks and all seeds ± standard deviation over seeds of the last; *untrained* is the same adaptation"
-        " from random parameters.",
-        "head": ["family", "algorithm", "tasks", "return after 0 / 1 / 2 / 3 steps", "seeds", "minutes per seed"],
+        " from random parameters. half-cheetah-dir has only two tasks: there `test` means new trials of both, not new tasks.",
+        "head": ["family", "algorithm", "tasks", "return after 0 / 1 / 2 / 3 steps", "seeds", "minutes per seed (cores)"],
         "published": "published: MAML",
         "sinusoid": "Sine waves, mean squared error from 5 points after 1 / 5 / 10 gradient steps, three seeds, 1,000 new waves"
         " (published: MAML 0.67 / 0.38 / 0.35, pretrained 2.41 / 2.23 / 2.19):",
@@ -28,8 +28,9 @@ WORDS = {
     "README.zh-CN.md": {
         "learning": "每回合回报，分别在 0 / 1 / 2 / 3 次梯度更新之后，"
         "每次更新使用 20 个回合（cartpole 与 half-cheetah-vel 为 10 个）；"
-        "40 个任务、全部种子的均值 ± 最后一项在种子间的标准差。*untrained* 指从随机参数出发做同样的适应。",
-        "head": ["任务族", "算法", "任务", "0 / 1 / 2 / 3 次更新后的回报", "种子", "每个种子的分钟数"],
+        "40 个任务、全部种子的均值 ± 最后一项在种子间的标准差。*untrained* 指从随机参数出发做同样的适应。"
+        "half-cheetah-dir 只有两个任务，因此其 `test` 指两个任务的新试验，而非新任务。",
+        "head": ["任务族", "算法", "任务", "0 / 1 / 2 / 3 次更新后的回报", "种子", "每个种子的分钟数（核数）"],
         "published": "论文：MAML",
         "sinusoid": "正弦波回归，用 5 个点更新 1 / 5 / 10 次后的均方误差，三个种子，1,000 条新波形"
         "（论文：MAML 0.67 / 0.38 / 0.35，预训练 2.41 / 2.23 / 2.19）：",
@@ -58,7 +59,8 @@ def learning(words: dict[str, Any]) -> str:
         for row in document["summary"] if document else []:
             curve = " / ".join(f"{value:.1f}" for value in row["return"])
             spread = f" ± {row['sd_over_seeds'][-1]:.1f}" if row["sd_over_seeds"] else ""
-            minutes = "" if row["algorithm"].startswith("untrained") else f"{row['train_minutes']:.0f}"
+            cores = next(run["cores"] for run in document["runs"] if run["algorithm"] == row["algorithm"])
+            minutes = "" if row["algorithm"].startswith("untrained") else f"{row['train_minutes']:.0f} ({cores})"
             rows.append([family, row["algorithm"], row["split"], curve + spread, str(len(row["seeds"])), minutes])
         if document and family in PUBLISHED:
             rows.append([family, words["published"], "test", PUBLISHED[family], "", ""])
