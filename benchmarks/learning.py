@@ -54,13 +54,14 @@ def run_seed(algorithm: str, family: str, seed: int, splits: list[str], cores: s
         save = "import sys, pliant; pliant.Agent(sys.argv[1], sys.argv[2], seed=int(sys.argv[3])).save(sys.argv[4])"
         subprocess.run([sys.executable, "-c", save, algorithm, family, str(seed), str(untrained)], check=True)
     return [
-        {"algorithm": name, "seed": seed, "split": split, **_measured(path, split, cores), "cores": len(cores)}
+        {"algorithm": name, "seed": seed, "split": split, **measured(path, split, cores), "cores": len(cores)}
         for split in splits
         for name, path in ((algorithm, trained), (f"untrained {algorithm}", untrained))
     ]
 
 
-def _measured(path: Path, split: str, cores: set[int]) -> dict[str, Any]:
+def measured(path: Path, split: str, cores: set[int]) -> dict[str, Any]:
+    """A run's adaptation curve on tasks of a split, and what it cost."""
     asked = ["--split", split, "--tasks", str(TASKS), "--stages", str(STAGES), "--json"]
     document = json.loads(pliant(["evaluate", str(path), *asked], cores))
     return {
@@ -135,7 +136,7 @@ def main() -> None:
         "command": f"python benchmarks/learning.py {wanted.family}",
         "family": wanted.family,
         "tasks": TASKS,
-        "machine": {"processor": _processor(), "cores": len(cores), "system": platform.system()},
+        "machine": machine(len(cores)),
         "minutes": (time.monotonic() - begin) / 60,
         "summary": summary(rows),
         "runs": rows,
@@ -144,6 +145,11 @@ def main() -> None:
     for row in document["summary"]:
         curve = " / ".join(f"{value:.2f}" for value in row["return"])
         print(f"{row['algorithm']:18} {row['split']:5} {curve}   {row['train_minutes']:.1f} min")
+
+
+def machine(cores: int) -> dict[str, Any]:
+    """What a result ran on."""
+    return {"processor": _processor(), "cores": cores, "system": platform.system()}
 
 
 def _processor() -> str:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -45,12 +45,13 @@ class Probe(nn.Module):
     """
 
     broadcasts = True
+    seen: ClassVar[list[Inputs]] = []  # of the last probe made, whichever copy of it acted
 
     def __init__(self, spec: Spec) -> None:
         super().__init__()
         self.spec = spec
         self.gain = nn.Parameter(torch.tensor(0.7))
-        self.seen: list[Inputs] = []
+        self.seen.clear()
 
     def start(self, *lead: int) -> Tensor:
         return torch.zeros(*lead, 1)

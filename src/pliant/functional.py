@@ -4,7 +4,8 @@ Losses return one value per task, so one `autograd.grad(loss.sum(), params)` giv
 meta-gradient flows back through the stacking.
 """
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -44,6 +45,19 @@ def apply(policy: nn.Module, params: Params, inputs: Inputs, state: State = ()) 
 
     dist, value, state = vmap(one)(params, inputs, state)
     return Output(dist, None if isinstance(value, tuple) else value), state
+
+
+def bound(policy: nn.Module, params: Params) -> Callable[[Inputs, State], tuple[Output, State]]:
+    """`apply` with `params` settled once, for the many calls of a rollout. No gradient flows back to `params`."""
+    if not getattr(policy, "broadcasts", False):
+        return lambda inputs, state: apply(policy, params, inputs, state)
+    own = copy.deepcopy(policy)
+    for name, value in params.items():
+        holder, _, leaf = name.rpartition(".")
+        module = own.get_submodule(holder)
+        delattr(module, leaf)
+        setattr(module, leaf, value)
+    return own
 
 
 def inner_step(

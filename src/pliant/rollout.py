@@ -39,24 +39,25 @@ def _play(batch: BatchEnv, here: Stream, policy: nn.Module, params: Params, dete
     obs = batch.reset(here.at("env")).to(device, dtype)
     action = torch.full((M, B), -1, device=device) if spec.discrete else obs.new_zeros(M, B, spec.action_size)
     reward, first = obs.new_zeros(M, B), torch.ones(M, B, dtype=torch.bool, device=device)
+    act = functional.bound(policy, params)
     steps: list[tuple[Tensor, ...]] = []
     for t in range(T):
         valid = batch.active.to(device)
         seen = Inputs(obs.unsqueeze(2), action.unsqueeze(2), reward.unsqueeze(2), first.unsqueeze(2))  # [M, B, 1, *]
-        output, state = functional.apply(policy, params, seen, state)
+        output, state = act(seen, state)
         dist = output.dist.squeeze(2)  # [M, B, P]
         action = distribution.mode(dist) if deterministic else distribution.sample(dist, noise[:, t])
-        log_prob = distribution.log_prob(dist, action)
         step = batch.step(action.to(batch.device))
         reward = step.reward.to(device, dtype)
         next_obs = step.next_obs.to(device, dtype)
         terminated, truncated, success = (x.to(device) for x in (step.terminated, step.truncated, step.success))
-        steps.append((obs, action, reward, next_obs, first, terminated, truncated, valid, log_prob, success))
+        steps.append((obs, action, reward, next_obs, first, terminated, truncated, valid, dist, success))
         obs = next_obs if step.obs is step.next_obs else step.obs.to(device, dtype)
         first = step.first.to(device)
         if not bool(batch.active.any()):
             break
     result = Rollout(*(torch.stack(field, dim=2) for field in zip(*steps, strict=True)))
+    result = result._replace(log_prob=distribution.log_prob(result.log_prob, result.action))  # of what acted: dist [M, B, T, P]
     _require_finite(result)
     return _padded(result)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from pliant import functional, masks
 from pliant.advantages import gae, horizons, linear_baseline, returns
 from pliant.algorithms import _outer, fomaml, maml, reptile
-from pliant.algorithms._inner import Inner, InnerSettings, experience_of
+from pliant.algorithms._inner import Experience, Inner, InnerSettings, experience_of
 from pliant.algorithms._outer import OuterSettings, Problem, trpo
 from pliant.errors import UserError
 from pliant.policies import mlp
@@ -327,27 +327,51 @@ def test_without_a_trace_the_baseline_is_still_fitted_to_the_returns_of_episodes
 def test_fisher_product_is_the_explicit_matrix(steps, discrete, inner) -> None:
     outer = OuterSettings(fisher_fraction=1.0, damping=0.01)
     problem = problem_of(steps, discrete, outer=outer, lr=0.5, **inner)
-    assert_fisher(problem, problem, slice(0, B))
+    assert_fisher(problem, problem)
 
 
-def test_fisher_product_on_some_lanes_sees_the_policies_adapted_to_all() -> None:
+@pytest.mark.parametrize("memory", [False, True])
+def test_fisher_product_on_some_steps_sees_the_policies_adapted_to_all(memory: bool) -> None:
     outer = OuterSettings(fisher_fraction=0.5, damping=0.01)
     problem = problem_of(1, outer=outer, lr=0.5)
-    chosen = slice(0, 2)
-    few = Problem(problem.inner, [e.part(slice(None), chosen) for e in problem.experience], True, outer)
-    assert_fisher(problem, few, chosen)
+    if memory:  # then whole lanes are taken
+        problem.inner.policy.start = lambda *lead: torch.zeros(*lead, 1)
+        few = [e.part(slice(None), slice(0, B // 2)) for e in problem.experience]
+    else:
+        few = [e.thinned(0.5) for e in problem.experience]
+    assert_fisher(problem, Problem(problem.inner, few, True, outer))
 
 
-def assert_fisher(problem: Problem, inner: Problem, lanes: slice) -> None:
+@pytest.mark.parametrize(
+    "fraction, kept", [(1.0, [[0, 1, 2, 3, 4, 5]] * 2), (0.5, [[0, 2, 4], [1, 3, 5]]), (0.3, [[0, 3], [2, 5]])]
+)
+def test_thinned_experience_is_spread_over_lanes_and_time(fraction: float, kept: list[list[int]]) -> None:
+    step = torch.arange(6).expand(3, 2, 6)
+    lane = torch.arange(2)[:, None].expand(3, 2, 6)
+    fields = dict.fromkeys(Rollout._fields, step) | {"obs": torch.stack([lane, step], dim=-1)}
+    thin = Experience(Rollout(**fields), 10.0 * lane + step).thinned(fraction)
+    places = [[b, t] for b, times in enumerate(kept) for t in times]
+    assert thin.rollout.obs.tolist() == [[places]] * 3
+    assert thin.advantage.tolist() == [[[10.0 * b + t for b, t in places]]] * 3
+    assert thin.rollout.reward.tolist() == [[[t for _, t in places]]] * 3
+
+
+def test_thinned_experience_of_short_trials_keeps_something_of_every_time() -> None:
+    step = torch.arange(4).expand(1, 50, 4)
+    thin = Experience(Rollout(**dict.fromkeys(Rollout._fields, step)), step).thinned(0.01)
+    assert set(thin.advantage.flatten().tolist()) == {0, 1, 2, 3}
+
+
+def assert_fisher(problem: Problem, inner: Problem) -> None:
     """J: adapted on the experience of `inner`, at the values of those adapted on that of `problem`."""
     meta = problem.inner.meta
     product = problem.fisher(meta, problem.gradient(meta).path)
-    data = problem.experience[-1].rollout
+    data = inner.experience[-1].rollout
     size = functional.flatten(meta).numel()
     matrix = 0.01 * torch.eye(size, dtype=torch.float64)
     for m in range(M):
-        valid = data.valid[m, lanes]
-        obs = data.obs[m, lanes][valid]
+        valid = data.valid[m]
+        obs = data.obs[m][valid]
         leaves = {n: p.detach().requires_grad_() for n, p in meta.items()}
         shift = {n: (p - slow_adapted(inner, leaves, m)[n]).detach() for n, p in slow_adapted(problem, leaves, m).items()}
 

@@ -63,6 +63,17 @@ class Experience(NamedTuple):
         """Some of the tasks and lanes."""
         return Experience(Rollout(*(x[tasks, lanes] for x in self.rollout)), self.advantage[tasks, lanes])
 
+    def thinned(self, fraction: float) -> "Experience":
+        """About `fraction` of each task's steps as one lane [M, 1, n], spread evenly over its lanes and over time.
+
+        For policies without memory: what stood before a step is gone.
+        """
+        _, lanes, steps = self.advantage.shape
+        place = torch.arange(lanes, device=self.advantage.device)[:, None] + torch.arange(steps, device=self.advantage.device)
+        chosen = place % max(1, min(round(1 / fraction), steps)) == 0  # [B, T], a diagonal pattern
+        rollout = Rollout(*(x[:, chosen].unsqueeze(1) for x in self.rollout))
+        return Experience(rollout, self.advantage[:, chosen].unsqueeze(1))
+
 
 def experience_of(rollout: Rollout, gamma: float, lam: float) -> Experience:
     """Advantages against a linear feature baseline, standardised per task.

@@ -45,7 +45,7 @@ class OuterSettings:
     damping: float = 1e-3
     """Added to the Fisher matrix's diagonal (trpo)."""
     fisher_fraction: float = 0.2
-    """Share of each task's lanes that Fisher products use (trpo)."""
+    """Share of each task's steps that Fisher products use (trpo); whole lanes for a policy with memory."""
     backtracks: int = 15
     """Step lengths tried by the line search, each 0.8 of the one before (trpo)."""
 
@@ -152,21 +152,25 @@ class Problem:
         return loss, kl
 
     def fisher(self, meta: Params, exact: Sequence[Params]) -> trust_region.Product:
-        """Fisher products on `fisher_fraction` of each task's lanes: the same lanes for inner and outer rollouts.
+        """Fisher products on `fisher_fraction` of each task's steps, inner and outer.
 
         Values are those of the policies adapted to all samples, `exact` (`Local.path`); the curvature of the inner steps, which
-        J holds, is that of the chosen lanes.
+        J holds, is that of the chosen steps.
         """
         meta = constants(meta)
-        lanes = self.experience[-1].advantage.shape[1]
-        chosen = slice(0, max(1, round(self.settings.fisher_fraction * lanes)))
-        experience = [e.part(slice(None), chosen) for e in self.experience]
+        experience = [self._thinned(e) for e in self.experience]
         path = self.inner.path(meta, experience[:-1], self.second_order)
         path = [{n: p + (value[n] - p).detach() for n, p in params.items()} for params, value in zip(path, exact, strict=True)]
         dist = torch.cat([d.flatten(0, 2) for d in self.dists(path, experience)])  # [N, P]
         weights = [_weights(experience[stage].rollout.valid, dist.dtype) for stage in self.outer]
         weight = torch.cat(weights) / (self.tasks * len(self.outer))  # [N]
         return trust_region.fisher_product(dist, weight, list(meta.values()), self.inner.distribution, self.settings.damping)
+
+    def _thinned(self, experience: Experience) -> Experience:
+        lanes, fraction = experience.advantage.shape[1], self.settings.fisher_fraction
+        if self.inner.policy.start(1, 1) == ():  # type: ignore[operator]
+            return experience.thinned(fraction)
+        return experience.part(slice(None), slice(max(1, round(fraction * lanes))))
 
     def _loss(self, dist: Tensor, experience: Experience, clip: float | None) -> Tensor:
         rollout, advantage = experience
@@ -223,9 +227,7 @@ class ClippedStep:
                 first = loss if epoch == 0 else first
                 norm = float(gradient.norm())
                 gradient *= min(1.0, self.settings.max_grad_norm / (norm + 1e-12))
-                for p, g in zip(
-                    self.variables.values(), functional.unflatten(gradient, self.variables).values(), strict=True
-                ):
+                for p, g in zip(self.variables.values(), functional.unflatten(gradient, self.variables).values(), strict=True):
                     p.grad = g
                 self.adam.step()
         except UserError:
