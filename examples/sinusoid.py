@@ -8,6 +8,7 @@ Finn et al. 2017, arXiv:1703.03400, section 5.1: y = A sin(x - phase), A ~ U[0.1
 
 import argparse
 import math
+from itertools import pairwise
 from typing import Literal, get_args
 
 import torch
@@ -18,16 +19,14 @@ from pliant.streams import Stream
 from pliant.types import Params
 
 Method = Literal["maml", "fomaml", "reptile", "pretrain"]
-SIZES = (1, 40, 40, 1)
-INNER_LR = 0.01
-TASKS, SHOTS = 25, 10
-REPTILE_STEPS, REPTILE_LR = 5, 0.02
+SIZES, INNER_LR = (1, 40, 40, 1), 0.01
+TASKS, SHOTS, REPTILE_STEPS, REPTILE_LR = 25, 10, 5, 0.02
 
 
 def initial(rng: torch.Generator) -> Params:
     """Truncated-normal weights with standard deviation 0.1, as in the authors' code; biases zero."""
     params = {}
-    for i, (a, b) in enumerate(zip(SIZES[:-1], SIZES[1:], strict=True)):
+    for i, (a, b) in enumerate(pairwise(SIZES)):
         params[f"w{i}"] = torch.nn.init.trunc_normal_(torch.empty(b, a), std=0.1, a=-0.2, b=0.2, generator=rng)
         params[f"b{i}"] = torch.zeros(b)
     return params
@@ -37,8 +36,7 @@ def predict(params: Params, x: Tensor) -> Tensor:
     """Network output [M, K] for x [M, K], with parameters shared or stacked per task."""
     h = x.unsqueeze(-1)  # [M, K, 1]
     for i in range(len(SIZES) - 1):
-        h = h @ params[f"w{i}"].mT + params[f"b{i}"].unsqueeze(-2)
-        h = h if i == len(SIZES) - 2 else h.relu()
+        h = (h.relu() if i else h) @ params[f"w{i}"].mT + params[f"b{i}"].unsqueeze(-2)
     return h.squeeze(-1)
 
 
@@ -56,10 +54,9 @@ def waves(tasks: int, points: int, rng: torch.Generator) -> tuple[Tensor, Tensor
 
 def train(method: Method, iterations: int, seed: int) -> Params:
     """Meta-parameters after `iterations` updates of 25 tasks with 10 + 10 points each."""
-    stream = Stream(seed).at("sinusoid")
-    meta = {name: p.requires_grad_() for name, p in initial(stream.at("network").generator()).items()}
+    rng = Stream(seed).at("sinusoid").generator()
+    meta = {name: p.requires_grad_() for name, p in initial(rng).items()}
     adam = torch.optim.Adam(list(meta.values()), lr=1e-3)
-    rng = stream.at("tasks").generator()
     for _ in range(iterations):
         x, y = waves(TASKS, 2 * SHOTS, rng)
         params = functional.stack(meta, TASKS)

@@ -177,6 +177,18 @@ def test_evaluation_does_not_touch_training(tmp_path: Path) -> None:
         assert {n: v for n, v in two.items() if n not in extra} == one
 
 
+def test_an_iteration_whose_evaluation_fails_is_logged_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise errors.UserError("observation is not finite")
+
+    monkeypatch.setattr(evaluate, "curve", fail)
+    settings = POINT | {"train.iterations": 4, "train.evaluate_every": 2}
+    with pytest.raises(errors.UserError, match="not finite"):
+        train.train(configured(settings=settings), tmp_path / "run", quiet=True)
+    assert [row["iteration"] for row in record.Run.open(tmp_path / "run").metrics()] == [0, 1]
+    assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == ["00000002"]
+
+
 def test_an_evaluation_leaves_the_algorithm_as_it_was() -> None:
     learner = train.build(configured())
     before = learner.algorithm.state()

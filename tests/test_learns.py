@@ -119,6 +119,28 @@ def test_an_agent_adapts_to_cartpole_of_gymnasium() -> None:
     assert env.action_space.contains(action) or env.action_space.contains(int(action))
 
 
+def test_actions_come_in_the_units_of_the_environment_that_was_adapted_to(tmp_path: Path) -> None:
+    middle, half = np.array([-2.0, 20.0], np.float32), np.array([2.0, 10.0], np.float32)
+
+    class Other(Walk):
+        def __init__(self, goal: tuple[float, float]) -> None:
+            super().__init__(goal)
+            self.action_space = spaces.Box(middle - half, middle + half)
+
+        def step(self, action: Any) -> Any:
+            assert self.action_space.contains(action)
+            return super().step(5 * (action - middle) / half)
+
+    agent, goal = tiny(), (0.4, -0.3)
+    adapted, walking = (agent.adapt(env, stages=1, episodes=2) for env in (Other(goal), Walk(goal)))
+    obs = np.random.default_rng(0).normal(size=(50, 2))
+    actions, forces = (p.predict(obs, deterministic=True)[0] for p in (adapted, walking))
+    assert all(Other(goal).action_space.contains(a) for a in actions) and forces.std() > 0.1
+    assert np.allclose(actions, middle + half * forces / 5, atol=1e-3)
+    loaded = pliant.load(adapted.save(tmp_path / "adapted"))
+    assert np.array_equal(loaded.predict(obs, deterministic=True)[0], actions)
+
+
 def test_adaptation_repeats_and_leaves_the_agent_as_it_was() -> None:
     agent = tiny()
     state = agent.learner.algorithm.state()

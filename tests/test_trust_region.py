@@ -120,6 +120,12 @@ def test_conjugate_gradient_makes_no_more_products_than_it_needs() -> None:
     assert len(calls) == 1
 
 
+def test_conjugate_gradient_solves_small_problems_as_well_as_large_ones() -> None:
+    matrix, b = spd(8), torch.arange(1.0, 9.0, dtype=torch.float64)
+    one, tiny = (trust_region.conjugate_gradient(lambda v: matrix @ v, s * b, steps=8) for s in (1.0, 1e-8))
+    assert torch.allclose(1e8 * tiny, one, rtol=1e-6)
+
+
 # ---- line search
 
 START, STEP = torch.tensor([1.0]), torch.tensor([1.0])

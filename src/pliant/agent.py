@@ -89,12 +89,14 @@ class Agent:
         family, settings = self.learner.family, self.learner.settings
         each = episodes or settings.lanes * settings.episodes
         batch: BatchEnv
+        named: dict[str, Any]
+        units: dict[str, Any]
         if isinstance(task, Mapping):
-            named: dict[str, Any] = dict(task)
+            named, units = dict(task), {}
             batch = family.batch(family.task(named), max(1, each // settings.episodes), settings.episodes)
         elif isinstance(task, gymnasium.Env):
             named = {"environment": str(task.spec.id if task.spec else task)}
-            batch = _single.Single(family, task, each)
+            batch, units = _single.Single(family, task, each), _single.units(task)
         else:
             raise errors.UserError(f"task is a {type(task).__name__}: expected a dict of parameters or a gymnasium.Env")
         stages = evaluate.STAGES if stages is None else stages
@@ -105,7 +107,7 @@ class Agent:
         protocol = {"stages": stages, "lanes": batch.lanes, "episodes_per_trial": batch.episodes, "horizon": batch.horizon}
         document = evaluate.document(self.config, self.learner, measured, "task", seed, protocol, self.counters)
         policy = self.learner.algorithm.policy
-        return Adapted(self.config, policy, params, family.spec, named, document, seed)
+        return Adapted(self.config, policy, params, family.spec, named, document, seed, units)
 
     def save(self, path: str | Path) -> Path:
         """Write the agent to a folder that `pliant.load` and every command understand."""
@@ -129,11 +131,13 @@ class Adapted:
         task: Mapping[str, Any],
         document: Mapping[str, Any],
         seed: int = 0,
+        units: Mapping[str, Any] | None = None,
     ) -> None:
         self.config, self.policy, self.params, self.spec = config, policy, params, spec
         self.task = dict(task)
         self.document = dict(document)
         """The adaptation curve, `pliant.evaluation/1` with one task."""
+        self._units = dict(units or {})
         self._generator = Stream(seed).at("predict").generator()
 
     @torch.no_grad()
@@ -146,8 +150,9 @@ class Adapted:
     ) -> tuple[NDArray[Any], State]:
         """Action for an observation [D], or actions for [n, D]; and the policy's state, to be passed to the next call.
 
-        Same signature as Stable-Baselines3's `predict`. Continuous actions are in [-1, 1]. Raises UserError for an
-        observation of another shape or that is not finite.
+        Same signature as Stable-Baselines3's `predict`. Actions are what the environment takes that the policy was
+        adapted to: in its own units for a Gymnasium environment, continuous ones in [-1, 1] for a task of the family. Raises
+        UserError for an observation of another shape or that is not finite.
         """
         x = np.asarray(obs, dtype=np.float32)
         if x.ndim not in (1, 2) or x.shape[-1] != self.spec.obs_size:
@@ -163,6 +168,7 @@ class Adapted:
         device = next(iter(self.params.values())).device
         output, state = functional.apply(self.policy, self.params, Inputs(*(part.to(device) for part in seen)), state)
         action = self._act(output.dist[0, :, 0].cpu(), deterministic).numpy()  # [n, A] or [n]
+        action = _single.in_units(self._units, action)
         return (action if x.ndim == 2 else action[0]), state
 
     def save(self, path: str | Path) -> Path:
@@ -171,7 +177,8 @@ class Adapted:
         config = configuration.to_dict(self.config)
         if (path / "adapted.json").exists() or (path.exists() and any(path.iterdir())):
             raise errors.UserError(f"{path} is not empty: choose another folder")
-        record.write_json(path / "adapted.json", {"schema": SCHEMA, "config": config, "task": self.task})
+        described = {"schema": SCHEMA, "config": config, "task": self.task, "units": self._units}
+        record.write_json(path / "adapted.json", described)
         record.write_json(path / "evaluation.json", self.document)
         checkpoint.save(path / "checkpoints", 0, self.params, {})
         return path
@@ -223,4 +230,4 @@ def _load_adapted(path: Path, device: str, body: nn.Module | None) -> Adapted:
     params = {name: tensor.to(device) for name, tensor in found.tensors.items()}
     document = record.read_json(path / "evaluation.json")
     spec, seed = learner.family.spec, int(document.get("seed", 0))
-    return Adapted(config, policy, params, spec, described["task"], document, seed)
+    return Adapted(config, policy, params, spec, described["task"], document, seed, described.get("units"))

@@ -135,9 +135,11 @@ def train(
                 for done in iterate(learner, reached, total):
                     metrics = counted(counters, done, learner.settings.episodes)
                     reached = done.number + 1
-                    if _is_due(reached, learner.settings.evaluate_every):
-                        metrics |= _evaluation(learner)
-                    run.log(done.number, metrics, done.seconds | {"total_seconds": counters["seconds"]})
+                    try:
+                        if _is_due(reached, learner.settings.evaluate_every):
+                            metrics |= _evaluation(learner)
+                    finally:
+                        run.log(done.number, metrics, done.seconds | {"total_seconds": counters["seconds"]})
                     progress.update(reached, metrics)
                     if stop.signal:
                         message = f"stopped after iteration {reached} of {total}, saved; --resume continues {out}"

@@ -38,11 +38,12 @@ def fisher_product(
 
 
 def conjugate_gradient(product: Product, b: Tensor, steps: int, tolerance: float = 1e-10) -> Tensor:
-    """Approximately solve product(x) = b, in at most `steps` products. `b` and the result are vectors."""
+    """Approximately solve product(x) = b, in at most `steps` products, until |residual|^2 <= tolerance |b|^2."""
     x, residual, direction = torch.zeros_like(b), b.clone(), b.clone()
     rr = residual @ residual
+    enough = tolerance * float(rr)
     for _ in range(steps):
-        if float(rr) < tolerance:
+        if float(rr) <= enough:
             break
         z = product(direction)
         alpha = rr / (direction @ z)

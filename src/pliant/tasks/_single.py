@@ -5,6 +5,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pliant.errors import UserError
@@ -55,10 +56,23 @@ class Single(BatchEnv):
 
 
 def to_env(env: "gymnasium.Env[Any, Any]", action: Any) -> Any:
-    """An action of ours in the units of `env`: integers as they are, [-1, 1] scaled to the Box."""
+    """An action of ours as `env` takes it: int, or an array of its space's type."""
+    known = units(env)
+    return int(in_units(known, action)) if "start" in known else in_units(known, action).astype(env.action_space.dtype)
+
+
+def units(env: "gymnasium.Env[Any, Any]") -> dict[str, Any]:
+    """How `env` counts actions, fit for JSON: {"start": int}, or {"low": [A], "high": [A]}."""
     space = env.action_space
     if isinstance(space, gymnasium.spaces.Discrete):
-        return int(action) + int(space.start)
-    low, high = space.low, space.high  # type: ignore[attr-defined]
+        return {"start": int(space.start)}
+    return {"low": space.low.tolist(), "high": space.high.tolist()}  # type: ignore[attr-defined]
+
+
+def in_units(units: dict[str, Any], action: Any) -> NDArray[Any]:
+    """Actions of ours, [..., A] in [-1, 1] or integers from 0, in an environment's units; as they are for units {}."""
+    if not units or "start" in units:
+        return np.asarray(action + units.get("start", 0))
+    low, high = np.array(units["low"]), np.array(units["high"])
     scaled = low + (np.clip(action, -1, 1) + 1) / 2 * (high - low)
-    return np.clip(scaled, low, high).astype(space.dtype)  # rounding may have left the box
+    return np.asarray(np.clip(scaled, low, high), np.float32)  # rounding may have left the box
