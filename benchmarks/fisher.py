@@ -1,4 +1,4 @@
-"""Does TRPO learn as well when Fisher products see a twentieth of the samples? MAML on `point`, three seeds each.
+"""Does TRPO learn as well when Fisher products see a tenth of the samples? MAML on `point`, three seeds each.
 
     python benchmarks/fisher.py --jobs 2          # about 40 minutes on two cores; writes benchmarks/results/fisher.json
 
@@ -16,7 +16,7 @@ from typing import Any
 import learning
 
 RESULT = learning.HERE / "results" / "fisher.json"
-FRACTIONS = (1.0, 0.05)
+FRACTIONS = (1.0, 0.1)
 ITERATIONS = 60
 
 
