@@ -42,8 +42,8 @@ class OuterSettings:
     """Mean KL divergence that one iteration may move the adapted policies, nats (trpo)."""
     cg_steps: int = 10
     """Conjugate-gradient steps (trpo)."""
-    damping: float = 1e-3
-    """Added to the Fisher matrix's diagonal (trpo)."""
+    damping: float = 1e-2
+    """Added to the Fisher matrix's diagonal (trpo); the fewer steps it is estimated from, the more it needs."""
     fisher_fraction: float = 0.2
     """Share of each task's steps that Fisher products use (trpo); whole lanes for a policy with memory."""
     backtracks: int = 15
