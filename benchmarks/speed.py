@@ -5,8 +5,8 @@
 - `point`: 20 tasks x 20 episodes x 100 steps x 2 rollouts, MLP 100-100, second order, with TRPO (10 conjugate-gradient
   steps) and with the clipped surrogate (5 epochs). Reference: one forward and backward pass of the same network over the
   same number of samples (80,000), timed between the iterations.
-- `half-cheetah`: 20 x 20 x 200 x 2 with the clipped surrogate. Reference: bare `mj_step` on all cores (stepping.py), between
-  the iterations; the figure is the share of the bare rate that a whole meta-iteration reaches.
+- `half-cheetah`: 20 x 20 x 200 x 2 with either outer step. Reference: bare `mj_step` on all cores (stepping.py), between the
+  iterations; the figure is the share of the bare rate that a whole meta-iteration reaches.
 - Peak memory of a `half-cheetah-dir` iteration at meta-batch 40 x 20 x 200, in a fresh process.
 - `pliant --help`, as a whole process.
 """
@@ -95,9 +95,9 @@ def point(method: str, turns: int) -> dict[str, float]:
     }
 
 
-def half_cheetah(turns: int) -> dict[str, float]:
+def half_cheetah(method: str, turns: int) -> dict[str, float]:
     """Environment steps per second of a whole meta-iteration, as a share of bare `mj_step`'s."""
-    size = {"train.meta_batch": 20, "train.lanes": 20, "policy.hidden": (64, 64)}
+    size = {"train.meta_batch": 20, "train.lanes": 20, "policy.hidden": (64, 64), "outer.method": method}
     act = iterations("maml", "half-cheetah-dir", size)
     with stepping.bare_processes("HalfCheetah") as bare:
         act(), bare(0.3)
@@ -129,7 +129,7 @@ def main() -> None:
     load = os.getloadavg()[0]
     machine.keep_memory()  # as `pliant train` does
     result: dict[str, Any] = {f"point {method}": point(method, wanted.turns) for method in ("trpo", "clipped")}
-    result["half-cheetah"] = half_cheetah(wanted.turns)
+    result |= {f"half-cheetah {method}": half_cheetah(method, wanted.turns) for method in ("trpo", "clipped")}
     result["peak_mib"] = {method: float(output("-c", MEMORY, method)) for method in ("clipped", "trpo")}
     result["help_seconds"] = statistics.median(seconds(lambda: output("-m", "pliant", "--help")) for _ in range(wanted.turns))
     for name, value in result.items():

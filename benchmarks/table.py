@@ -14,6 +14,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 START, END = "<!-- results -->", "<!-- /results -->"
 PUBLISHED = {"point": "-40.41 / -11.68 / -3.33 / -3.23", "half-cheetah-dir": "-50.69 / 293.19 / 313.48 / 315.65"}
 """Finn et al. 2017, Tables 4 and 5; the half-cheetah there is an older simulator."""
+STEPPERS = ("bare", "pliant", "envpool", "gymnasium")
 WORDS = {
     "README.md": {
         "learning": "Return per episode after 0 / 1 / 2 / 3 gradient steps of 20 episodes each (cartpole and half-cheetah-vel:"
@@ -24,6 +25,12 @@ WORDS = {
         "sinusoid": "Sine waves, mean squared error from 5 points after 1 / 5 / 10 gradient steps, three seeds, 1,000 new waves"
         " (published: MAML 0.67 / 0.38 / 0.35, pretrained 2.41 / 2.23 / 2.19):",
         "method": ["method", "mean squared error"],
+        "stepping": "Environment steps per second, {cores} cores, random actions, all in one run (`benchmarks/stepping.py`):",
+        "steppers": ["robot", "bare `mj_step`", "pliant, 400 lanes", "EnvPool {envpool}", "Gymnasium AsyncVectorEnv"],
+        "speed": "A whole MAML iteration, second order, with 20 tasks x 20 episodes x 2 rollouts (`benchmarks/speed.py`):",
+        "iteration": ["family", "outer step", "seconds", "beside a reference in the same run"],
+        "passes": "{:.1f} x one forward and backward pass over its 80,000 samples",
+        "share": "{:.0%} of the steps per second of bare `mj_step`, learning included",
     },
     "README.zh-CN.md": {
         "learning": "每回合回报，分别在 0 / 1 / 2 / 3 次梯度更新之后，"
@@ -35,6 +42,12 @@ WORDS = {
         "sinusoid": "正弦波回归，用 5 个点更新 1 / 5 / 10 次后的均方误差，三个种子，1,000 条新波形"
         "（论文：MAML 0.67 / 0.38 / 0.35，预训练 2.41 / 2.23 / 2.19）：",
         "method": ["方法", "均方误差"],
+        "stepping": "{cores} 核、随机动作时每秒的环境步数，均在同一次运行中测得（`benchmarks/stepping.py`）：",
+        "steppers": ["机器人", "裸 `mj_step`", "pliant，400 条并行", "EnvPool {envpool}", "Gymnasium AsyncVectorEnv"],
+        "speed": "一次完整的二阶 MAML 迭代：20 个任务 × 20 个回合 × 2 次采样（`benchmarks/speed.py`）：",
+        "iteration": ["任务族", "外层更新", "秒", "与同一次运行中的参照相比"],
+        "passes": "其 80,000 个样本一次前向加反向传播的 {:.1f} 倍",
+        "share": "裸 `mj_step` 每秒步数的 {:.0%}，包含学习时间",
     },
 }
 
@@ -76,11 +89,40 @@ def waves(words: dict[str, Any]) -> str:
     return f"{words['sinusoid']}\n\n{table(words['method'], rows)}"
 
 
+def speed(words: dict[str, Any]) -> str:
+    """The tables of steps per second and of whole iterations."""
+    parts = []
+    if document := read("stepping"):
+        rows = []
+        for robot, measured in document["robots"].items():
+            if not measured["quiet"]:  # then wall-clock ratios mean nothing
+                continue
+            rates = measured["steps_per_second"]
+            best = {kind: max(v for k, v in rates.items() if k.startswith(kind)) for kind in STEPPERS}
+            ratios = measured["ours_as_multiple_of"]
+            cells = [f"{best[k]:,.0f}" + (f" (pliant: {ratios[k]:.2f} x)" if k in ratios else "") for k in STEPPERS]
+            rows.append([robot, *cells])
+        known = {"cores": document["machine"]["cores"], "envpool": document["machine"]["versions"]["envpool"]}
+        head = [cell.format(**known) for cell in words["steppers"]]
+        if rows:
+            parts.append(f"{words['stepping'].format(**known)}\n\n{table(head, rows)}")
+    if document := read("speed"):
+        rows = []
+        for name, measured in document["results"].items():
+            family, _, method = name.partition(" ")
+            if family == "point":
+                rows.append([family, method, f"{measured['seconds']:.2f}", words["passes"].format(measured["ratio"])])
+            elif family == "half-cheetah":
+                rows.append([family, method, f"{measured['seconds']:.2f}", words["share"].format(measured["share_of_bare"])])
+        parts.append(f"{words['speed']}\n\n{table(words['iteration'], rows)}")
+    return "\n\n".join(parts)
+
+
 def redrawn(readme: str) -> str:
     """The README's text with its results redrawn."""
     text = (ROOT / readme).read_text(encoding="utf-8")
     head, _, rest = text.partition(START)
-    parts = [part for part in (learning(WORDS[readme]), waves(WORDS[readme])) if part]
+    parts = [part for part in (learning(WORDS[readme]), waves(WORDS[readme]), speed(WORDS[readme])) if part]
     return head + START + "\n" + "\n\n".join(parts) + "\n" + END + rest.partition(END)[2]
 
 
