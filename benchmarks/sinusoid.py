@@ -28,7 +28,9 @@ def run(job: tuple[sinusoid.Method, int]) -> tuple[list[float], float]:
     torch.set_num_threads(1)
     begin = time.perf_counter()
     meta = sinusoid.train(job[0], ITERATIONS, job[1])
-    return sinusoid.evaluate(meta), time.perf_counter() - begin
+    errors, seconds = sinusoid.evaluate(meta), time.perf_counter() - begin
+    print(f"{job[0]:9} seed {job[1]}", " / ".join(f"{errors[k]:.2f}" for k in STEPS), f"{seconds:.0f} s", flush=True)
+    return errors, seconds
 
 
 def main() -> None:
