@@ -14,6 +14,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 START, END = "<!-- results -->", "<!-- /results -->"
 PUBLISHED = {"point": "-40.41 / -11.68 / -3.33 / -3.23", "half-cheetah-dir": "-50.69 / 293.19 / 313.48 / 315.65"}
 """Finn et al. 2017, Tables 4 and 5; the half-cheetah there is an older simulator."""
+ALGORITHMS = ("maml", "fomaml", "reptile")
 STEPPERS = ("bare", "pliant", "envpool", "gymnasium")
 WORDS = {
     "README.md": {
@@ -69,7 +70,8 @@ def learning(words: dict[str, Any]) -> str:
     rows = []
     for family in ("point", "half-cheetah-dir", "half-cheetah-vel", "cartpole"):
         document = read(family)
-        for row in document["summary"] if document else []:
+        summary = document["summary"] if document else []
+        for row in sorted(summary, key=lambda row: ALGORITHMS.index(row["algorithm"].removeprefix("untrained "))):
             curve = " / ".join(f"{value:.1f}" for value in row["return"])
             spread = f" ± {row['sd_over_seeds'][-1]:.1f}" if row["sd_over_seeds"] else ""
             cores = next(run["cores"] for run in document["runs"] if run["algorithm"] == row["algorithm"])
