@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
 import sinusoid
 
 RESULT = Path(__file__).parent / "results" / "sinusoid.json"
-ITERATIONS, SEEDS, STEPS = 20_000, (0, 1, 2), (1, 5, 10)
+ITERATIONS, SEEDS, STEPS = 30_000, (0, 1, 2), (1, 5, 10)
 
 
 def run(job: tuple[sinusoid.Method, int]) -> tuple[list[float], float]:

@@ -1,6 +1,6 @@
 """Few-shot regression of sine waves with MAML, FOMAML, Reptile and plain pretraining, on pliant's functional core.
 
-    python examples/sinusoid.py --method maml --iterations 20000
+    python examples/sinusoid.py --method maml --iterations 30000
 
 Finn et al. 2017, arXiv:1703.03400, section 5.1: y = A sin(x - phase), A ~ U[0.1, 5], phase ~ U[0, pi], x ~ U[-5, 5]; a network
 1-40-40-1 is trained with 10 points and steps of 0.01, and tested with 5 points and 1, 5 and 10 steps. In training there are
@@ -91,7 +91,7 @@ def evaluate(meta: Params, steps: int = 10, shots: int = 5, tasks: int = 1000, s
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--method", choices=get_args(Method), default="maml")
-    parser.add_argument("--iterations", type=int, default=20_000)
+    parser.add_argument("--iterations", type=int, default=30_000)
     parser.add_argument("--seed", type=int, default=0)
     wanted = parser.parse_args()
     torch.set_num_threads(1)
