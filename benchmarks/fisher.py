@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import statistics
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import learning
@@ -36,18 +35,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side, each on its share of the cores")
     wanted = parser.parse_args()
-    cores = sorted(os.sched_getaffinity(0))
-    free = [set(cores[i :: wanted.jobs]) or set(cores) for i in range(wanted.jobs)]
-
-    def work(job: tuple[float, int]) -> dict[str, Any]:
-        mine = free.pop()
-        try:
-            return run(*job, mine)
-        finally:
-            free.append(mine)
-
-    with ThreadPoolExecutor(wanted.jobs) as pool:
-        rows = list(pool.map(work, [(f, s) for s in wanted.seeds for f in FRACTIONS]))
+    jobs = [(fraction, seed) for seed in wanted.seeds for fraction in FRACTIONS]
+    rows = learning.side_by_side(jobs, lambda job, cores: run(*job, cores), wanted.jobs)
     for fraction in FRACTIONS:
         same = [row for row in rows if row["fraction"] == fraction]
         last = statistics.mean(row["return_last_ten"] for row in same)
@@ -55,7 +44,7 @@ def main() -> None:
         print(f"fraction {fraction:4g}  last ten iterations {last:.2f}  held-out {curve}")
     document = {
         "command": "python benchmarks/fisher.py",
-        "machine": learning.machine(len(cores)),
+        "machine": learning.machine(len(os.sched_getaffinity(0))),
         "iterations": ITERATIONS,
         "runs": rows,
     }

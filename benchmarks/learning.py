@@ -15,6 +15,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -114,19 +115,12 @@ def main() -> None:
     wanted = parser.parse_args()
     study = STUDIES[wanted.family]
     cores = sorted(os.sched_getaffinity(0))
-    share = [set(cores[i :: wanted.jobs]) or set(cores) for i in range(wanted.jobs)]
     jobs = [(a, s) for s in wanted.seeds for a in wanted.algorithms or study["algorithms"]]
-    free, begin = list(share), time.monotonic()
+    begin = time.monotonic()
+    def work(job: tuple[str, int], mine: set[int]) -> list[dict[str, Any]]:
+        return run_seed(job[0], wanted.family, job[1], study["splits"], mine)
 
-    def work(job: tuple[str, int]) -> list[dict[str, Any]]:
-        mine = free.pop()
-        try:
-            return run_seed(job[0], wanted.family, job[1], study["splits"], mine)
-        finally:
-            free.append(mine)
-
-    with ThreadPoolExecutor(wanted.jobs) as pool:
-        rows = [row for rows in pool.map(work, jobs) for row in rows]
+    rows = [row for rows in side_by_side(jobs, work, wanted.jobs) for row in rows]
     target = HERE / "results" / f"{wanted.family}.json"
     if target.exists() and wanted.algorithms:
         earlier = json.loads(target.read_text())["runs"]
@@ -145,6 +139,22 @@ def main() -> None:
     for row in document["summary"]:
         curve = " / ".join(f"{value:.2f}" for value in row["return"])
         print(f"{row['algorithm']:18} {row['split']:5} {curve}   {row['train_minutes']:.1f} min")
+
+
+def side_by_side(jobs: list[Any], work: Callable[[Any, set[int]], Any], at_once: int) -> list[Any]:
+    """`work(job, cores)` for every job, `at_once` at a time, each on its share of the cores."""
+    cores = sorted(os.sched_getaffinity(0))
+    free = [set(cores[i::at_once]) or set(cores) for i in range(at_once)]
+
+    def run(job: Any) -> Any:
+        mine = free.pop()
+        try:
+            return work(job, mine)
+        finally:
+            free.append(mine)
+
+    with ThreadPoolExecutor(at_once) as pool:
+        return list(pool.map(run, jobs))
 
 
 def machine(cores: int) -> dict[str, Any]:

@@ -350,7 +350,10 @@ def main() -> None:
         show(robot, result)
     cheetah = robots["HalfCheetah"]
     for group, bar in BARS.items():
-        ratio = cheetah["ours_as_multiple_of"].get(group, 0.0)
+        ratio = cheetah["ours_as_multiple_of"].get(group)
+        if ratio is None:
+            print(f"bar on HalfCheetah, {group} >= {bar:g} wall: not measured, not installed")
+            continue
         verdict = (
             ("met" if ratio >= bar else "MISSED") if cheetah["quiet"] else "unsettled, the machine is busy"
         )
