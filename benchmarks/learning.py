@@ -5,7 +5,7 @@
 
 Runs live in runs/benchmarks and are continued if they were interrupted. Each job has its own core (`--jobs 2`, the default on
 two cores) or all cores (`--jobs 1`). Evaluated are the final parameters, by `pliant evaluate`, and beside them the same
-adaptation of an untrained policy.
+adaptation of an untrained policy. Seeds and algorithms that are not asked for keep what was measured of them before.
 """
 
 import argparse
@@ -122,9 +122,9 @@ def main() -> None:
 
     rows = [row for rows in side_by_side(jobs, work, wanted.jobs) for row in rows]
     target = HERE / "results" / f"{wanted.family}.json"
-    if target.exists() and wanted.algorithms:
+    if target.exists():  # what was measured before and not again stays
         earlier = json.loads(target.read_text())["runs"]
-        rows += [r for r in earlier if r["algorithm"].removeprefix("untrained ") not in wanted.algorithms]
+        rows = [r for r in earlier if (r["algorithm"].removeprefix("untrained "), r["seed"]) not in jobs] + rows
     document = {
         "schema": "pliant.learning/1",
         "command": f"python benchmarks/learning.py {wanted.family}",
