@@ -128,7 +128,8 @@ def test_readmes_say_the_same() -> None:
     assert [uncommented(b) for b in blocks(english, "python")] == [uncommented(b) for b in blocks(chinese, "python")]
     images = r"!\[[^\]]*\]\(([^)]*)\)"
     assert re.findall(images, english) == re.findall(images, chinese)
-    assert sorted(re.findall(r"-?\d[\d.,]*", results(english))) == sorted(re.findall(r"-?\d[\d.,]*", results(chinese)))
+    number = r"-?\d+(?:,\d{3})*(?:\.\d+)?"
+    assert sorted(re.findall(number, results(english))) == sorted(re.findall(number, results(chinese)))
 
 
 def test_commands_in_the_readme_exist() -> None:
