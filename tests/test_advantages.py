@@ -40,6 +40,7 @@ def example(tasks: int = 1, size: int = 2, seed: int = 0) -> Rollout:
         valid=valid,
         log_prob=torch.zeros_like(reward[..., 0]),
         success=torch.zeros_like(valid),
+        task=torch.zeros(tasks, 0),
     )
 
 
@@ -197,7 +198,7 @@ def test_linear_baseline_finds_a_target_it_can_express() -> None:
     every = torch.ones(2, 2, T, dtype=torch.bool)
     first = torch.zeros_like(every)
     first[..., 0] = True
-    rollout = Rollout(obs, obs, obs[..., 0], obs.roll(-1, 2), first, ~every, ~every, every, obs[..., 0], ~every)
+    rollout = Rollout(obs, obs, obs[..., 0], obs.roll(-1, 2), first, ~every, ~every, every, obs[..., 0], ~every, obs[:, 0, 0])
     time = torch.arange(T).double() / 100
     target = 3 * obs[..., 0] - 2 * obs[..., 1].square() + 5 * time - time**3 + 7
     value, next_value = advantages.linear_baseline(rollout, target, ridge=1e-12)
@@ -222,12 +223,12 @@ def test_linear_baseline_never_looks_at_padding_and_gives_it_zero() -> None:
 def test_linear_baseline_of_a_task_does_not_depend_on_the_others() -> None:
     rollout, target = example(tasks=3), example(tasks=3, seed=5).reward
     together = advantages.linear_baseline(rollout, target)
-    alone = advantages.linear_baseline(Rollout(*(x[1:2] for x in rollout)), target[1:2])
+    alone = advantages.linear_baseline(rollout.part(slice(1, 2)), target[1:2])
     for ours, theirs in zip(together, alone, strict=True):
         assert torch.allclose(ours[1:2], theirs, atol=1e-12)
 
 
 def test_linear_baseline_of_one_step_is_finite_and_keeps_the_dtype() -> None:
-    rollout = Rollout(*(x[:, :1, :1] for x in example()))
+    rollout = example().each(lambda x: x[:, :1, :1])
     value, next_value = advantages.linear_baseline(rollout, rollout.reward.float())
     assert value.dtype == torch.float32 and bool(torch.isfinite(value).all() and torch.isfinite(next_value).all())

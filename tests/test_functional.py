@@ -79,7 +79,7 @@ def test_stacked_parameters_give_each_task_what_its_own_module_gives(policy_of, 
     params = per_task(functional.parameters(policy))
     seen = inputs(spec)
     output, state = functional.apply(policy, params, seen)
-    assert state == () and output.value is None
+    assert state == () and output.features is None
     assert output.dist.shape == (M, B, T, A if spec.discrete else 2 * A)
     for m in range(M):
         policy.load_state_dict({n: p[m].detach() for n, p in params.items()})
@@ -135,7 +135,7 @@ def test_a_users_memory_and_critic_go_through_vmap() -> None:
     gain, state = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64), (torch.ones(M, B, 3, dtype=torch.float64),)
     output, (after,) = functional.apply(Counting(), {"gain": gain}, inputs(), state)
     expected = gain[:, None, None] * inputs().obs.sum(-1)
-    assert output.value is not None and torch.allclose(output.value, expected)
+    assert output.features is not None and torch.allclose(output.features, expected)
     assert torch.allclose(output.dist, gain[:, None, None, None] * inputs().obs)
     assert after.shape == (M, B, 3) and torch.allclose(after, 1 + expected[..., -1:])
 

@@ -193,7 +193,7 @@ def discrete() -> Adapted:
 def test_predict_has_the_shapes_of_stable_baselines(continuous: Adapted, discrete: Adapted) -> None:
     for n in (1, 3):
         action, state = continuous.predict(np.zeros((n, 2)), None, np.ones(n, dtype=bool), True)
-        assert action.shape == (n, 2) and action.dtype == np.float32 and state == ()
+        assert action.shape == (n, 2) and action.dtype == np.float32 and state.memory == ()
         action, _ = discrete.predict(np.zeros((n, 4)), episode_start=np.zeros(n, dtype=bool), deterministic=True)
         assert action.shape == (n,) and action.dtype == np.int64
     assert continuous.predict(np.zeros(2))[0].shape == (2,)

@@ -24,7 +24,7 @@ LONGER = {"tasks.base": 340}
 LAYERS = (
     {"types", "streams", "errors", "registry", "version", "machine"},
     {"masks", "distributions", "advantages", "losses", "trust_region", "functional", "statistics"},
-    {"policies", "tasks", "rollout"},
+    {"policies", "tasks", "players", "rollout"},
     {"algorithms"},
     {"config", "train", "evaluate", "record", "checkpoint", "report", "progress"},
     {"cli", "_commands", "completion", "explain", "agent", "__init__", "__main__"},

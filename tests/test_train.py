@@ -374,8 +374,8 @@ def test_nothing_grows_over_500_iterations(tmp_path: Path, monkeypatch) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        *({name: 0} for name in ("iterations", "meta_batch", "lanes", "episodes", "evaluate_tasks")),
-        *({name: -1} for name in ("evaluate_every", "evaluate_stages", "threads", "checkpoint_every")),
+        *({name: 0} for name in ("iterations", "meta_batch", "lanes", "evaluate_tasks")),
+        *({name: -1} for name in ("episodes", "evaluate_every", "evaluate_stages", "threads", "checkpoint_every")),
         {"checkpoint_every": float("nan")},
     ],
 )

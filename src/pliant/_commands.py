@@ -50,11 +50,14 @@ def evaluate(arguments: argparse.Namespace) -> int:
             lanes=arguments.lanes,
             seed=arguments.seed,
             device=arguments.device,
+            players=arguments.players,
         )
     if arguments.json:
         print(json.dumps(document, indent=2, allow_nan=False))
     else:
         Console().print(report.curve_table(document))
+        if "players" in document:
+            Console().print(report.players_table(document))
         kept = evaluation.document_path(arguments.run, document)
         print(f"document: {kept}\npicture: {report.curve_picture(document, kept.with_suffix('.png'))}")
     return 0

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from pliant import checkpoint, distributions, errors, evaluate, functional, record, train
 from pliant import config as configuration
@@ -22,9 +23,10 @@ from pliant.progress import Progress
 from pliant.streams import Stream
 from pliant.tasks import _single
 from pliant.tasks.base import BatchEnv
-from pliant.types import Inputs, Params, Spec, State
+from pliant.types import Carry, Inputs, Params, Spec, State
 
 SCHEMA = "pliant.adapted/1"
+CARRY = "carry/"
 
 
 class Agent:
@@ -70,7 +72,7 @@ class Agent:
         metrics = []
         with Progress(begin + iterations, begin, quiet=not progress) as bar:
             for done in train.iterate(self.learner, begin, begin + iterations):
-                metrics.append(train.counted(self.counters, done, self.learner.settings.episodes))
+                metrics.append(train.counted(self.counters, done, self.learner))
                 bar.update(done.number + 1, metrics[-1])
         return metrics
 
@@ -83,31 +85,40 @@ class Agent:
     ) -> "Adapted":
         """Adapt to one task: named values of the family's parameters, or a Gymnasium environment of the same spaces.
 
-        `stages` inner steps, `episodes` of experience for each (default: as many as in training). The experience is drawn
-        under `seed`. Raises UserError for a task outside the family or spaces the policy cannot serve.
+        A gradient-based agent takes `stages` inner steps with `episodes` of experience for each (default: as many as in
+        training). An agent with memory plays one trial of `episodes` episodes (default: as in training), and its memory is what
+        adapts. The experience is drawn under `seed`. Raises UserError for a task outside the family or spaces the policy
+        cannot serve.
         """
-        family, settings = self.learner.family, self.learner.settings
-        each = episodes or settings.lanes * settings.episodes
+        if stages is not None and stages < 0:
+            raise errors.UserError(f"stages is {stages}: expected at least 0")
+        family, has_memory = self.learner.family, self.learner.algorithm.stage == "episode"
+        last, per_trial = evaluate.plan(self.learner, episodes - 1 if has_memory and episodes and stages is None else stages)
+        lanes = 1 if has_memory else max(1, (episodes or self.learner.settings.lanes * per_trial) // per_trial)
         batch: BatchEnv
         named: dict[str, Any]
         units: dict[str, Any]
         if isinstance(task, Mapping):
             named, units = dict(task), {}
-            batch = family.batch(family.task(named), max(1, each // settings.episodes), settings.episodes)
+            batch = family.batch(family.task(named), lanes, per_trial)
         elif isinstance(task, gymnasium.Env):
             named = {"environment": str(task.spec.id if task.spec else task)}
+            each = per_trial if has_memory else episodes or lanes * per_trial
             batch, units = _single.Single(family, task, each), _single.units(task)
         else:
             raise errors.UserError(f"task is a {type(task).__name__}: expected a dict of parameters or a gymnasium.Env")
-        stages = evaluate.STAGES if stages is None else stages
-        if stages < 0:
-            raise errors.UserError(f"stages is {stages}: expected at least 0")
-        measured, rollouts = evaluate.curve_on(self.learner, batch, stages, Stream(seed).at("adapt"))
-        params = self.learner.algorithm.adapted(rollouts[:-1]) if stages else self.learner.algorithm.adapted([])
-        protocol = {"stages": stages, "lanes": batch.lanes, "episodes_per_trial": batch.episodes, "horizon": batch.horizon}
+        measured, rollouts = evaluate.curve_on(self.learner, batch, last, Stream(seed).at("adapt"))
+        algorithm = self.learner.algorithm
+        params, carry = algorithm.adapted(rollouts if has_memory else rollouts[:-1])
+        protocol = {
+            "stage": algorithm.stage,
+            "stages": last,
+            "lanes": batch.lanes,
+            "episodes_per_trial": batch.episodes,
+            "horizon": batch.horizon,
+        }
         document = evaluate.document(self.config, self.learner, measured, "task", seed, protocol, self.counters)
-        policy = self.learner.algorithm.policy
-        return Adapted(self.config, policy, params, family.spec, named, document, seed, units)
+        return Adapted(self.config, algorithm.policy, params, family.spec, named, document, seed, units, carry)
 
     def save(self, path: str | Path) -> Path:
         """Write the agent to a folder that `pliant.load` and every command understand."""
@@ -132,11 +143,14 @@ class Adapted:
         document: Mapping[str, Any],
         seed: int = 0,
         units: Mapping[str, Any] | None = None,
+        carry: Carry | None = None,
     ) -> None:
         self.config, self.policy, self.params, self.spec = config, policy, params, spec
         self.task = dict(task)
         self.document = dict(document)
         """The adaptation curve, `pliant.evaluation/1` with one task."""
+        self.carry = carry
+        """Where an agent with memory stands after its trial of adaptation; None for one without."""
         self._units = dict(units or {})
         self._generator = Stream(seed).at("predict").generator()
 
@@ -144,15 +158,19 @@ class Adapted:
     def predict(
         self,
         obs: NDArray[Any],
-        state: State = None,
+        state: Carry | None = None,
         episode_start: NDArray[np.bool_] | None = None,
         deterministic: bool = False,
-    ) -> tuple[NDArray[Any], State]:
+        reward: NDArray[Any] | float | None = None,
+    ) -> tuple[NDArray[Any], Carry]:
         """Action for an observation [D], or actions for [n, D]; and the policy's state, to be passed to the next call.
 
-        Same signature as Stable-Baselines3's `predict`. Actions are what the environment takes that the policy was
-        adapted to: in its own units for a Gymnasium environment, continuous ones in [-1, 1] for a task of the family. Raises
-        UserError for an observation of another shape or that is not finite.
+        Same signature as Stable-Baselines3's `predict`, and `reward`: what the last action brought, a number or [n], from
+        which an agent with memory goes on learning. Without a state it goes on from the trial it was adapted in. An
+        episode's start opens an episode of the same trial: it forgets nothing. Actions are what the environment takes that
+        the policy was adapted to: in its own units for a Gymnasium environment, continuous ones in [-1, 1] for a task of the
+        family. Raises UserError for an observation of another shape or that is not finite, and for the state of another
+        policy or of another number of observations.
         """
         x = np.asarray(obs, dtype=np.float32)
         if x.ndim not in (1, 2) or x.shape[-1] != self.spec.obs_size:
@@ -160,16 +178,20 @@ class Adapted:
         if not np.isfinite(x).all():
             raise errors.UserError("obs is not finite: check the environment")
         n = len(x) if x.ndim == 2 else 1
-        state = self.policy.start(1, n) if state is None else state  # type: ignore[operator]
+        carry = self._opened(n) if state is None else self._checked(state, n)
+        if reward is not None:
+            given = torch.as_tensor(np.asarray(reward, dtype=np.float32)).reshape(1, -1)
+            carry = carry._replace(reward=given.expand(1, n).to(carry.reward))
         first = torch.zeros(1, n, 1, dtype=torch.bool)
         if episode_start is not None:
             first |= torch.as_tensor(episode_start).reshape(1, -1, 1)
-        seen = Inputs(torch.as_tensor(x).view(1, n, 1, -1), self._none(n), torch.zeros(1, n, 1), first)
-        device = next(iter(self.params.values())).device
-        output, state = functional.apply(self.policy, self.params, Inputs(*(part.to(device) for part in seen)), state)
-        action = self._act(output.dist[0, :, 0].cpu(), deterministic).numpy()  # [n, A] or [n]
-        action = _single.in_units(self._units, action)
-        return (action if x.ndim == 2 else action[0]), state
+        like = next(iter(self.params.values()))
+        seen = Inputs(torch.as_tensor(x).view(1, n, 1, -1), carry.action.unsqueeze(2), carry.reward.unsqueeze(2), first)
+        output, memory = functional.apply(self.policy, self.params, Inputs(*(p.to(like.device) for p in seen)), carry.memory)
+        drawn = self._act(output.dist[0, :, 0].cpu(), deterministic)  # [n, A] or [n]
+        action = _single.in_units(self._units, (drawn if self.spec.discrete else drawn.clamp(-1, 1)).numpy())
+        following = Carry(memory, drawn[None].to(like.device), torch.zeros_like(carry.reward))
+        return (action if x.ndim == 2 else action[0]), following
 
     def save(self, path: str | Path) -> Path:
         """Write the adapted policy to a folder that `pliant.load` understands."""
@@ -180,21 +202,32 @@ class Adapted:
         described = {"schema": SCHEMA, "config": config, "task": self.task, "units": self._units}
         record.write_json(path / "adapted.json", described)
         record.write_json(path / "evaluation.json", self.document)
-        checkpoint.save(path / "checkpoints", 0, self.params, {})
+        checkpoint.save(path / "checkpoints", 0, self.params | _flat(self.carry), {})
         return path
 
     def _act(self, dist: Tensor, deterministic: bool) -> Tensor:
         distribution = distributions.of(self.spec)
         if deterministic:
-            action = distribution.mode(dist)
-        elif self.spec.discrete:
-            action = distribution.sample(dist, torch.rand(len(dist), generator=self._generator))
-        else:
-            action = distribution.sample(dist, torch.randn(len(dist), self.spec.action_size, generator=self._generator))
-        return action if self.spec.discrete else action.clamp(-1, 1)
+            return distribution.mode(dist)
+        if self.spec.discrete:
+            return distribution.sample(dist, torch.rand(len(dist), generator=self._generator))
+        return distribution.sample(dist, torch.randn(len(dist), self.spec.action_size, generator=self._generator))
 
-    def _none(self, n: int) -> Tensor:
-        return torch.full((1, n, 1), -1) if self.spec.discrete else torch.zeros(1, n, 1, self.spec.action_size)
+    def _opened(self, n: int) -> Carry:
+        """Where each of `n` lanes goes on from: the trial of adaptation, or the opening of one."""
+        if self.carry is not None:
+            return Carry(*tree_map(lambda x: x.expand(1, n, *x.shape[2:]), tuple(self.carry)))
+        like = next(iter(self.params.values()))
+        none = torch.full((1, n), -1) if self.spec.discrete else torch.zeros(1, n, self.spec.action_size)
+        return Carry((), none.to(like.device), torch.zeros(1, n, device=like.device))
+
+    def _checked(self, state: Any, n: int) -> Carry:
+        """`state` if it is of this policy and of `n` lanes."""
+        expected = _shapes(self._opened(n)._replace(memory=_start(self.policy, n)))
+        if not isinstance(state, Carry) or _shapes(state) != expected:
+            got = _shapes(state) if isinstance(state, Carry) else type(state).__name__
+            raise errors.UserError(f"state is {got}: expected what this policy returned for {n} observations, {expected}")
+        return state
 
 
 def load(path: str | Path, device: str = "cpu", body: nn.Module | None = None) -> Any:
@@ -223,11 +256,40 @@ def _load_adapted(path: Path, device: str, body: nn.Module | None) -> Adapted:
     learner = train.build(config, device, body)
     policy = learner.algorithm.policy
     found = checkpoint.load_latest(path / "checkpoints", warn=errors.warn)
-    expected = {name: (1, *p.shape) for name, p in policy.named_parameters()}
-    got = {name: tuple(p.shape) for name, p in found.tensors.items()}
+    own = [*policy.named_parameters(), *(policy.named_buffers() if learner.algorithm.stage == "episode" else ())]
+    tensors = {name: tensor.to(device) for name, tensor in found.tensors.items()}
+    params = {name: tensor for name, tensor in tensors.items() if not name.startswith(CARRY)}
+    expected = {name: (1, *p.shape) for name, p in own}
+    got = {name: tuple(p.shape) for name, p in params.items()}
     if got != expected:
         raise errors.UserError(f"{found.path} does not hold the parameters of this policy: they are {got}, expected {expected}")
-    params = {name: tensor.to(device) for name, tensor in found.tensors.items()}
+    carry = _unflat({name: tensor for name, tensor in tensors.items() if name.startswith(CARRY)}, policy, found.path)
     document = record.read_json(path / "evaluation.json")
     spec, seed = learner.family.spec, int(document.get("seed", 0))
-    return Adapted(config, policy, params, spec, described["task"], document, seed, described.get("units"))
+    return Adapted(config, policy, params, spec, described["task"], document, seed, described.get("units"), carry)
+
+
+def _start(policy: nn.Module, lanes: int) -> State:
+    """The memory of a policy where a trial opens, () for one without."""
+    return policy.start(1, lanes) if getattr(policy, "memory", False) else ()  # type: ignore[operator]
+
+
+def _shapes(carry: Carry) -> list[list[int]]:
+    return [list(x.shape) for x in tree_flatten(tuple(carry))[0]]
+
+
+def _flat(carry: Carry | None) -> dict[str, Tensor]:
+    """A carry as named tensors for a file."""
+    return {} if carry is None else {f"{CARRY}{i}": x.contiguous() for i, x in enumerate(tree_flatten(tuple(carry))[0])}
+
+
+def _unflat(tensors: Mapping[str, Tensor], policy: nn.Module, path: Path) -> Carry | None:
+    """What `_flat` made. Raises UserError if it is the memory of another policy."""
+    if not tensors:
+        return None
+    memory, nest = tree_flatten(_start(policy, 1))
+    leaves = [tensors.get(f"{CARRY}{i}") for i in range(len(tensors))]
+    shapes = [None if x is None else list(x.shape) for x in leaves]
+    if len(leaves) != len(memory) + 2 or shapes[:-2] != [list(x.shape) for x in memory]:
+        raise errors.UserError(f"{path} holds the memory of another policy: its tensors are {shapes}")
+    return Carry(tree_unflatten(leaves[:-2], nest), leaves[-2], leaves[-1])  # type: ignore[arg-type]

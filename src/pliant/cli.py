@@ -23,7 +23,8 @@ EXAMPLES = {
     "train": "pliant train maml point\npliant train maml point --help       every setting of this pair\n"
     "pliant train fomaml point --seed 1 --iterations 50 --inner.steps 3 --out runs/mine\n"
     "pliant train maml point --out runs/mine --resume",
-    "evaluate": "pliant evaluate runs/maml-point-seed0\npliant evaluate runs/maml-point-seed0 --split ood --stages 5 --json",
+    "evaluate": "pliant evaluate runs/maml-point-seed0\npliant evaluate runs/maml-point-seed0 --split ood --stages 5 --json\n"
+    "pliant evaluate runs/rl2-bandit-seed0 --tasks 1000 --lanes 1 --players",
     "adapt": "pliant adapt runs/maml-point-seed0 --task goal=0.3,-0.2\n"
     "pliant adapt runs/maml-half-cheetah-vel-seed0 --task velocity=1.5 --stages 3 --out adapted",
     "list": "pliant list\npliant list --json",
@@ -74,6 +75,7 @@ def parser() -> Parser:
     evaluate.add_argument("--split", choices=SPLITS, metavar="SPLIT", default="test", help="train, test or ood (default: test)")
     evaluate.add_argument("--tasks", type=_positive, metavar="N", default=40, help="number of tasks (default: 40)")
     evaluate.add_argument("--lanes", type=_positive, metavar="N", help="lanes per task (default: as in training)")
+    evaluate.add_argument("--players", action="store_true", help="play the family's classical players on the same tasks too")
     evaluate.add_argument("--json", action="store_true", help="print one pliant.evaluation/1 document")
     adapt = _parser(commands.add_parser, "adapt", help="adapt a run to one named task and save the adapted policy")
     _add_run(adapt)
@@ -111,7 +113,8 @@ def _add_train(commands: Any) -> None:
 
 def _add_run(command: argparse.ArgumentParser) -> None:
     command.add_argument("run", type=Path, metavar="RUN", help="run folder")
-    command.add_argument("--stages", type=_natural, metavar="N", help="inner steps to measure (default: 3)")
+    stages = "last stage: gradient steps (default: 3), or the index of a memory's last episode (default: as trained)"
+    command.add_argument("--stages", type=_natural, metavar="N", help=stages)
     command.add_argument("--seed", type=_natural, metavar="N", default=0, help="address of all random numbers (default: 0)")
     command.add_argument("--device", default="cpu", metavar="NAME", help="cpu, cuda, ... (default: cpu)")
     command.add_argument(

@@ -115,9 +115,12 @@ def _runs(prefix: str) -> list[str]:
 
 
 def _fields(path: Path, expression: ast.expr) -> list[str]:
-    _, node = _resolve(path, expression)
-    body = node.body if isinstance(node, ast.ClassDef) else []
-    return [field.target.id for field in body if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)]
+    where, node = _resolve(path, expression)
+    if not isinstance(node, ast.ClassDef):
+        return []
+    inherited = [name for base in node.bases for name in _fields(where, base)]
+    annotated = [field.target for field in node.body if isinstance(field, ast.AnnAssign)]
+    return inherited + [target.id for target in annotated if isinstance(target, ast.Name)]
 
 
 def _resolve(path: Path, expression: ast.expr) -> tuple[Path, ast.AST | None]:

@@ -1,8 +1,9 @@
 """Adaptation curves on tasks that training never saw; calls the same `adapt` as training does.
 
-The unit of every mean and interval is the task: lanes are averaged first. A stage is a number of gradient steps, or an
-episode index for memory agents; `steps_seen`, the environment steps spent on a task before the stage, is the axis on which
-all algorithms compare. Evaluation draws from its own random streams, by its own seed.
+The unit of every mean and interval is the task: lanes are averaged first. A stage is a number of gradient steps, or the index
+of an episode for an agent with memory. `steps_seen` are the environment steps that what acts has seen of its task before the
+stage: those of all lanes for a gradient, of its own lane for a memory. On that axis all algorithms compare. Evaluation
+draws from its own random streams, by its own seed.
 """
 
 import resource
@@ -11,18 +12,20 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from pliant import checkpoint, errors, functional, record, statistics
+from pliant import checkpoint, errors, functional, record, registry, statistics
 from pliant import config as configuration
 from pliant import train as training
-from pliant.rollout import episode_returns, rollout
+from pliant.rollout import episode_returns, episode_sums, rollout
 from pliant.streams import Stream
-from pliant.tasks.base import SPLITS, BatchEnv, Tasks
+from pliant.tasks.base import SPLITS, BatchEnv, Family, Tasks
 from pliant.types import Inputs, Rollout
 
 SCHEMA = "pliant.evaluation/1"
@@ -40,9 +43,9 @@ class Curve:
     success: NDArray[np.float64] | None
     """[M, S] share of episodes with success at any time, None where the family reports none."""
     steps: NDArray[np.float64]
-    """[M, S] environment steps spent at each stage."""
+    """[M, S] environment steps that each stage adds to what is seen of a task."""
     episodes: int
-    """Episodes per task and stage."""
+    """Episodes that each stage adds to what is seen of a task."""
     trial: NDArray[np.float64]
     """[M] total return of a trial."""
     seconds: float
@@ -63,22 +66,29 @@ class Curve:
         ]
 
 
-def curve(
-    learner: training.Learner, split: str, tasks: int, lanes: int, stages: int | None, seed: int, episodes: int = 1
-) -> Curve:
+def plan(learner: training.Learner, stages: int | None) -> tuple[int, int]:
+    """(last stage, episodes of a trial) of an evaluation up to stage `stages`, None for the usual one."""
+    if learner.algorithm.stage == "gradient step":
+        return (STAGES if stages is None else stages), learner.episodes
+    episodes = learner.episodes if stages is None else stages + 1
+    return episodes - 1, episodes
+
+
+def curve(learner: training.Learner, split: str, tasks: int, lanes: int, stages: int | None, seed: int) -> Curve:
     """Adapt to `tasks` tasks of a split, `lanes` trials each, and measure every stage."""
     streams = Stream(seed).at("evaluate", split)
     chosen = learner.family.sample(tasks, split, streams.at("tasks").rng())
-    return curve_on(learner, learner.family.batch(chosen, lanes, episodes), stages, streams.at("acts"))[0]
+    last, episodes = plan(learner, stages)
+    return curve_on(learner, learner.family.batch(chosen, lanes, episodes), last, streams.at("acts"))[0]
 
 
-def curve_on(
-    learner: training.Learner, batch: BatchEnv, stages: int | None, stream: Stream
-) -> tuple[Curve, list[Rollout]]:
+def curve_on(learner: training.Learner, batch: BatchEnv, stages: int, stream: Stream) -> tuple[Curve, list[Rollout]]:
     """Adapt to the tasks of `batch`; the measured curve, and the rollouts behind it."""
     begin = time.perf_counter()
     rollouts = learner.algorithm.adapt(partial(rollout, batch, stream), stages)
-    return _measure(rollouts, batch, bool(learner.family.success), time.perf_counter() - begin), rollouts
+    seconds = time.perf_counter() - begin
+    by_episode = learner.algorithm.stage == "episode"
+    return measure(rollouts, batch, bool(learner.family.success), seconds, by_episode), rollouts
 
 
 def evaluate_run(
@@ -89,10 +99,12 @@ def evaluate_run(
     lanes: int | None = None,
     seed: int = 0,
     device: str = "cpu",
+    players: bool = False,
 ) -> dict[str, Any]:
     """The document `pliant.evaluation/1` of a run's newest checkpoint; also kept in the run's `evaluations` folder.
 
-    Raises UserError for a folder that is no run or has no usable checkpoint, and for values out of range.
+    With `players` it holds what the family's classical players and exact bounds reach on the same tasks. Raises UserError for a
+    folder that is no run or has no usable checkpoint, for values out of range, and for a family that has no players.
     """
     if split not in SPLITS:
         raise errors.unknown("split", split, SPLITS)
@@ -101,25 +113,41 @@ def evaluate_run(
             raise errors.UserError(f"--{name} is {value}: expected at least {least}")
     run = record.Run.open(Path(path))
     config = configuration.from_dict(run.config)
+    module = registry.players(config.family) if players else None
     learner = training.build(config, device)
     found = checkpoint.load_latest(run.checkpoints, warn=errors.warn)
     training.load(learner.algorithm, found, device)
-    settings = learner.settings
-    stages = STAGES if stages is None else stages
-    lanes = lanes or settings.lanes
-    measured = curve(learner, split, tasks, lanes, stages, seed, settings.episodes)
+    last, episodes = plan(learner, stages)
+    lanes = lanes or learner.settings.lanes
+    measured = curve(learner, split, tasks, lanes, stages, seed)
     protocol = {
-        "stages": stages,
+        "stage": learner.algorithm.stage,
+        "stages": last,
         "lanes": lanes,
-        "episodes_per_trial": settings.episodes,
+        "episodes_per_trial": episodes,
         "horizon": learner.family.horizon,
         "tasks_sha256": measured.tasks.digest,
         "family_version": learner.family.version,
         "iteration": found.iteration,
     }
     result = document(config, learner, measured, split, seed, protocol, found.facts)
+    if module:
+        plays = learner.family.episodes if learner.algorithm.stage == "gradient step" else episodes
+        result |= others(module, learner.family, measured.tasks, lanes, plays, seed)
     record.write_json(document_path(run.path, result), result)
     return result
+
+
+def others(module: ModuleType, family: Family, tasks: Tasks, lanes: int, episodes: int, seed: int) -> dict[str, Any]:
+    """What classical players and those who know more make of trials of `episodes` episodes on the same tasks."""
+    stream = Stream(seed).at("players")
+    played = {}
+    for name, player in module.players(family, stream).items():
+        batch = family.batch(tasks, lanes, episodes)
+        returns = episode_returns(rollout(batch, stream.at("acts"), player, {}), episodes).mean(1).numpy()  # [M, E]
+        played[name] = {"trial_return": statistics.summary(returns.sum(1)), "return": returns.mean(0).tolist()}
+    bounds = {"optimum": module.optimum(family, episodes), "ceiling": float(module.ceiling(family, tasks, episodes).mean())}
+    return {"players": {"episodes": episodes, **bounds, "each": played}}
 
 
 def document_path(run: Path, document: dict[str, Any]) -> Path:
@@ -162,24 +190,19 @@ def document(
     }
 
 
-def _measure(rollouts: list[Rollout], batch: BatchEnv, reports_success: bool, seconds: float) -> Curve:
-    returns = [episode_returns(r, batch.episodes) for r in rollouts]  # each [M, B, E]
-    by_stage = torch.stack([r.mean((1, 2)) for r in returns], dim=1)  # [M, S]
-    success = None
-    if reports_success:
-        hits = [episode_success(r, batch.episodes).mean((1, 2)) for r in rollouts]
-        success = torch.stack(hits, dim=1).numpy()
-    steps = torch.stack([r.valid.sum((1, 2)) for r in rollouts], dim=1).double()
-    trial = torch.stack([r.sum(2).mean(1) for r in returns]).sum(0)
-    episodes = batch.lanes * batch.episodes
-    return Curve(batch.tasks, by_stage.numpy(), success, steps.cpu().numpy(), episodes, trial.numpy(), seconds)
+def measure(rollouts: list[Rollout], batch: BatchEnv, reports_success: bool, seconds: float, by_episode: bool) -> Curve:
+    """The curve of some rollouts: a stage for each, or with `by_episode` one for each episode of the only one."""
+    totals = [episode_returns(r, batch.episodes) for r in rollouts]  # each [M, B, E]
+    steps = [episode_sums(r, r.valid, batch.episodes) for r in rollouts]
+    hits = [episode_sums(r, r.success, batch.episodes).clamp(max=1) for r in rollouts] if reports_success else []
+    trial = torch.stack([r.sum(2).mean(1) for r in totals]).sum(0).numpy()  # [M]
 
+    def staged(each: list[Tensor]) -> NDArray[np.float64]:
+        return (each[0].mean(1) if by_episode else torch.stack([x.mean((1, 2)) for x in each], dim=1)).numpy()  # [M, S]
 
-def episode_success(rollout: Rollout, episodes: int) -> torch.Tensor:
-    """1 for each episode with success at any time, [M, B, episodes]."""
-    index = (rollout.first.cumsum(-1) - 1).clamp(min=0)
-    hits = torch.zeros(*rollout.reward.shape[:2], episodes, dtype=torch.float64, device=index.device)
-    return hits.scatter_add_(2, index, (rollout.success & rollout.valid).double()).clamp(max=1).cpu()
+    episodes = 1 if by_episode else batch.lanes * batch.episodes
+    success = staged(hits) if hits else None
+    return Curve(batch.tasks, staged(totals), success, episodes * staged(steps), episodes, trial, seconds)
 
 
 def _cost(learner: training.Learner, measured: Curve, facts: dict[str, Any]) -> dict[str, Any]:
@@ -205,9 +228,8 @@ def _act_microseconds(learner: training.Learner, repeats: int = 50) -> float:
     action = torch.zeros(1, 1, 1, dtype=torch.int64) if spec.discrete else torch.zeros(1, 1, 1, spec.action_size)
     seen = Inputs(torch.zeros(1, 1, 1, spec.obs_size), action, torch.zeros(1, 1, 1), torch.ones(1, 1, 1, dtype=torch.bool))
     seen, times = Inputs(*(x.to(device) for x in seen)), []
-    state = policy.start(1, 1)  # type: ignore[operator]
     for _ in range(repeats):
         begin = time.perf_counter()
-        functional.apply(policy, params, seen, state)
+        functional.apply(policy, params, seen)
         times.append(time.perf_counter() - begin)
     return float(np.median(times) * 1e6)

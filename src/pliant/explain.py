@@ -38,7 +38,7 @@ def text(document: dict[str, Any]) -> str:
             for p in family["parameters"]
         ]
         lines.append(
-            _entry("", f"splits {', '.join(family['splits'])}; ood: {family['shift']}; episodes of {family['horizon']} steps")
+            _entry("", f"splits {', '.join(family['splits'])}; ood: {family['shift']}; {_length(family)}")
         )
     lines += ["", "Policies"]
     lines += [_entry(p["name"], p["summary"]) for p in document["policies"]]
@@ -115,8 +115,15 @@ def _family(name: str) -> dict[str, Any]:
         }
         for p in family.parameters
     ]
-    splits = {"splits": ["train", "test", "ood"], "shift": family.shift, "horizon": family.horizon, "version": family.version}
-    return {**entry, "summary": family.summary, "parameters": parameters, **splits}
+    splits = {"splits": ["train", "test", "ood"], "shift": family.shift, "version": family.version}
+    length = {"horizon": family.horizon, "episodes": family.episodes}
+    return {**entry, "summary": family.summary, "parameters": parameters, **splits, **length}
+
+
+def _length(family: dict[str, Any]) -> str:
+    """How long an episode is, and a trial if it has several."""
+    trial = f"trials of {family['episodes']} episodes" if family["episodes"] > 1 else "episodes"
+    return f"{trial} of {family['horizon']} step{'s' if family['horizon'] > 1 else ''}"
 
 
 def _entry(name: str, meaning: str) -> str:

@@ -32,19 +32,19 @@ def apply(policy: nn.Module, params: Params, inputs: Inputs, state: State = ()) 
     A policy whose attribute `broadcasts` is True handles stacked parameters itself (ours do). Any other module runs under
     vmap over tasks: equal, but slower.
     """
-    name, own = next(iter(policy.named_parameters()))
-    if getattr(policy, "broadcasts", False) or params[name].dim() == own.dim():
+    stacked = any(params[name].dim() > own.dim() for name, own in policy.named_parameters())
+    if getattr(policy, "broadcasts", False) or not stacked:
         result: tuple[Output, State] = functional_call(policy, params, (inputs, state))
         return result
 
     def one(params: Params, inputs: Inputs, state: State) -> tuple[Tensor, Any, State]:
         lifted = Inputs(*(x[None] for x in inputs))
         output, state = functional_call(policy, params, (lifted, tree_map(lambda x: x[None], state)))
-        value = () if output.value is None else output.value[0]  # vmap returns nests of tensors, not None
-        return output.dist[0], value, tree_map(lambda x: x[0], state)
+        features = () if output.features is None else output.features[0]  # vmap returns nests of tensors, not None
+        return output.dist[0], features, tree_map(lambda x: x[0], state)
 
-    dist, value, state = vmap(one)(params, inputs, state)
-    return Output(dist, None if isinstance(value, tuple) else value), state
+    dist, features, state = vmap(one)(params, inputs, state)
+    return Output(dist, None if isinstance(features, tuple) else features), state
 
 
 def bound(policy: nn.Module, params: Params) -> Callable[[Inputs, State], tuple[Output, State]]:
@@ -88,3 +88,8 @@ def unflatten(vector: Tensor, like: Params) -> Params:
     """The inverse of `flatten`."""
     pieces = vector.split([t.numel() for t in like.values()])
     return {name: piece.view(t.shape) for (name, t), piece in zip(like.items(), pieces, strict=True)}
+
+
+def detached(state: State) -> State:
+    """The same values without their history."""
+    return tree_map(lambda x: x.detach(), state)

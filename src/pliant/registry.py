@@ -68,6 +68,21 @@ def load(kind: Kind, name: str, only_imported: bool = False) -> ModuleType:
     return module
 
 
+def players(name: str) -> ModuleType:
+    """The module with the players of a family: `players/NAME.py`, or the family's own module if that is outside pliant.
+
+    Raises UserError if there is none.
+    """
+    if is_outside(name):
+        module = _imported("family", name)
+        if hasattr(module, "players"):
+            return module
+    elif (path := _ROOT / "players" / f"{source('family', name).stem}.py").is_file():
+        return importlib.import_module(f"pliant.players.{path.stem}")
+    known = [stem.replace("_", "-") for stem in sorted(p.stem for p in (_ROOT / "players").glob("[!_]*.py"))]
+    raise errors.UserError(f"family {name} has no players to compare with: those of {', '.join(known)} have")
+
+
 def is_outside(name: str) -> bool:
     """The name is that of a module outside pliant."""
     return "." in name

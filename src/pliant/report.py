@@ -6,20 +6,54 @@ from typing import Any
 
 from rich.table import Table
 
+MOST_LINES = 40
+"""Tasks whose own curve a picture shows; none where a curve is so long that nobody could tell them apart."""
+MOST_TICKS = 6
+MOST_ROWS = 12
+"""Stages that a table shows; of more, some are left out, never the first and the last."""
+
+
 
 def curve_table(document: Mapping[str, Any]) -> Table:
     """The curve of a document `pliant.evaluation/1`, one row per stage."""
     has_success = document["curve"][0]["success"] is not None
     table = Table(title=title(document))
-    columns = ["stage", "steps seen", "return", "95% interval", *(["success"] if has_success else [])]
-    for name in columns:
+    stage = "episode" if by_episode(document) else "stage"
+    for name in (stage, "steps seen", "return", "95% interval", *(["success"] if has_success else [])):
         table.add_column(name, justify="right")
-    for point in document["curve"]:
+    curve = document["curve"]
+    for place in sorted({round(i * (len(curve) - 1) / (MOST_ROWS - 1)) for i in range(MOST_ROWS)}):
+        point = curve[place]
         value = point["return"]
         low, high = value["ci95"]
         row = [str(point["stage"]), f"{point['steps_seen']:,.0f}", f"{value['mean']:.2f}", f"{low:.2f} to {high:.2f}"]
         table.add_row(*row, *([f"{point['success']['mean']:.0%}"] if has_success else []))
     return table
+
+
+def players_table(document: Mapping[str, Any]) -> Table:
+    """Agent, classical players and exact bounds of a document, by the return of a trial."""
+    others = document["players"]
+    table = Table(title=f"trials of {others['episodes']} episodes on the same tasks")
+    for name in ("player", "first episode", "last episode", "trial", "95% interval"):
+        table.add_column(name, justify="left" if name == "player" else "right")
+    rows = {name: (each["return"][0], each["return"][-1], each["trial_return"]) for name, each in others["each"].items()}
+    if by_episode(document):
+        ends = [document["curve"][i]["return"]["mean"] for i in (0, -1)]
+        rows[document["algorithm"]] = (ends[0], ends[1], document["trial_return"])
+    for name, (first, last, trial) in sorted(rows.items(), key=lambda row: row[1][2]["mean"]):
+        low, high = trial["ci95"]
+        name = f"[bold]{name}[/bold]" if name == document["algorithm"] else name
+        table.add_row(name, f"{first:.2f}", f"{last:.2f}", f"{trial['mean']:.2f}", f"{low:.2f} to {high:.2f}")
+    for name, words in (("optimum", "exact optimum"), ("ceiling", "who knows the task")):
+        if others[name] is not None:
+            table.add_row(words, "", "", f"{others[name]:.2f}", "")
+    return table
+
+
+def by_episode(document: Mapping[str, Any]) -> bool:
+    """The stages of a document are the episodes of an agent with memory."""
+    return bool(document["protocol"].get("stage") == "episode")
 
 
 def title(document: Mapping[str, Any]) -> str:
@@ -44,16 +78,22 @@ def curve_picture(document: Mapping[str, Any], path: Path) -> Path:
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for n, task in enumerate(document["per_task"]):
+    for n, task in enumerate(document["per_task"][: MOST_LINES if len(curve) <= MOST_ROWS else 0]):
         axes.plot(stages, task["return"], color="0.75", linewidth=0.7, label="one trial" if n == 0 else None, zorder=1)
     mean = [point["return"]["mean"] for point in curve]
     low, high = zip(*(point["return"]["ci95"] for point in curve), strict=True)
     axes.fill_between(stages, low, high, color="C0", alpha=0.3, linewidth=0, zorder=2)
-    axes.plot(stages, mean, color="C0", marker="o", linewidth=2, label="mean, 95% interval", zorder=3)
-    for stage, value in zip(stages, mean, strict=True):
-        axes.annotate(f"{value:.1f}", (stage, value), textcoords="offset points", xytext=(6, 7), zorder=4)
-    axes.set_xticks(stages, [f"{p['stage']}\n{p['steps_seen']:,.0f} steps" for p in curve])
-    axes.set_xlabel("gradient steps on the task, and environment steps seen before")
+    marker = "o" if len(curve) <= MOST_ROWS else None
+    axes.plot(stages, mean, color="C0", marker=marker, linewidth=2, label="mean, 95% interval", zorder=3)
+    shown = sorted({round(i * (len(curve) - 1) / (MOST_TICKS - 1)) for i in range(MOST_TICKS)})
+    for place in shown:
+        label = f"{mean[place]:.1f}" if max(map(abs, mean)) >= 10 else f"{mean[place]:.2f}"
+        axes.annotate(label, (stages[place], mean[place]), textcoords="offset points", xytext=(6, 7), zorder=4)
+    for number, (name, each) in enumerate(document.get("players", {}).get("each", {}).items() if by_episode(document) else ()):
+        axes.plot(stages, each["return"], color=f"C{number + 1}", linewidth=1, linestyle="--", label=name, zorder=2)
+    axes.set_xticks(shown, [f"{curve[i]['stage']}\n{curve[i]['steps_seen']:,.0f} steps" for i in shown])
+    what = "episode of the trial" if by_episode(document) else "gradient steps on the task"
+    axes.set_xlabel(f"{what}, and environment steps seen before")
     axes.set_ylabel("return per episode")
     axes.set_title(title(document))
     axes.margins(x=0.08)

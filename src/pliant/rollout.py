@@ -10,7 +10,7 @@ from pliant import distributions, functional
 from pliant.errors import UserError
 from pliant.streams import Stream
 from pliant.tasks.base import BatchEnv
-from pliant.types import Inputs, Params, Rollout
+from pliant.types import Inputs, Params, Rollout, State
 
 
 def rollout(
@@ -32,10 +32,10 @@ def _play(batch: BatchEnv, here: Stream, policy: nn.Module, params: Params, dete
     distribution = distributions.of(spec)
     draws = here.at("action")
     noise = draws.uniform(M, T, B) if spec.discrete else draws.normal(M, T, B, spec.action_size)
-    like = next(iter(params.values()))  # acting and learning happen where the parameters are, in their precision
+    like = next(iter(params.values()), torch.empty(0))  # acting and learning happen where parameters are, in their precision
     dtype, device = like.dtype, like.device
     noise = noise.to(device, dtype)
-    state = policy.start(M, B)  # type: ignore[operator]
+    state: State = ()
     obs = batch.reset(here.at("env")).to(device, dtype)
     action = torch.full((M, B), -1, device=device) if spec.discrete else obs.new_zeros(M, B, spec.action_size)
     reward, first = obs.new_zeros(M, B), torch.ones(M, B, dtype=torch.bool, device=device)
@@ -56,7 +56,8 @@ def _play(batch: BatchEnv, here: Stream, policy: nn.Module, params: Params, dete
         first = step.first.to(device)
         if not bool(batch.active.any()):
             break
-    result = Rollout(*(torch.stack(field, dim=2) for field in zip(*steps, strict=True)))
+    task = batch.described().to(device, dtype)
+    result = Rollout._make([*(torch.stack(field, dim=2) for field in zip(*steps, strict=True)), task])
     result = result._replace(log_prob=distribution.log_prob(result.log_prob, result.action))  # of what acted: dist [M, B, T, P]
     _require_finite(result)
     return _padded(result)
@@ -78,9 +79,14 @@ def _one_thread() -> Iterator[None]:
 
 def episode_returns(rollout: Rollout, episodes: int) -> Tensor:
     """Undiscounted return of each episode, [M, B, episodes]. Every lane must have played that many."""
+    return episode_sums(rollout, rollout.reward, episodes)
+
+
+def episode_sums(rollout: Rollout, x: Tensor, episodes: int) -> Tensor:
+    """Sum of numbers [M, B, T] over the valid steps of each episode, [M, B, episodes], float64 on the CPU."""
     index = (rollout.first.cumsum(-1) - 1).clamp(min=0)  # [M, B, T], the running episode
-    total = torch.zeros(*rollout.reward.shape[:2], episodes, dtype=torch.float64, device=index.device)
-    return total.scatter_add_(2, index, (rollout.reward * rollout.valid).double()).cpu()
+    total = torch.zeros(*x.shape[:2], episodes, dtype=torch.float64, device=index.device)
+    return total.scatter_add_(2, index, (x * rollout.valid).double()).cpu()
 
 
 def _padded(rollout: Rollout) -> Rollout:
@@ -92,7 +98,7 @@ def _padded(rollout: Rollout) -> Rollout:
         valid = rollout.valid if x.dim() == 3 else rollout.valid[..., None]
         return torch.where(valid, x, torch.zeros_like(x))
 
-    return Rollout(*(clear(x) for x in rollout))
+    return rollout.each(clear)
 
 
 _FINITE = {

@@ -7,6 +7,7 @@ device sees the same ones.
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,10 +42,15 @@ class Stream:
 
     def normal(self, tasks: int, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """Standard normal numbers [tasks, *shape], task by task."""
-        draw = [torch.randn(shape, generator=self.at(m).generator(), dtype=dtype) for m in range(tasks)]
-        return torch.stack(draw)
+        return self._filled(torch.empty(tasks, *shape, dtype=dtype), Tensor.normal_)
 
     def uniform(self, tasks: int, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """Uniform numbers in [0, 1), [tasks, *shape], task by task."""
-        draw = [torch.rand(shape, generator=self.at(m).generator(), dtype=dtype) for m in range(tasks)]
-        return torch.stack(draw)
+        return self._filled(torch.empty(tasks, *shape, dtype=dtype), Tensor.uniform_)
+
+    def _filled(self, numbers: Tensor, fill: Callable[..., Tensor]) -> Tensor:
+        """`numbers`, each row by a generator at an address of its own; one generator is set to them in turn."""
+        generator = torch.Generator()
+        for m, row in enumerate(numbers.unbind() if numbers.numel() else ()):
+            fill(row, generator=generator.manual_seed(self.at(m).key - 2**63))
+        return numbers

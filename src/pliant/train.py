@@ -32,24 +32,24 @@ class Settings:
     """Tasks per iteration."""
     lanes: int = 20
     """Trials per task and rollout."""
-    episodes: int = 1
-    """Episodes per trial."""
+    episodes: int = 0
+    """Episodes per trial, 0 for as many as the family has in mind."""
     evaluate_every: int = 0
     """Iterations between evaluations on test tasks, 0 for none."""
     evaluate_tasks: int = 20
     """Test tasks of such an evaluation."""
     evaluate_stages: int = 1
-    """Inner steps of such an evaluation."""
+    """Gradient steps of such an evaluation; an agent with memory plays its whole trial."""
     checkpoint_every: float = 60.0
     """Seconds between checkpoints; one is also written at the end and on Ctrl-C."""
     threads: int = 0
     """Torch threads, 0 for torch's own choice: one per core. Other numbers of threads may round differently."""
 
     def __post_init__(self) -> None:
-        for name in ("iterations", "meta_batch", "lanes", "episodes", "evaluate_tasks"):
+        for name in ("iterations", "meta_batch", "lanes", "evaluate_tasks"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: expected at least 1")
-        for name in ("evaluate_every", "evaluate_stages", "threads"):
+        for name in ("episodes", "evaluate_every", "evaluate_stages", "threads"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: expected at least 0")
         if not self.checkpoint_every >= 0:
@@ -63,6 +63,11 @@ class Learner(NamedTuple):
     family: Family
     settings: Settings
     streams: Stream
+
+    @property
+    def episodes(self) -> int:
+        """Episodes of a trial."""
+        return self.settings.episodes or self.family.episodes
 
 
 class Iteration(NamedTuple):
@@ -84,8 +89,9 @@ def build(config: configuration.Config, device: str = "cpu", body: nn.Module | N
     maker = registry.load("policy", config.policy).make
     body = body or _named_body(config, family.spec.obs_size, streams.at("policy", "body"))
     policy = maker(family.spec, config.parts["policy"], streams.at("policy"), **({"body": body} if body else {}))
+    spec = family.spec._replace(trial_steps=(settings.episodes or family.episodes) * family.horizon)
     algorithm = registry.load("algorithm", config.algorithm).make(
-        policy.to(device), family.spec, config.parts, streams.at("algorithm")
+        policy.to(device), spec, config.parts, streams.at("algorithm")
     )
     return Learner(algorithm, family, settings, streams)
 
@@ -107,7 +113,7 @@ def iterate(learner: Learner, start: int, stop: int) -> Iterator[Iteration]:
     for iteration in range(start, stop):
         begin = time.perf_counter()
         tasks = family.sample(settings.meta_batch, "train", streams.at("tasks", iteration).rng())
-        batch = family.batch(tasks, settings.lanes, settings.episodes)
+        batch = family.batch(tasks, settings.lanes, learner.episodes)
         collect = partial(rollout, batch, streams.at("acts", iteration))
         rollouts = algorithm.adapt(collect)
         middle = time.perf_counter()
@@ -133,7 +139,7 @@ def train(
         with Progress(total, reached, quiet) as progress:
             try:
                 for done in iterate(learner, reached, total):
-                    metrics = counted(counters, done, learner.settings.episodes)
+                    metrics = counted(counters, done, learner)
                     reached = done.number + 1
                     try:
                         if _is_due(reached, learner.settings.evaluate_every):
@@ -156,19 +162,21 @@ def train(
     return out
 
 
-def returns_by_stage(rollouts: list[Rollout], episodes: int) -> list[float]:
-    """Mean undiscounted return per episode of each rollout."""
-    return [float(episode_returns(r, episodes).mean()) for r in rollouts]
+def stage_returns(rollouts: list[Rollout], learner: Learner) -> dict[str, float]:
+    """Mean undiscounted return per episode, by stage: of each rollout, or of a trial's first and last episode and of it all."""
+    returns = [episode_returns(r, learner.episodes).mean((0, 1)) for r in rollouts]  # each [E]
+    if learner.algorithm.stage == "gradient step":
+        return {f"return_{stage}": float(each.mean()) for stage, each in enumerate(returns)}
+    ends = {f"return_{stage}": float(returns[0][stage]) for stage in (0, learner.episodes - 1)}
+    return ends | {"trial_return": float(returns[0].sum())}
 
 
-def counted(counters: dict[str, Any], done: Iteration, episodes: int) -> dict[str, float]:
+def counted(counters: dict[str, Any], done: Iteration, learner: Learner) -> dict[str, float]:
     """Advance the counters that a checkpoint keeps; the metrics of one line."""
     counters["iteration"] = done.number + 1
     counters["env_steps"] += sum(r.steps for r in done.rollouts)
     counters["seconds"] += sum(done.seconds.values())
-    returns = returns_by_stage(done.rollouts, episodes)
-    stages = {f"return_{stage}": value for stage, value in enumerate(returns)}
-    return {"env_steps": counters["env_steps"], **stages, **done.metrics}
+    return {"env_steps": counters["env_steps"], **stage_returns(done.rollouts, learner), **done.metrics}
 
 
 def _restore(run: record.Run, learner: Learner, device: str) -> dict[str, Any]:
@@ -203,10 +211,11 @@ def _evaluation(learner: Learner) -> dict[str, float]:
     from pliant import evaluate  # evaluation builds on training, training only reports it
 
     settings = learner.settings
-    curve = evaluate.curve(
-        learner, "test", settings.evaluate_tasks, settings.lanes, settings.evaluate_stages, seed=0
-    ).summary()
-    return {f"test_return_{point['stage']}": point["return"]["mean"] for point in curve}
+    has_memory = learner.algorithm.stage == "episode"
+    stages = None if has_memory else settings.evaluate_stages
+    curve = evaluate.curve(learner, "test", settings.evaluate_tasks, settings.lanes, stages, seed=0)
+    points = curve.summary()[:: learner.episodes - 1 or 1] if has_memory else curve.summary()
+    return {f"test_return_{point['stage']}": point["return"]["mean"] for point in points}
 
 
 def _is_due(finished: int, every: int) -> bool:

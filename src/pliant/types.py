@@ -1,12 +1,14 @@
 """The values that travel through pliant, and the legend of their dims.
 
 Legend, the same everywhere: M tasks, B lanes per task, T steps, D observation, A action, P distribution
-parameters. Dims are always in the order task, lane, time, feature, with no trailing singleton dim.
+parameters, K numbers that describe a task. Dims are always in the order task, lane, time, feature, with no trailing
+singleton dim.
 
 A *step* is one environment step in one lane. A *lane* plays one *trial*: a fixed number of consecutive episodes of
 one task. A *stage* is one point of an adaptation curve: a number of gradient steps, or an episode index.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -16,7 +18,7 @@ Params = dict[str, Tensor]
 """A parameter set: shared `[*s]`, or stacked per task `[M, *s]`."""
 
 State = Any
-"""A policy's memory: a nest of tensors [M, B, *], or `()` for a policy without one."""
+"""A policy's memory: a nest of tensors [M, B, *]; `()` where a trial opens, and always for a policy without memory."""
 
 
 class Spec(NamedTuple):
@@ -28,6 +30,10 @@ class Spec(NamedTuple):
     """A for continuous actions, the number of actions for discrete ones."""
     discrete: bool
     """True: actions are integers in 0..A-1. False: vectors in [-1, 1]^A, which the family scales."""
+    task_size: int = 0
+    """K, how many numbers describe a task; for critics, a policy never sees them. A `Family` fills it in."""
+    trial_steps: int = 0
+    """Steps of a whole trial in training; 0 where nobody said."""
 
 
 class Inputs(NamedTuple):
@@ -48,8 +54,19 @@ class Output(NamedTuple):
 
     dist: Tensor
     """[M, B, T, P] parameters of the action distribution."""
-    value: Tensor | None
-    """[M, B, T] estimate of the return to come, or None for a policy without a critic."""
+    features: Tensor | None = None
+    """[M, B, T, F] what the policy knows: its memory, for a critic to judge by. None for a policy without memory."""
+
+
+class Carry(NamedTuple):
+    """What crosses from one step to the next: all that an agent needs to go on in the middle of a trial."""
+
+    memory: State
+    """The policy's."""
+    action: Tensor
+    """[M, B, A], or [M, B] int64 when discrete: the last action; zeros (discrete: -1) where a trial opens."""
+    reward: Tensor
+    """[M, B] what it brought."""
 
 
 class Rollout(NamedTuple):
@@ -75,6 +92,16 @@ class Rollout(NamedTuple):
     """[M, B, T] nats, summed over A, under the policy that acted."""
     success: Tensor
     """[M, B, T] bool, as the environment reports it."""
+    task: Tensor
+    """[M, K] what describes each task, of order 1 (`Family.described`); a critic may be told, a policy never sees it."""
+
+    def part(self, tasks: Any, lanes: Any = slice(None)) -> "Rollout":
+        """Some of the tasks, and of the lanes of each."""
+        return self.each(lambda x: x[tasks, lanes])._replace(task=self.task[tasks])
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Rollout":
+        """The same tasks, with `change` applied to every field [M, B, T, *]."""
+        return Rollout._make([*map(change, self[:-1]), self.task])
 
     @property
     def steps(self) -> int:

@@ -335,7 +335,7 @@ def test_fisher_product_on_some_steps_sees_the_policies_adapted_to_all(memory: b
     outer = OuterSettings(fisher_fraction=0.5, damping=0.01)
     problem = problem_of(1, outer=outer, lr=0.5)
     if memory:  # then whole lanes are taken
-        problem.inner.policy.start = lambda *lead: torch.zeros(*lead, 1)
+        problem.inner.policy.memory = True
         few = [e.part(slice(None), slice(0, B // 2)) for e in problem.experience]
     else:
         few = [e.thinned(0.5) for e in problem.experience]
@@ -451,7 +451,7 @@ def test_reptile_with_adam_is_adam_without_momentum_on_the_difference() -> None:
     adam = torch.optim.Adam(list(theirs.values()), lr=0.01, betas=(0.0, 0.999), eps=1e-8)
     for iteration in range(4):
         rollouts = algorithm.adapt(collector(family, iteration))
-        adapted = algorithm.adapted(rollouts)
+        adapted = algorithm.adapted(rollouts)[0]
         for name, p in theirs.items():
             p.grad = p - adapted[name].mean(0)
         algorithm.learn(rollouts)

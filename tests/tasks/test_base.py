@@ -10,7 +10,6 @@ import torch
 
 from pliant import registry
 from pliant.streams import Stream
-from pliant.tasks import base
 from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks
 from pliant.types import Spec
 
@@ -28,7 +27,7 @@ def rng(*path: str | int, seed: int = 0) -> np.random.Generator:
 
 
 def has_continuum(family: Family) -> bool:
-    return any(not p.choices and p.train[0] < p.train[1] for p in family.parameters)
+    return any(p.varies and not p.choices for p in family.parameters)
 
 
 def made_up(*parameters: Parameter) -> Family:
@@ -41,15 +40,17 @@ def made_up(*parameters: Parameter) -> Family:
 @pytest.mark.parametrize("name", NAMES)
 def test_splits_are_disjoint_and_split_of_agrees(name: str) -> None:
     family = family_of(name)
+    held_out = any(p.varies for p in family.parameters)
     for seed in range(20):
         drawn = {split: family.sample(60, split, rng(split, seed=seed)) for split in SPLITS}
         rows = {split: {json.dumps(row) for row in tasks.rows()} for split, tasks in drawn.items()}
         assert rows["train"].isdisjoint(rows["ood"]) and rows["test"].isdisjoint(rows["ood"])
-        if has_continuum(family):
+        if held_out:
             assert rows["train"].isdisjoint(rows["test"])
+        if has_continuum(family):
             assert all(len(r) == 60 for r in rows.values()), "a continuum of tasks has no two the same"
         for split, tasks in drawn.items():
-            expected = split if has_continuum(family) or split == "ood" else "train"
+            expected = split if held_out or split == "ood" else "train"
             assert set(family.split_of(tasks)) == {expected}
 
 
@@ -64,12 +65,20 @@ def test_tasks_lie_in_their_ranges_and_ood_beyond_training(name: str) -> None:
             assert x.dtype == np.float64 and x.shape == ((300, p.size) if p.size else (300,))
             x = x.reshape(300, -1)
             if p.choices:
-                assert set(x.ravel()) == set(p.choices)
+                shifted = split == "ood" and p.ood is not None
+                assert set(x.ravel()) <= set(p.ood if shifted else p.choices)
+                beyond |= shifted & ~np.isin(x, p.choices).all(1)
+                continue
+            if p.law in ("normal", "dirichlet"):
+                assert bool(p.inside(x, shifted=split == "ood").all())
                 continue
             low, high = p.ood if split == "ood" and p.ood else p.train
             assert bool(((low <= x) & (x <= high)).all())
             beyond |= ((x < p.train[0]) | (x > p.train[1])).any(1)
-        assert bool(beyond.all()) if split == "ood" else not bool(beyond.any())
+        if split == "ood" and any(p.reweighs for p in family.parameters):
+            assert set(family.split_of(tasks)) == {"ood"}, "there the pattern keeps them apart"
+        else:
+            assert bool(beyond.all()) if split == "ood" else not bool(beyond.any())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -78,9 +87,9 @@ def test_a_fifth_of_a_continuum_is_held_out_everywhere_in_it(name: str) -> None:
     if not has_continuum(family):
         pytest.skip("a few named choices")
     generator = rng("x")
-    flat = np.concatenate([base._draw(p, "train", 20_000, generator) for p in family.parameters], axis=1)
+    flat = np.concatenate([p.draw(20_000, "train", generator) for p in family.parameters], axis=1)
     split = family.split_of(family._unflatten(flat))
-    assert set(split) == {"train", "test"}
+    assert set(split) == {"train", "test"} | ({"ood"} if any(p.reweighs for p in family.parameters) else set())
     assert abs((split == "test").mean() - 0.2) < 5 * math.sqrt(0.2 * 0.8 / 20_000)
     column = next(i for i, p in enumerate(p for p in family.parameters for _ in range(p.size or 1)) if not p.choices)
     for half in (flat[:, column] < np.median(flat[:, column]), flat[:, column] >= np.median(flat[:, column])):
@@ -114,8 +123,8 @@ def test_split_of_two_parameters_adds_up_their_cells() -> None:
 
 
 def test_a_logarithmic_parameter_is_uniform_in_its_logarithm() -> None:
-    family = made_up(Parameter("x", (0.1, 10.0), log=True))
-    x = np.log(base._draw(family.parameters[0], "train", 50_000, rng("x")))
+    family = made_up(Parameter("x", (0.1, 10.0), law="log"))
+    x = np.log(family.parameters[0].draw(50_000, "train", rng("x")))
     assert abs((x < 0).mean() - 0.5) < 0.02 and abs(x.var() - (2 * math.log(10)) ** 2 / 12) < 0.05
     # The middle cell of the logarithm is around 1: cells 24 and 25 of 50, and 25 is held out.
     assert family.split_of(Tasks("made-up", {"x": np.array([0.97, 1.03])})).tolist() == ["train", "test"]

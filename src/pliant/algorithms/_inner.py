@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from pliant import advantages, distributions, functional, losses, masks
 from pliant.algorithms.base import Collect
 from pliant.distributions import Distribution
-from pliant.types import Params, Rollout, Spec, inputs_of
+from pliant.errors import UserError
+from pliant.types import Inputs, Params, Rollout, Spec, inputs_of
 
 RATE = "rate/"
 NEGLIGIBLE = 1e-3
@@ -61,7 +62,7 @@ class Experience(NamedTuple):
 
     def part(self, tasks: slice, lanes: slice = slice(None)) -> "Experience":
         """Some of the tasks and lanes."""
-        return Experience(Rollout(*(x[tasks, lanes] for x in self.rollout)), self.advantage[tasks, lanes])
+        return Experience(self.rollout.part(tasks, lanes), self.advantage[tasks, lanes])
 
     def thinned(self, fraction: float) -> "Experience":
         """About `fraction` of each task's steps as one lane [M, 1, n], spread evenly over its lanes and over time.
@@ -71,8 +72,7 @@ class Experience(NamedTuple):
         _, lanes, steps = self.advantage.shape
         place = torch.arange(lanes, device=self.advantage.device)[:, None] + torch.arange(steps, device=self.advantage.device)
         chosen = place % max(1, min(round(1 / fraction), steps)) == 0  # [B, T], a diagonal pattern
-        rollout = Rollout(*(x[:, chosen].unsqueeze(1) for x in self.rollout))
-        return Experience(rollout, self.advantage[:, chosen].unsqueeze(1))
+        return Experience(self.rollout.each(lambda x: x[:, chosen].unsqueeze(1)), self.advantage[:, chosen].unsqueeze(1))
 
 
 def experience_of(rollout: Rollout, gamma: float, lam: float) -> Experience:
@@ -95,6 +95,7 @@ class Inner:
     """
 
     def __init__(self, policy: nn.Module, spec: Spec, settings: InnerSettings) -> None:
+        _require_differentiable(policy, spec)
         self.policy, self.settings = policy, settings
         self.distribution: Distribution = distributions.of(spec)
         self.meta: Params = functional.parameters(policy)
@@ -112,8 +113,7 @@ class Inner:
 
     def dist(self, params: Params, rollout: Rollout) -> Tensor:
         """Distribution parameters [M, B, T, P] that stacked `params` give to the steps of a rollout."""
-        state = self.policy.start(*rollout.reward.shape[:2])  # type: ignore[operator]
-        return functional.apply(self.policy, params, inputs_of(rollout), state)[0].dist
+        return functional.apply(self.policy, params, inputs_of(rollout))[0].dist
 
     def step(self, meta: Params, params: Params, experience: Experience, stage: int, second_order: bool) -> Params:
         """The inner step of every task from its own experience of `stage`."""
@@ -169,6 +169,26 @@ class Inner:
         if not self.settings.learn_lr:
             return factor * self.settings.lr
         return {n.removeprefix(RATE): factor * r.exp() for n, r in meta.items() if n.startswith(RATE)}
+
+
+def _require_differentiable(policy: nn.Module, spec: Spec) -> None:
+    """Raise UserError if a memory from outside cannot be adapted by gradient: torch's own recurrent layers, for one."""
+    if not getattr(policy, "memory", False) or getattr(policy, "broadcasts", False):
+        return
+    one = torch.zeros(1, 1, 2)
+    action = one.long() if spec.discrete else torch.zeros(1, 1, 2, spec.action_size)
+    try:
+        params = functional.stack({name: p.requires_grad_() for name, p in functional.parameters(policy).items()}, 1)
+        dist = functional.apply(policy, params, Inputs(torch.zeros(1, 1, 2, spec.obs_size), action, one, one.bool()))[0].dist
+        gradient = torch.autograd.grad(dist.square().sum(), list(params.values()), create_graph=True, allow_unused=True)
+        size = torch.stack([g.square().sum() for g in gradient if g is not None]).sum()
+        torch.autograd.grad(size, list(params.values()), allow_unused=True)
+    except RuntimeError as error:
+        reason = str(error).partition(".")[0][:100]
+        raise UserError(
+            f"the memory of {type(policy).__name__} cannot be adapted by gradient ({reason}): gru, lstm, external, episodic and"
+            " transformer can, or train it with rl2"
+        ) from error
 
 
 def constants(params: Params) -> Params:

@@ -6,12 +6,14 @@ made itself. Two ways to lower it: a trust-region step (TRPO), or a few Adam epo
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from pliant import functional, losses, masks, trust_region
+from pliant.algorithms import _adam
+from pliant.algorithms._adam import Adam
 from pliant.algorithms._inner import Experience, Inner, constants
 from pliant.errors import UserError
 from pliant.types import Params
@@ -168,9 +170,9 @@ class Problem:
 
     def _thinned(self, experience: Experience) -> Experience:
         lanes, fraction = experience.advantage.shape[1], self.settings.fisher_fraction
-        if self.inner.policy.start(1, 1) == ():  # type: ignore[operator]
-            return experience.thinned(fraction)
-        return experience.part(slice(None), slice(max(1, round(fraction * lanes))))
+        if getattr(self.inner.policy, "memory", False):
+            return experience.part(slice(None), slice(max(1, round(fraction * lanes))))
+        return experience.thinned(fraction)
 
     def _loss(self, dist: Tensor, experience: Experience, clip: float | None) -> Tensor:
         rollout, advantage = experience
@@ -212,50 +214,32 @@ class ClippedStep:
 
     def __init__(self, meta: Params, settings: OuterSettings) -> None:
         self.settings = settings
-        self.variables = {name: p.clone() for name, p in meta.items()}
-        self.adam = torch.optim.Adam(list(self.variables.values()), lr=settings.lr, eps=1e-5)
+        self.adam = Adam(meta, settings.lr)
 
     def __call__(self, problem: Problem, meta: Params) -> tuple[Params, dict[str, float]]:
         """The meta-parameters after all epochs."""
-        for name, p in meta.items():
-            self.variables[name].copy_(p)
+        self.adam.set(meta)
         before = self.state()
         first = 0.0
         try:
             for epoch in range(self.settings.epochs):
-                gradient, loss, *_ = problem.gradient(self.variables, self.settings.clip)
+                gradient, loss, *_ = problem.gradient(self.adam.values, self.settings.clip)
                 first = loss if epoch == 0 else first
-                norm = float(gradient.norm())
-                gradient *= min(1.0, self.settings.max_grad_norm / (norm + 1e-12))
-                for p, g in zip(self.variables.values(), functional.unflatten(gradient, self.variables).values(), strict=True):
-                    p.grad = g
-                self.adam.step()
+                (gradient,), norm = _adam.clipped([gradient], self.settings.max_grad_norm)
+                self.adam.step(list(functional.unflatten(gradient, self.adam.values).values()), self.settings.lr)
         except UserError:
             self.load(before)
             raise
-        new = {name: p.clone() for name, p in self.variables.items()}
+        new = {name: p.detach().clone() for name, p in self.adam.values.items()}
         return new, {"loss": loss - first, "gradient_norm": norm}
 
     def state(self) -> dict[str, Tensor]:
-        """Adam's moments and step counts under "adam/WHAT/NAME"; empty before the first step."""
-        moments = self.adam.state
-        return {
-            f"adam/{what}/{name}": value.detach().clone()
-            for name, p in self.variables.items()
-            for what, value in moments.get(p, {}).items()
-        }
+        """Adam's moments and step counts; empty before the first step."""
+        return self.adam.moments()
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Restore the moments."""
-        self.adam.state.clear()
-        for name, p in self.variables.items():
-            moments: dict[str, Any] = {
-                key.split("/")[1]: value.clone()
-                for key, value in state.items()
-                if key.startswith("adam/") and key.split("/", 2)[2] == name
-            }
-            if moments:
-                self.adam.state[p] = moments
+        self.adam.load_moments(state)
 
 
 def require_finite(tensors: Mapping[str, Tensor], what: str) -> None:

@@ -1,11 +1,11 @@
 """What every algorithm is: a way to adapt to tasks, and a way to learn from having adapted."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Literal, Protocol
 
 from torch import Tensor, nn
 
-from pliant.types import Params, Rollout
+from pliant.types import Carry, Params, Rollout
 
 
 class Collect(Protocol):
@@ -18,6 +18,8 @@ class Algorithm(Protocol):
     """Receives a policy and a `collect`; sees no environment and no file."""
 
     policy: nn.Module
+    stage: Literal["gradient step", "episode"]
+    """What the stages of an adaptation curve count: rollouts between gradient steps, or the episodes of one rollout."""
 
     def adapt(self, collect: Collect, steps: int | None = None) -> list[Rollout]:
         """One trial on new tasks: the rollout of each stage. The same call in training, evaluation and deployment."""
@@ -28,8 +30,8 @@ class Algorithm(Protocol):
         Raises UserError, with all parameters unchanged, when a gradient is not finite.
         """
 
-    def adapted(self, rollouts: list[Rollout]) -> Params:
-        """The parameters to act with after these rollouts, stacked per task."""
+    def adapted(self, rollouts: list[Rollout]) -> tuple[Params, Carry | None]:
+        """The parameters to act with after these rollouts, stacked per task, and what a memory carries on (None: nothing)."""
 
     def state(self) -> dict[str, Tensor]:
         """Everything that learning depends on, by name."""

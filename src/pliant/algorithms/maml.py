@@ -10,7 +10,7 @@ Rothfuss et al. 2019, arXiv:1810.06784. With `inner.learn_lr`: Meta-SGD, Li et a
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -18,7 +18,7 @@ from pliant.algorithms._inner import Inner, InnerSettings
 from pliant.algorithms._outer import ClippedStep, OuterSettings, Problem, trpo
 from pliant.algorithms.base import Collect
 from pliant.streams import Stream
-from pliant.types import Params, Rollout, Spec
+from pliant.types import Carry, Params, Rollout, Spec
 
 POLICY = "mlp"
 PARTS: dict[str, type] = {"inner": InnerSettings, "outer": OuterSettings}
@@ -26,6 +26,8 @@ PARTS: dict[str, type] = {"inner": InnerSettings, "outer": OuterSettings}
 
 class Maml:
     """Meta-parameters, their inner loop and their outer step."""
+
+    stage: Literal["gradient step", "episode"] = "gradient step"
 
     def __init__(
         self, policy: nn.Module, spec: Spec, inner: InnerSettings, outer: OuterSettings, second_order: bool = True
@@ -38,9 +40,9 @@ class Maml:
         """Rollouts before adaptation and after each of `steps` inner steps."""
         return self.inner.adapt(collect, steps)
 
-    def adapted(self, rollouts: list[Rollout]) -> Params:
+    def adapted(self, rollouts: list[Rollout]) -> tuple[Params, Carry | None]:
         """Parameters after one inner step per rollout, stacked per task (M = 1 without rollouts)."""
-        return self.inner.constants_after(rollouts)
+        return self.inner.constants_after(rollouts), None
 
     def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
         """One outer step."""

@@ -19,7 +19,7 @@ from pliant.algorithms._inner import Inner, InnerSettings
 from pliant.algorithms._outer import require_finite
 from pliant.algorithms.base import Collect
 from pliant.streams import Stream
-from pliant.types import Params, Rollout, Spec
+from pliant.types import Carry, Params, Rollout, Spec
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ PARTS: dict[str, type] = {"inner": InnerSettings, "outer": OuterSettings}
 class Reptile:
     """Meta-parameters and their inner loop."""
 
+    stage: Literal["gradient step", "episode"] = "gradient step"
+
     def __init__(self, policy: nn.Module, spec: Spec, inner: InnerSettings, outer: OuterSettings) -> None:
         if inner.learn_lr:
             raise ValueError("inner.learn_lr is on: Reptile has no outer loss to learn rates from, use maml or fomaml")
@@ -57,13 +59,13 @@ class Reptile:
         """Rollouts before adaptation and after each of `steps` inner steps."""
         return self.inner.adapt(collect, steps)
 
-    def adapted(self, rollouts: list[Rollout]) -> Params:
+    def adapted(self, rollouts: list[Rollout]) -> tuple[Params, Carry | None]:
         """Parameters after one inner step per rollout, stacked per task (M = 1 without rollouts)."""
-        return self.inner.constants_after(rollouts)
+        return self.inner.constants_after(rollouts), None
 
     def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
         """One move towards the mean of the adapted parameters."""
-        adapted = self.adapted(rollouts)
+        adapted = self.inner.constants_after(rollouts)
         difference = {name: adapted[name].mean(0) - p for name, p in self.inner.meta.items()}
         require_finite(difference, "Reptile's update")
         self.inner.meta = self._moved(difference)

@@ -1,19 +1,20 @@
 """A multi-layer perceptron policy whose layers take shared or per-task parameters, without vmap."""
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from pliant.policies import _layers
+from pliant.policies._layers import HeadSettings, Linear
 from pliant.streams import Stream
 from pliant.types import Inputs, Output, Spec, State
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(HeadSettings):
     """Size and exploration of the policy."""
 
     hidden: tuple[int, ...] = (64, 64)
@@ -22,33 +23,13 @@ class Settings:
     """Nonlinearity of the hidden layers."""
     symlog: bool = False
     """Compress observations to sign(x) log(1 + |x|) first, for simulators whose numbers span orders of magnitude."""
-    init_std: float = 1.0
-    """Standard deviation of a continuous policy before training, in units of the action range [-1, 1]."""
-    min_std: float = 0.05
-    """Standard deviation a continuous policy cannot fall below, same units."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.hidden or min(self.hidden) < 1:
             raise ValueError(f"hidden is {self.hidden}: expected one or more widths of at least 1")
         if self.activation not in ("relu", "tanh"):
             raise ValueError(f"activation is {self.activation!r}: expected relu or tanh")
-        if not 0 < self.min_std <= self.init_std:
-            raise ValueError(f"min_std is {self.min_std} and init_std {self.init_std}: expected 0 < min_std <= init_std")
-
-
-class Linear(nn.Module):
-    """Affine map [M, N, in] -> [M, N, out] with weight [out, in] and bias [out], or both stacked per task."""
-
-    def __init__(self, size_in: int, size_out: int, gain: float, generator: torch.Generator) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(size_out, size_in))
-        self.bias = nn.Parameter(torch.zeros(size_out))
-        nn.init.xavier_uniform_(self.weight, gain=gain, generator=generator)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.weight.dim() == 2:
-            return nn.functional.linear(x, self.weight, self.bias)
-        return torch.baddbmm(self.bias.unsqueeze(-2), x, self.weight.mT)
 
 
 class Mlp(nn.Module):
@@ -62,26 +43,17 @@ class Mlp(nn.Module):
         self.hidden = nn.ModuleList([Linear(i, o, 1.0, generator) for i, o in pairwise(sizes)])
         self.head = Linear(sizes[-1], spec.action_size, 1.0, generator)
         self.activation = {"relu": torch.relu_, "tanh": torch.tanh_}[settings.activation]
-        self.symlog = settings.symlog
-        self.min_log_std = math.log(settings.min_std)
-        if not spec.discrete:
-            self.log_std = nn.Parameter(torch.full((spec.action_size,), math.log(settings.init_std)))
-
-    def start(self, *lead: int) -> State:
-        """The memory before the first step: none."""
-        return ()
+        self.symlog, self.min_std = settings.symlog, settings.min_std
+        self.log_std = _layers.initial_log_std(spec, settings)
 
     def forward(self, inputs: Inputs, state: State) -> tuple[Output, State]:
         lead = inputs.obs.shape[:-1]
         x = inputs.obs.flatten(1, -2)  # [M, B*T, D]
-        x = x.sign() * x.abs().log1p() if self.symlog else x
+        x = _layers.symlog(x) if self.symlog else x
         for layer in self.hidden:
             x = self.activation(layer(x))
-        x = self.head(x)  # [M, B*T, A]
-        if hasattr(self, "log_std"):
-            log_std = self.log_std.clamp(min=self.min_log_std).unsqueeze(-2)
-            x = torch.cat([x, log_std.expand(x.shape)], dim=-1)  # [M, B*T, P]
-        return Output(x.unflatten(1, lead[1:]), None), state
+        x = _layers.dist_of(self.head(x), self.log_std, self.min_std)  # [M, B*T, P]
+        return Output(x.unflatten(1, lead[1:])), state
 
 
 def make(spec: Spec, settings: Settings, stream: Stream) -> Mlp:

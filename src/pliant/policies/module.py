@@ -7,31 +7,24 @@ line as `--policy.body package.module:Factory`, where `Factory(obs_size)` return
 `Agent("maml", "point", body=module)`.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from pliant.errors import UserError
+from pliant.policies import _layers
+from pliant.policies._layers import HeadSettings
 from pliant.streams import Stream
 from pliant.types import Inputs, Output, Spec, State
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(HeadSettings):
     """Which body, and the exploration of the policy."""
 
     body: str = ""
     """`package.module:Factory`; `Factory(obs_size)` returns an nn.Module from [N, obs_size] to [N, F]."""
-    init_std: float = 1.0
-    """Standard deviation of a continuous policy before training, in units of the action range [-1, 1]."""
-    min_std: float = 0.05
-    """Standard deviation a continuous policy cannot fall below, same units."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.min_std <= self.init_std:
-            raise ValueError(f"min_std is {self.min_std} and init_std {self.init_std}: expected 0 < min_std <= init_std")
 
 
 class ModulePolicy(nn.Module):
@@ -51,22 +44,14 @@ class ModulePolicy(nn.Module):
         self.head = nn.Linear(features.shape[-1], spec.action_size)
         nn.init.xavier_uniform_(self.head.weight, generator=generator)
         nn.init.zeros_(self.head.bias)
-        self.min_log_std = math.log(settings.min_std)
-        self.log_std: nn.Parameter | None = None
-        if not spec.discrete:
-            self.log_std = nn.Parameter(torch.full((spec.action_size,), math.log(settings.init_std)))
-
-    def start(self, *lead: int) -> State:
-        """The memory before the first step: none."""
-        return ()
+        self.min_std = settings.min_std
+        self.log_std = _layers.initial_log_std(spec, settings)
 
     def forward(self, inputs: Inputs, state: State) -> tuple[Output, State]:
         lead = inputs.obs.shape[:-1]
-        x: Tensor = self.head(self.body(inputs.obs.flatten(0, -2)))  # [M*B*T, A]
-        if self.log_std is not None:
-            log_std = self.log_std.clamp(min=self.min_log_std)
-            x = torch.cat([x, log_std.expand(x.shape)], dim=-1)  # [M*B*T, P]
-        return Output(x.unflatten(0, lead), None), state
+        x = self.head(self.body(inputs.obs.flatten(0, -2)))  # [M*B*T, A]
+        x = _layers.dist_of(x, self.log_std, self.min_std)  # [M*B*T, P]
+        return Output(x.unflatten(0, lead)), state
 
 
 def make(spec: Spec, settings: Settings, stream: Stream, body: nn.Module | None = None) -> ModulePolicy:

@@ -20,7 +20,7 @@ MEANINGS = {
 def parameters(train: tuple[float, float], ood: tuple[float, float]) -> tuple[Parameter, ...]:
     """The four scales, each log-uniform in `train`, or in `ood` for the shifted split."""
     meanings = {name: f"{meaning}, as a multiple of the original's" for name, meaning in MEANINGS.items()}
-    return tuple(Parameter(name, train, ood, log=True, meaning=meaning) for name, meaning in meanings.items())
+    return tuple(Parameter(name, train, ood, law="log", meaning=meaning) for name, meaning in meanings.items())
 
 
 def environment(family: Family, tasks: Tasks, lanes: int, episodes: int, robot: _robots.Robot) -> BatchEnv:

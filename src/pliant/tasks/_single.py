@@ -40,6 +40,9 @@ class Single(BatchEnv):
         self.env = env
         self.over = False
 
+    def described(self) -> Tensor:
+        return torch.zeros(1, self.spec.task_size)  # what differs here has no name
+
     def begin(self, chosen: Tensor, noise: Tensor) -> None:
         self.obs, _ = self.env.reset(seed=int(noise.item() * 2**31))
 

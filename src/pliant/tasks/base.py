@@ -4,15 +4,13 @@ A family file exports `Settings` (a frozen dataclass) and `family(settings) -> F
 `Parameter`s its tasks differ and how to make a `BatchEnv`; sampling, splits, horizons, auto-reset and padding are here,
 so that no family can get them wrong.
 
-The three splits of a family are disjoint by construction. Each continuous training range is cut into `CELLS` equal
-cells; a task whose cell numbers add up to a multiple of `HELD_OUT` belongs to "test", the other four fifths to "train",
-and what lies outside the training box but inside the shifted one to "ood". Families whose tasks are a few named choices
-(two directions) have the same choices in "train" and "test".
+The three splits of a family are disjoint by construction (see `_parameters`): a fifth of the training tasks, in a pattern
+that no seed can change, belongs to "test", the others to "train", and shifted tasks to "ood". Families whose tasks are a few
+named choices (two directions) have the same choices in "train" and "test".
 """
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -23,41 +21,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pliant.streams import Stream
+from pliant.tasks import _parameters
+from pliant.tasks._parameters import Parameter as Parameter
 from pliant.types import Spec
 
 SPLITS = ("train", "test", "ood")
-CELLS = 50
-HELD_OUT = 5
 MOST_DRAWS = 1000
 """Batches of candidates after which a split that has kept none has no tasks."""
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One named quantity in which the tasks of a family differ."""
-
-    name: str
-    train: tuple[float, float] = (0.0, 0.0)
-    """Inclusive range of the train and test splits, per component; equal ends mean a constant."""
-    ood: tuple[float, float] | None = None
-    """Range of the shifted split, None for the same as train. May contain the training range: what lies in it is left out."""
-    size: int | None = None
-    """Number of components, None for a scalar."""
-    choices: tuple[float, ...] = ()
-    """The values it may take, for a parameter that is no range."""
-    log: bool = False
-    """Uniform in the logarithm, for scale factors."""
-    meaning: str = ""
-    """What it is, with its unit."""
-
-    def describe(self) -> str:
-        """Its domain in words, for help and errors."""
-        components = f"{self.size} numbers, each " if self.size else ""
-        if self.choices:
-            return components + "one of " + ", ".join(f"{c:g}" for c in self.choices)
-        here = f"{self.train[0]:g} to {self.train[1]:g}"
-        shift = f" (ood {self.ood[0]:g} to {self.ood[1]:g})" if self.ood else ""
-        return components + here + shift
 
 
 @dataclass(frozen=True)
@@ -81,12 +51,21 @@ class Tasks:
 
     def tensor(self, name: str) -> Tensor:
         """A parameter as a float64 tensor [M, *]."""
-        return torch.as_tensor(self.arrays[name], dtype=torch.float64)
+        return torch.as_tensor(np.ascontiguousarray(self.arrays[name]), dtype=torch.float64)
 
     @property
     def digest(self) -> str:
         """SHA-256 of family and arrays: equal digests, equal tasks."""
         return hashlib.sha256(json.dumps([self.family, self.rows()], sort_keys=True).encode()).hexdigest()
+
+
+class Told(NamedTuple):
+    """What of a task is worth telling a critic."""
+
+    size: int
+    """K."""
+    of: Callable[[Tasks], NDArray[np.float64]]
+    """tasks -> [M, K], of order 1."""
 
 
 @dataclass(frozen=True)
@@ -104,12 +83,20 @@ class Family:
     """(family, tasks, lanes, episodes) -> BatchEnv."""
     shift: str
     """What the ood split is, in words."""
+    episodes: int = 1
+    """Episodes of a trial, unless asked otherwise."""
     success: str = ""
     """What success means, in words; empty where the family reports none."""
     version: str = "1"
     """Changes whenever the same seed would give other tasks or other rewards."""
     settings: Any = None
     """The family's own settings, for the record."""
+    told: Told | None = None
+    """What describes a task to a critic; None: where each of its parameters lies in the training law, from -1 to 1."""
+
+    def __post_init__(self) -> None:
+        size = self.told.size if self.told else sum(p.width for p in self.parameters)
+        object.__setattr__(self, "spec", self.spec._replace(task_size=size))
 
     def sample(self, n: int, split: str, rng: np.random.Generator) -> Tasks:
         """`n` tasks of a split, drawn from `rng`.
@@ -124,7 +111,7 @@ class Family:
             if draws == MOST_DRAWS and not any(map(len, kept)):
                 raise ValueError(f"{self.name} has no tasks in split {split!r}: give a parameter a range for it")
             draws += 1
-            flat = np.concatenate([_draw(p, split, 8 * n + 32, rng) for p in self.parameters], axis=1)
+            flat = np.concatenate([p.draw(8 * n + 32, split, rng) for p in self.parameters], axis=1)
             kept.append(flat[self._allowed(flat, split)])
         return self._unflatten(np.concatenate(kept)[:n])
 
@@ -133,7 +120,7 @@ class Family:
 
         Without a continuum of tasks, train and test are the same choices and both are called "train".
         """
-        return self._split_of(self._flatten(tasks))
+        return _parameters.split_of(self.parameters, self._flatten(tasks))
 
     def task(self, values: Mapping[str, Any]) -> Tasks:
         """One task (M = 1) from named values; constants may be left out.
@@ -143,7 +130,7 @@ class Family:
         known = ", ".join(f"{p.name} ({p.describe()})" for p in self.parameters)
         if unknown := set(values) - {p.name for p in self.parameters}:
             raise ValueError(f"task of {self.name} got unknown {sorted(unknown)[0]!r}: its parameters are {known}")
-        arrays = {p.name: _parse(self.name, p, values) for p in self.parameters}
+        arrays = {p.name: p.parse(self.name, values) for p in self.parameters}
         tasks = Tasks(self.name, arrays)
         if not self.split_of(tasks)[0]:
             got = ", ".join(f"{name}={array[0].tolist()}" for name, array in arrays.items())
@@ -154,35 +141,16 @@ class Family:
         """A batched environment: M tasks x `lanes` lanes, each playing `episodes` episodes."""
         return self.environment(self, tasks, lanes, episodes)
 
-    def _allowed(self, flat: NDArray[np.float64], split: str) -> NDArray[np.bool_]:
-        has_continuum = any(not p.choices and p.train[0] < p.train[1] for p in self.parameters)
-        return np.asarray(self._split_of(flat) == ("train" if split == "test" and not has_continuum else split))
+    def described(self, tasks: Tasks) -> Tensor:
+        """What a critic is told of each task, [M, K] float64."""
+        if self.told:
+            return torch.as_tensor(self.told.of(tasks), dtype=torch.float64)
+        columns = [p.place(tasks.arrays[p.name].reshape(len(tasks), -1)) for p in self.parameters]
+        return torch.as_tensor(2 * np.concatenate(columns, axis=1) - 1, dtype=torch.float64)
 
-    def _split_of(self, flat: NDArray[np.float64]) -> NDArray[np.str_]:
-        inside = np.ones(len(flat), dtype=bool)
-        known = np.ones(len(flat), dtype=bool)
-        cells = np.zeros(len(flat), dtype=np.int64)
-        continuum = False
-        column = 0
-        for p in self.parameters:
-            for _ in range(p.size or 1):
-                x = flat[:, column]
-                column += 1
-                if p.choices:
-                    known &= np.isin(x, p.choices)
-                    continue
-                low, high = p.train
-                within = (low <= x) & (x <= high)
-                inside &= within
-                known &= within | ((p.ood[0] <= x) & (x <= p.ood[1]) if p.ood else False)
-                if low < high:
-                    continuum = True
-                    cells += np.clip(np.floor(CELLS * _unit(p, np.clip(x, low, high))), 0, CELLS - 1).astype(np.int64)
-        split = np.where(inside, "train", "ood").astype("<U5")
-        if continuum:
-            split[inside & (cells % HELD_OUT == 0)] = "test"
-        split[~known] = ""
-        return split
+    def _allowed(self, flat: NDArray[np.float64], split: str) -> NDArray[np.bool_]:
+        shared = split == "test" and not any(p.varies for p in self.parameters)
+        return np.asarray(_parameters.split_of(self.parameters, flat) == ("train" if shared else split))
 
     def _flatten(self, tasks: Tasks) -> NDArray[np.float64]:
         return np.concatenate([tasks.arrays[p.name].reshape(len(tasks), -1) for p in self.parameters], axis=1)
@@ -190,10 +158,9 @@ class Family:
     def _unflatten(self, flat: NDArray[np.float64]) -> Tasks:
         arrays, column = {}, 0
         for p in self.parameters:
-            width = p.size or 1
-            block = flat[:, column : column + width]
+            block = flat[:, column : column + p.width]
             arrays[p.name] = block.copy() if p.size else block[:, 0].copy()
-            column += width
+            column += p.width
         return Tasks(self.name, arrays)
 
 
@@ -225,7 +192,7 @@ class BatchEnv:
     def __init__(self, family: Family, tasks: Tasks, lanes: int, episodes: int = 1) -> None:
         if lanes < 1 or episodes < 1:
             raise ValueError(f"lanes is {lanes} and episodes is {episodes}: both must be at least 1")
-        self.spec, self.horizon, self.tasks = family.spec, family.horizon, tasks
+        self.family, self.spec, self.horizon, self.tasks = family, family.spec, family.horizon, tasks
         self.lanes, self.episodes = lanes, episodes
         self.shape = (len(tasks), lanes)
         self.device = torch.device("cpu")
@@ -251,6 +218,10 @@ class BatchEnv:
     def cut(self) -> Tensor | bool:
         """Lanes that the environment itself truncated at the last step, [M, B]; none unless a family says so."""
         return False
+
+    def described(self) -> Tensor:
+        """What a critic is told of each task, [M, K]."""
+        return self.family.described(self.tasks)
 
     # ---- what the rollout calls
 
@@ -295,41 +266,3 @@ class BatchEnv:
                 self.begin(first, self._reset_noise.gather(2, index).squeeze(2))  # [M, B, reset_noise]
                 obs = self.observe()
         return Transition(reward, next_obs, terminated, truncated, success, obs, first)
-
-
-def _draw(p: Parameter, split: str, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    shape = (n, p.size or 1)
-    if p.choices:
-        return _balanced(np.array(p.choices, dtype=np.float64), shape, rng)
-    low, high = p.ood if split == "ood" and p.ood else p.train
-    if p.log:
-        return np.clip(np.exp(rng.uniform(math.log(low), math.log(high), shape)), low, high)
-    return rng.uniform(low, high, shape)
-
-
-def _balanced(choices: NDArray[np.float64], shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Every len(choices) consecutive rows hold each choice once, in random order: a batch of 4 has 2 of each direction."""
-    rounds = -(-shape[0] // len(choices))
-    order = rng.permuted(np.tile(choices, (rounds, shape[1], 1)), axis=2)  # [rounds, width, choices]
-    return order.swapaxes(1, 2).reshape(-1, shape[1])[: shape[0]]
-
-
-def _unit(p: Parameter, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    low, high = p.train
-    if p.log:
-        return np.asarray((np.log(x) - math.log(low)) / (math.log(high) - math.log(low)))
-    return (x - low) / (high - low)
-
-
-def _parse(family: str, p: Parameter, values: Mapping[str, Any]) -> NDArray[np.float64]:
-    if p.name not in values:
-        if p.choices or p.train[0] < p.train[1]:
-            raise ValueError(f"task of {family} has no {p.name}: add {p.name}=... ({p.describe()})")
-        return np.full((1, p.size) if p.size else (1,), p.train[0])
-    try:
-        array = np.asarray(values[p.name], dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"task of {family} got {p.name}={values[p.name]!r}: expected {p.describe()}") from None
-    if array.shape != ((p.size,) if p.size else ()) or not np.isfinite(array).all():
-        raise ValueError(f"task of {family} got {p.name}={values[p.name]!r}: expected {p.describe()}")
-    return array[None]

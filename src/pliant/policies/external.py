@@ -1,0 +1,125 @@
+"""A controller with an external memory: rows that are written where least used and read by their content.
+
+    h       <- GRU([x, what was read], h)
+    read    w_i = softmax(strength_i cosine(key_i, rows)) for each head, r_i = w_i rows
+    write   where  <- gate (previous reads) + (1 - gate) (least used row), which is cleared first
+            rows   <- rows + write strength * where x vector
+    usage   <- decay usage + reads + write
+
+Memory-augmented network with least-recently-used access, Santoro et al. 2016, arXiv:1605.06065, section 3. Here a step reads
+before it writes, keys and written vectors are separate, and a write may be left out (`write_gate`): in a trial of reinforcement
+learning most steps hold nothing worth keeping. What is stored and retrieved is trained by the reward, end to end.
+
+Finite by construction: lengths of keys and rows are floored before they divide, strengths and gates are bounded, written
+vectors lie in [-1, 1].
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from pliant.policies import _layers, _memory
+from pliant.policies._layers import Linear
+from pliant.policies._memory import MemoryPolicy, MemorySettings, recurrent_
+from pliant.streams import Stream
+from pliant.types import Inputs, Spec
+
+State = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+"""h [M, B, H], rows [M, B, N, W], usage [M, B, N], and of the last step: what was read [M, B, R*W], mean weights [M, B, N]."""
+STRONGEST = 30.0
+"""Largest strength of a key: enough for one row among thousands, far from overflow."""
+FLOOR = 1e-6
+"""Added to squared lengths: rows and keys of zeros are similar to nothing."""
+
+
+@dataclass(frozen=True)
+class Settings(MemorySettings):
+    """Size of the controller and of its memory."""
+
+    rows: int = 32
+    """Rows of the memory."""
+    width: int = 32
+    """Numbers in a row."""
+    heads: int = 2
+    """Rows read at a time, each by a key of its own."""
+    decay: float = 0.95
+    """How usage fades, per step."""
+    write_gate: bool = True
+    """Let the controller leave a step unwritten; without, every step is."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("rows", "width", "heads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: expected at least 1")
+        if self.heads > self.rows:
+            raise ValueError(f"heads is {self.heads}: expected at most one for each of the {self.rows} rows")
+        if not 0 <= self.decay <= 1:
+            raise ValueError(f"decay is {self.decay}: expected between 0 and 1")
+
+
+class External(nn.Module):
+    """The controller and what it asks of its memory."""
+
+    def __init__(self, size_in: int, settings: Settings, generator: torch.Generator) -> None:
+        super().__init__()
+        H, W, R = settings.size, settings.width, settings.heads
+        self.settings, self.size_out = settings, H + R * W
+        self.into = Linear(size_in, 3 * H, 1.0, generator)
+        self.recall = Linear(R * W, 3 * H, 1.0, generator)
+        self.back = recurrent_(Linear(H, 3 * H, 1.0, generator), H, generator)
+        self.initial = nn.Parameter(torch.zeros(H))
+        self.ask = Linear(H, R * W + R, 1.0, generator)  # keys, strengths
+        self.tell = Linear(H, W + 2, 1.0, generator)  # vector, where, whether
+
+    def start(self, tasks: int, lanes: int) -> State:
+        N, W, R = self.settings.rows, self.settings.width, self.settings.heads
+        h = _layers.over_lanes(self.initial, 1, tasks, lanes)
+        none = [h.new_zeros(tasks, lanes, *size) for size in ((N, W), (N,), (R * W,), (N,))]
+        return h, none[0], none[1], none[2], none[3]
+
+    def forward(self, x: Tensor, inputs: Inputs, state: State) -> tuple[Tensor, State]:
+        B = x.shape[1]
+        into = self.into(x.flatten(1, 2)).unflatten(1, (B, -1))  # [M, B, T, 3H]
+        h, rows, usage, recalled, last = state
+        seen = []
+        for now in into.unbind(2):
+            h = _memory.gru_step(now + self.recall(recalled), self.back(h), h)
+            recalled, weight = self._read(h, rows)
+            rows, usage = self._write(h, rows, usage, last, weight)
+            last = weight.mean(2)
+            seen.append(torch.cat([h, recalled], dim=-1))
+        return torch.stack(seen, dim=2), (h, rows, usage, recalled, last)
+
+    def _read(self, h: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """(what the heads read [M, B, R*W], their weights [M, B, R, N])."""
+        R, W = self.settings.heads, self.settings.width
+        asked = self.ask(h)  # [M, B, R*W + R]
+        key = _unit(asked[..., : R * W].unflatten(-1, (R, W)))  # [M, B, R, W]
+        strength = 1 + nn.functional.softplus(asked[..., R * W :]).clamp(max=STRONGEST - 1)  # [M, B, R]
+        similar = key @ _unit(rows).mT  # [M, B, R, N]
+        weight = (strength.unsqueeze(-1) * similar).softmax(-1)
+        return (weight @ rows).flatten(-2), weight
+
+    def _write(self, h: Tensor, rows: Tensor, usage: Tensor, last: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """(rows, usage) after the step."""
+        W = self.settings.width
+        told = self.tell(h)  # [M, B, W + 2]
+        gate = told[..., W : W + 1].sigmoid()
+        whether = told[..., W + 1 :].sigmoid() if self.settings.write_gate else torch.ones_like(gate)
+        least = nn.functional.one_hot(usage.argmin(-1), usage.shape[-1]).to(rows.dtype)  # [M, B, N]
+        where = whether * (gate * last + (1 - gate) * least)
+        kept = rows * (1 - whether * (1 - gate) * least).unsqueeze(-1)
+        rows = kept + where.unsqueeze(-1) * told[..., :W].tanh().unsqueeze(-2)
+        return rows, self.settings.decay * usage + weight.sum(2) + where
+
+
+def _unit(x: Tensor) -> Tensor:
+    """Vectors at unit length; a vector of zeros stays one."""
+    return x * (x.square().sum(-1, keepdim=True) + FLOOR).rsqrt()
+
+
+def make(spec: Spec, settings: Settings, stream: Stream) -> MemoryPolicy:
+    """A freshly initialised policy."""
+    return MemoryPolicy(spec, settings, lambda size_in, generator: External(size_in, settings, generator), stream)

@@ -1,0 +1,177 @@
+"""In what the tasks of a family differ: named quantities, the law each is drawn from, and the cells that keep splits apart.
+
+Every number of a task has a place in [0, 1] of the training law (its range, or the law's distribution function). That
+interval is cut into `CELLS` equal cells, and the cell numbers of a task are added up. A sum that is a multiple of `HELD_OUT`
+belongs to "test". What lies outside the training box but inside the shifted one is "ood". Where the shift changes how likely
+tasks are and not which exist (arms between 0.4 and 0.6 instead of 0 and 1), the sums that leave 1 belong to "ood" instead.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+Array = NDArray[np.float64]
+
+CELLS = 50
+HELD_OUT = 5
+MOST_LISTED = 12
+"""Choices that are named one by one."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One named quantity in which the tasks of a family differ."""
+
+    name: str
+    train: tuple[float, float] = (0.0, 0.0)
+    """Inclusive range of the train and test splits, per component; equal ends mean a constant. For the law "normal" its mean
+    and standard deviation, for "dirichlet" its concentration, twice."""
+    ood: tuple[float, ...] | None = None
+    """The same for the shifted split, None for the same as train. A range may contain the training range, and then what lies
+    in it is left out; or lie inside it. For a parameter of choices, the shifted choices."""
+    size: int | None = None
+    """Number of components, None for a scalar."""
+    choices: tuple[float, ...] = ()
+    """The values it may take, for a parameter that is no range."""
+    split: bool = False
+    """Hold out a fifth of the choices too. Otherwise train and test share them."""
+    law: Literal["uniform", "log", "normal", "dirichlet"] = "uniform"
+    """Uniform in the range or in its logarithm (scale factors), normal, or probabilities that add up to 1."""
+    group: int = 0
+    """Length of each vector of probabilities (dirichlet)."""
+    meaning: str = ""
+    """What it is, with its unit."""
+
+    @property
+    def width(self) -> int:
+        """Number of components, 1 for a scalar."""
+        return self.size or 1
+
+    @property
+    def varies(self) -> bool:
+        """Train and test tasks differ in it."""
+        return self.split if self.choices else self.law in ("normal", "dirichlet") or self.train[0] < self.train[1]
+
+    @property
+    def reweighs(self) -> bool:
+        """Its shift changes how likely values are, not which exist."""
+        if self.ood is None or self.choices or self.ood == self.train:
+            return False
+        return self.law in ("normal", "dirichlet") or self.train[0] <= self.ood[0] <= self.ood[1] <= self.train[1]
+
+    def describe(self) -> str:
+        """Its domain in words, for help and errors."""
+        components = f"{self.size} numbers, each " if self.size else ""
+        if self.choices:
+            shift = f" (ood {_listed(self.ood)})" if self.ood else ""
+            return components + "one of " + _listed(self.choices) + shift
+        here, shift = _range(self.law, self.train), f" (ood {_range(self.law, self.ood)})" if self.ood else ""
+        if self.law == "dirichlet":
+            here += f", in groups of {self.group} that add up to 1"
+        return components + here + shift
+
+    def draw(self, n: int, split: str, rng: np.random.Generator) -> Array:
+        """`n` values of a split's law, [n, width], before anything is held out."""
+        shape = (n, self.width)
+        values = self.ood if split == "ood" and self.ood else (self.choices or self.train)
+        if self.choices:
+            return _balanced(np.array(values, dtype=np.float64), shape, rng)
+        low, high = values
+        if self.law == "normal":
+            return rng.normal(low, high, shape)
+        if self.law == "dirichlet":
+            return rng.dirichlet([low] * self.group, (n, self.width // self.group)).reshape(shape)
+        if self.law == "log":
+            return np.clip(np.exp(rng.uniform(np.log(low), np.log(high), shape)), low, high)
+        return rng.uniform(low, high, shape)
+
+    def place(self, x: Array) -> Array:
+        """Where values [n, width] lie in the training law, in [0, 1]; constants and choices too, [n, width]."""
+        if self.choices:
+            order = np.sort(np.array(self.choices))
+            return np.searchsorted(order, x) / max(1, len(order) - 1)
+        low, high = self.train
+        if self.law == "normal":
+            return np.asarray(ndtr((x - low) / high))
+        if self.law == "dirichlet":
+            return np.clip(x, 0, 1)
+        x = np.clip(x, low, high)
+        if self.law == "log":
+            return np.asarray((np.log(x) - np.log(low)) / (np.log(high) - np.log(low) or 1.0))
+        return np.asarray((x - low) / (high - low or 1.0))
+
+    def cells(self, x: Array) -> NDArray[np.int64]:
+        """The cell number of each value, [n, width]; 0 for what does not vary."""
+        if not self.varies:
+            return np.zeros(x.shape, dtype=np.int64)
+        if self.choices:
+            return np.searchsorted(np.sort(np.array(self.choices)), x)
+        return np.clip(np.floor(CELLS * self.place(x)), 0, CELLS - 1).astype(np.int64)
+
+    def inside(self, x: Array, shifted: bool) -> NDArray[np.bool_]:
+        """Whether values [n, width] may occur in training, or with `shifted` in the shifted split, [n]."""
+        values = self.ood if shifted and self.ood else (self.choices or self.train)
+        if self.choices:
+            return np.asarray(np.isin(x, values).all(1))
+        if self.law == "normal":
+            return np.asarray(np.isfinite(x).all(1))
+        if self.law == "dirichlet":
+            total = x.reshape(len(x), -1, self.group).sum(2)
+            return np.asarray((x >= 0).all(1) & (np.abs(total - 1) < 1e-6).all(1))
+        return np.asarray(((values[0] <= x) & (x <= values[1])).all(1))
+
+    def parse(self, family: str, values: Mapping[str, Any]) -> Array:
+        """Its value among named `values`, [1] or [1, size]. Raises ValueError if it is missing or of the wrong shape."""
+        if self.name not in values:
+            if self.choices or self.varies:
+                raise ValueError(f"task of {family} has no {self.name}: add {self.name}=... ({self.describe()})")
+            return np.full((1, self.size) if self.size else (1,), self.train[0])
+        try:
+            array = np.asarray(values[self.name], dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ValueError(f"task of {family} got {self.name}={values[self.name]!r}: expected {self.describe()}") from None
+        if array.shape != ((self.size,) if self.size else ()) or not np.isfinite(array).all():
+            raise ValueError(f"task of {family} got {self.name}={values[self.name]!r}: expected {self.describe()}")
+        return array[None]
+
+
+def split_of(parameters: Sequence[Parameter], flat: Array) -> NDArray[np.str_]:
+    """The split of each task in `flat` [n, all widths]: "train", "test", "ood", or "" outside the family; [n].
+
+    Where nothing is held out, train and test are the same choices and both are called "train".
+    """
+    columns = np.split(flat, np.cumsum([p.width for p in parameters])[:-1], axis=1)
+    named = list(zip(parameters, columns, strict=True))
+    inside = np.logical_and.reduce([p.inside(x, shifted=False) for p, x in named])
+    shifted = np.logical_and.reduce([p.inside(x, False) | p.inside(x, True) for p, x in named])
+    rest = sum(p.cells(x).sum(1) for p, x in named) % HELD_OUT
+    split = np.where(inside, "train", "ood").astype("<U5")
+    if any(p.varies for p in parameters):
+        split[inside & (rest == 0)] = "test"
+    if any(p.reweighs for p in parameters):
+        split[inside & (rest == 1)] = "ood"
+    split[~shifted] = ""
+    return split
+
+
+def _range(law: str, values: Sequence[float]) -> str:
+    low, high = values
+    if law == "normal":
+        return f"normal with mean {low:g} and standard deviation {high:g}"
+    return f"Dirichlet({low:g})" if law == "dirichlet" else f"{low:g} to {high:g}"
+
+
+def _listed(values: Sequence[float]) -> str:
+    words = [f"{value:g}" for value in values]
+    return ", ".join(words if len(words) <= MOST_LISTED else [*words[:4], "...", *words[-2:]])
+
+
+def _balanced(choices: Array, shape: tuple[int, int], rng: np.random.Generator) -> Array:
+    """Every len(choices) consecutive rows hold each choice once, in random order: a batch of 4 has 2 of each direction."""
+    rounds = -(-shape[0] // len(choices))
+    order = rng.permuted(np.tile(choices, (rounds, shape[1], 1)), axis=2)  # [rounds, width, choices]
+    return order.swapaxes(1, 2).reshape(-1, shape[1])[: shape[0]]

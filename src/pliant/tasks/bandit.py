@@ -1,0 +1,101 @@
+"""Bernoulli bandits: find the arm that pays most often while being paid.
+
+Duan et al. 2016, arXiv:1611.02779, section 3.1: every arm's probability is uniform in [0, 1], a trial is a number of pulls. As
+in the authors' environment each pull is an episode of one step that terminates, the observation is a constant, and the
+reward is 1 or 0. Wang et al. 2016, arXiv:1611.05763, section 3.1: two arms whose probabilities add up to 1, so that each pull
+tells as much of the other arm; the pair is one of two choices (easy, medium, hard) or uniform (dependent).
+
+The two choices of easy, medium and hard are the same in train and test: which arm is the better one.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks
+from pliant.types import Spec
+
+Prior = Literal["independent", "easy", "medium", "hard", "dependent"]
+PAIRS: dict[str, tuple[float, float]] = {"easy": (0.1, 0.9), "medium": (0.25, 0.75), "hard": (0.4, 0.6)}
+"""The probabilities of the two arms, in either order."""
+SHIFTED = {"easy": PAIRS["medium"], "medium": PAIRS["hard"], "hard": (0.45, 0.55)}
+NARROW = (0.4, 0.6)
+"""Where the shifted probabilities of a continuum lie."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Arms, length of a trial and how likely arms are."""
+
+    arms: int = 5
+    """Number of arms."""
+    pulls: int = 10
+    """Episodes of a trial, each of them one pull."""
+    prior: Prior = "independent"
+    """Law of the arms' probabilities: independent (each uniform in [0, 1]), or of two arms that add up to 1: easy (0.1 and
+    0.9), medium (0.25 and 0.75), hard (0.4 and 0.6), dependent (uniform)."""
+
+    def __post_init__(self) -> None:
+        if self.prior not in get_args(Prior):
+            raise ValueError(f"prior is {self.prior!r}: expected one of {', '.join(get_args(Prior))}")
+        if self.arms < 2:
+            raise ValueError(f"arms is {self.arms}: expected at least 2")
+        if self.pulls < 1:
+            raise ValueError(f"pulls is {self.pulls}: expected at least 1")
+        if self.prior != "independent" and self.arms != 2:
+            raise ValueError(f"arms is {self.arms}: expected 2 for the prior {self.prior}, whose two arms add up to 1")
+
+
+class Bandit(BatchEnv):
+    """The arms' probabilities as one tensor [M, arms]; there is no state."""
+
+    step_noise = 1
+
+    def __init__(self, family: Family, tasks: Tasks, lanes: int, episodes: int) -> None:
+        super().__init__(family, tasks, lanes, episodes)
+        self.probability = torch.as_tensor(probabilities(tasks))
+        self.nothing = torch.zeros(*self.shape, 1, dtype=torch.float64)
+        self.always, self.never = torch.ones(self.shape, dtype=torch.bool), torch.zeros(self.shape, dtype=torch.bool)
+
+    def begin(self, chosen: Tensor, noise: Tensor) -> None:
+        pass  # every pull is like the first
+
+    def observe(self) -> Tensor:
+        return self.nothing
+
+    def advance(self, action: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        paid = noise[..., 0] < self.probability.gather(1, action)
+        return paid.double(), self.always, self.never
+
+
+def probabilities(tasks: Tasks) -> NDArray[np.float64]:
+    """How often each arm pays, [M, arms]."""
+    p = tasks.arrays["p"]
+    return p if p.ndim == 2 else np.stack([p, 1 - p], axis=1)
+
+
+def family(settings: Settings | None = None) -> Family:
+    """The family of bandits."""
+    settings = settings or Settings()
+    if settings.prior == "independent":
+        p = Parameter("p", (0.0, 1.0), ood=NARROW, size=settings.arms, meaning="how often each arm pays")
+    elif settings.prior == "dependent":
+        p = Parameter("p", (0.0, 1.0), ood=NARROW, meaning="how often the first arm pays; the second pays the rest")
+    else:
+        pair, shifted = PAIRS[settings.prior], SHIFTED[settings.prior]
+        p = Parameter("p", choices=pair, ood=shifted, meaning="how often the first arm pays; the second pays the rest")
+    return Family(
+        name="bandit",
+        summary="find the arm that pays most often",
+        parameters=(p,),
+        spec=Spec(obs_size=1, action_size=settings.arms, discrete=True),
+        horizon=1,
+        environment=Bandit,
+        shift="arms that are harder to tell apart: {:g} to {:g}, or the next harder pair".format(*NARROW),
+        episodes=settings.pulls,
+        settings=settings,
+    )

@@ -1,0 +1,152 @@
+"""Binding: symbols are shown once with their labels, and asked for later.
+
+What external memory is for, in the spirit of Santoro et al. 2016, arXiv:1605.06065 (labels to be bound at test time) and of
+associative recall in Graves et al. 2014, arXiv:1410.5401, section 4.3. A task is a hidden mapping from symbols to labels:
+`pairs` different binary codes with a label each. An episode
+
+    shows every symbol once with its label, in random order;
+    shows `delay` distractors: random codes without a label;
+    asks for `queries` different symbols in random order: reward 1 if the action is the label, else 0.
+
+Actions before the questions do nothing. Codes are new in every task, so that labels must be found by content and no mapping
+can be learned into the weights; they alone decide which tasks are held out. Guessing earns queries / labels, a perfect memory
+`queries`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks, Told
+from pliant.types import Spec
+
+MOST_BITS = 32
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much must be remembered, and for how long."""
+
+    pairs: int = 4
+    """Symbols of a task."""
+    delay: int = 4
+    """Steps of distraction between showing and asking."""
+    labels: int = 4
+    """Different labels, which are the actions."""
+    queries: int | None = None
+    """Questions in an episode; "none" asks for every symbol once."""
+    bits: int = 8
+    """Binary digits of a symbol's code."""
+
+    def __post_init__(self) -> None:
+        if self.pairs < 1:
+            raise ValueError(f"pairs is {self.pairs}: expected at least 1")
+        if self.delay < 0:
+            raise ValueError(f"delay is {self.delay}: expected at least 0 steps")
+        if self.labels < 2:
+            raise ValueError(f"labels is {self.labels}: expected at least 2")
+        if not 1 <= self.bits <= MOST_BITS or 2**self.bits < self.pairs:
+            raise ValueError(f"bits is {self.bits}: expected 1 to {MOST_BITS}, and enough for {self.pairs} different codes")
+        if self.queries is not None and not 1 <= self.queries <= self.pairs:
+            raise ValueError(f"queries is {self.queries}: expected 1 to {self.pairs}, as many as there are pairs")
+
+    @property
+    def asked(self) -> int:
+        """Questions in an episode."""
+        return self.pairs if self.queries is None else self.queries
+
+    @property
+    def horizon(self) -> int:
+        """Steps of an episode."""
+        return self.pairs + self.delay + self.asked
+
+
+class Binding(BatchEnv):
+    """Every lane is at the same step of its episode, because all episodes have the same length.
+
+    An observation is the code (digits -1 and 1), the label (one-hot, zeros where none is shown), and 1 in a question.
+    """
+
+    def __init__(self, family: Family, tasks: Tasks, lanes: int, episodes: int) -> None:
+        super().__init__(family, tasks, lanes, episodes)
+        s: Settings = family.settings
+        self.settings = s
+        self.reset_noise = s.pairs + s.delay * s.bits + s.pairs
+        self.code = codes(tasks, s)  # [M, pairs, bits]
+        self.label = tasks.tensor("label").long()  # [M, pairs]
+        self.task = torch.arange(len(tasks))[:, None]  # [M, 1]
+
+    def begin(self, chosen: Tensor, noise: Tensor) -> None:
+        s = self.settings
+        show, distract, ask = noise.split([s.pairs, s.delay * s.bits, s.pairs], dim=-1)
+        self.shown = show.argsort(-1)  # [M, B, pairs]
+        self.asked = ask.argsort(-1)[..., : s.asked]  # [M, B, asked]
+        self.distractor = torch.where(distract < 0.5, -1.0, 1.0).to(noise).unflatten(-1, (s.delay, s.bits))
+        self.elapsed = 0
+        self.right = torch.zeros(self.shape, dtype=torch.int64)
+
+    def observe(self) -> Tensor:
+        s, t = self.settings, self.elapsed
+        obs = torch.zeros(*self.shape, self.spec.obs_size, dtype=torch.float64)
+        if t < s.pairs:
+            symbol = self.shown[..., t]  # [M, B]
+            obs[..., : s.bits] = self.code[self.task, symbol]
+            obs.scatter_(-1, s.bits + self.label[self.task, symbol].unsqueeze(-1), 1.0)
+        elif t < s.pairs + s.delay:
+            obs[..., : s.bits] = self.distractor[..., t - s.pairs, :]
+        elif t < s.horizon:
+            obs[..., : s.bits] = self.code[self.task, self.asked[..., t - s.pairs - s.delay]]
+            obs[..., -1] = 1.0
+        return obs
+
+    def advance(self, action: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        s, question = self.settings, self.elapsed - self.settings.pairs - self.settings.delay
+        right = torch.zeros(self.shape, dtype=torch.bool)
+        if 0 <= question < s.asked:
+            right = action == self.label[self.task, self.asked[..., question]]
+        self.right = self.right + right
+        self.elapsed += 1
+        return right.double(), torch.zeros_like(right), self.right == s.asked
+
+
+def codes(tasks: Tasks, settings: Settings) -> Tensor:
+    """The symbols of each task, digits -1 and 1, [M, pairs, bits] float64.
+
+    A code that an earlier symbol of the task has already moves on to the next free number.
+    """
+    place = 2 ** torch.arange(settings.bits)
+    number = ((tasks.tensor("code") > 0.5).unflatten(1, (settings.pairs, settings.bits)) * place).sum(-1)  # [M, pairs]
+    for i in range(1, settings.pairs):
+        while bool((taken := (number[:, :i] == number[:, i : i + 1]).any(1)).any()):
+            number[:, i] = (number[:, i] + taken) % 2**settings.bits
+    return torch.where((number[..., None] & place) > 0, 1.0, -1.0).double()
+
+
+def family(settings: Settings | None = None) -> Family:
+    """The family of hidden mappings from symbols to labels."""
+    settings = settings or Settings()
+    s, labels = settings, tuple(float(label) for label in range(settings.labels))
+    parameters = (
+        Parameter("code", train=(0.0, 1.0), ood=(0.0, 2.0), size=s.pairs * s.bits, meaning="digits of symbols, above 0.5: 1"),
+        Parameter("label", choices=labels, size=s.pairs, meaning="label of each symbol"),
+    )
+
+    def frequency(tasks: Tasks) -> NDArray[np.float64]:
+        return np.asarray((tasks.arrays["label"][..., None] == np.array(labels)).mean(1))
+
+    return Family(
+        name="binding",
+        summary="remember the labels of symbols that were shown once",
+        parameters=parameters,
+        spec=Spec(obs_size=s.bits + s.labels + 1, action_size=s.labels, discrete=True),
+        horizon=s.horizon,
+        environment=Binding,
+        shift="symbols that are more alike: three digits of four are 1",
+        episodes=1,
+        success="every question of the episode was answered rightly",
+        settings=s,
+        told=Told(s.labels, frequency),
+    )

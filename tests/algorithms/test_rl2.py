@@ -1,0 +1,349 @@
+"""RL^2: credit across episodes by hand, chunks of time, a critic that acting never needs, and that it learns."""
+
+import dataclasses
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import pliant
+from pliant import Agent, cli, config, errors, evaluate, functional, train
+from pliant.algorithms import maml, rl2
+from pliant.rollout import rollout
+from pliant.streams import Stream
+from pliant.types import Inputs, Output, Rollout, Spec, State, inputs_of
+
+SMALL = {"train.meta_batch": 6, "train.lanes": 2, "policy.size": 8, "outer.minibatches": 2, "outer.epochs": 2}
+
+
+def learner_of(family: str = "bandit", **settings: Any) -> train.Learner:
+    named = {name.replace("__", "."): value for name, value in settings.items()}
+    policy = named.pop("policy", None)
+    return train.build(config.load_config("rl2", family, SMALL | named, "none", 0, policy))
+
+
+def play(learner: train.Learner, tasks: int = 3, lanes: int = 2, seed: int = 0) -> Rollout:
+    chosen = learner.family.sample(tasks, "train", Stream(seed).at("tasks").rng())
+    batch = learner.family.batch(chosen, lanes, learner.episodes)
+    return learner.algorithm.adapt(partial(rollout, batch, Stream(seed).at("acts")))[0]
+
+
+def double(learner: train.Learner) -> rl2.Rl2:
+    """The same algorithm in float64."""
+    made = learner.algorithm
+    assert isinstance(made, rl2.Rl2)
+    made.policy.double()
+    made.critic.double()
+    made.adam = rl2.Adam({n: p.detach().double() for n, p in made.adam.values.items()}, 1e-3)
+    made.fixed = {n: b.double() for n, b in made.fixed.items()}
+    return made
+
+
+# ---- credit
+
+
+def test_advantages_cross_episodes_and_targets_are_standardised() -> None:
+    algorithm = double(learner_of(outer__gamma=0.9, outer__lam=0.8))
+    played = play(learner_of())
+    played = Rollout(*(x.double() if x.is_floating_point() else x for x in played))
+    lesson, _ = algorithm._lesson(played)
+    value = algorithm._values(lesson.inputs, lesson.rollout)[0].numpy()  # after the update of its scale
+    # The scale was that of no data when the lesson was made: mean 0, standard deviation 1.
+    value = (value - float(algorithm.returns.mean)) / float(algorithm.returns.std)
+    reward = played.reward.flatten(0, 1).numpy()
+    N, T = reward.shape
+    advantage = np.zeros((N, T))
+    for n in range(N):
+        later = 0.0
+        for t in reversed(range(T)):  # every pull is an episode, and credit flows through them all
+            following = value[n, t + 1] if t + 1 < T else 0.0
+            later = reward[n, t] + 0.9 * following - value[n, t] + 0.9 * 0.8 * later
+            advantage[n, t] = later
+    expected = (advantage - advantage.mean()) / advantage.std()
+    assert np.allclose(lesson.advantage[0].numpy(), expected, atol=1e-6)
+    target = advantage + value
+    assert np.allclose(lesson.target[0].numpy(), (target - target.mean()) / target.std(), atol=1e-9)
+
+
+def test_the_inputs_of_a_lesson_are_those_of_the_lanes() -> None:
+    learner = learner_of("point", train__episodes=2, family__horizon=7)
+    played = play(learner)
+    algorithm = learner.algorithm
+    assert isinstance(algorithm, rl2.Rl2)
+    lesson, _ = algorithm._lesson(played)
+    assert torch.equal(lesson.inputs.prev_reward[0], inputs_of(played).prev_reward.flatten(0, 1))
+    assert torch.equal(lesson.rollout.task, played.task.repeat_interleave(2, 0))
+    chosen = lesson.lanes(torch.tensor([5, 0]))
+    assert torch.equal(chosen.rollout.obs[0, 0], played.obs[2, 1]) and torch.equal(chosen.rollout.task[1], played.task[0])
+
+
+# ---- chunks of time
+
+
+def gradients(chunk: int, seed: int = 0) -> tuple[dict[str, Tensor], dict[str, float]]:
+    """Of one minibatch step that holds all lanes: Adam's first moment is a tenth of the gradient."""
+    algorithm = double(learner_of(outer__chunk=chunk, outer__max_grad_norm=1e9, policy="lstm"))
+    played = play(learner_of(policy="lstm"), seed=seed)
+    played = Rollout(*(x.double() if x.is_floating_point() else x for x in played))
+    lesson, _ = algorithm._lesson(played)
+    metrics = algorithm._step(lesson, 1e-3, entropy=0.1)
+    return {n: m for n, m in algorithm.adam.moments().items() if "/exp_avg/" in n}, metrics
+
+
+def test_a_chunk_that_covers_the_trial_is_the_full_unroll_and_a_shorter_one_is_not() -> None:
+    (full, metrics), (more, _), (short, chunked) = gradients(10), gradients(0), gradients(3)
+    assert all(torch.equal(full[n], more[n]) for n in full)
+    assert metrics["loss"] == pytest.approx(chunked["loss"], abs=1e-12), "chunks change gradients, not the loss"
+    back = "adam/exp_avg/policy/core.back.weight"
+    assert not torch.allclose(full[back], short[back], rtol=1e-3)
+
+
+def test_the_gradient_in_chunks_is_the_sum_over_chunks_with_the_memory_cut() -> None:
+    short, _ = gradients(4)
+    algorithm = double(learner_of(policy="lstm"))
+    played = play(learner_of(policy="lstm"))
+    played = Rollout(*(x.double() if x.is_floating_point() else x for x in played))
+    lesson, _ = algorithm._lesson(played)
+    total, state = torch.zeros((), dtype=torch.float64), ()
+    for chunk in (slice(0, 4), slice(4, 8), slice(8, 10)):
+        loss, state, _ = algorithm._loss(lesson.times(chunk), lesson.rollout, chunk, functional.detached(state), 0.1)
+        total = total + loss * (min(chunk.stop, 10) - chunk.start) / 10
+    leaves = algorithm.adam.values
+    for (name, _), gradient in zip(leaves.items(), torch.autograd.grad(total, list(leaves.values())), strict=True):
+        assert torch.allclose(0.1 * gradient, short[f"adam/exp_avg/{name}"], rtol=1e-9, atol=1e-14), name
+
+
+# ---- the critic
+
+
+def test_acting_needs_no_critic_and_a_policy_is_never_told_the_task() -> None:
+    told, untold = learner_of(critic__told=True), learner_of(critic__told=False)
+    one, two = play(told), play(untold)
+    assert torch.equal(one.action, two.action) and torch.equal(one.log_prob, two.log_prob)
+    assert not any(name.startswith("critic") for name in told.algorithm.adapted([one])[0])
+    algorithm = told.algorithm
+    assert isinstance(algorithm, rl2.Rl2)
+    lesson, _ = algorithm._lesson(one)
+    other = lesson.rollout._replace(task=-lesson.rollout.task)
+    assert not torch.equal(algorithm._values(lesson.inputs, lesson.rollout), algorithm._values(lesson.inputs, other))
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_the_value_loss_trains_the_memory_only_when_shared(shared: bool) -> None:
+    algorithm = double(learner_of(critic__shared=shared))
+    played = play(learner_of())
+    played = Rollout(*(x.double() if x.is_floating_point() else x for x in played))
+    lesson, _ = algorithm._lesson(played)
+    algorithm.settings = dataclasses.replace(algorithm.settings, weight=1.0)
+    lesson = lesson._replace(advantage=0 * lesson.advantage)
+    loss, *_ = algorithm._loss(lesson, lesson.rollout, slice(0, 10), (), 0.0)
+    gradient = torch.autograd.grad(loss, algorithm.adam.values["policy/core.back.weight"], allow_unused=True)[0]
+    assert bool(gradient is not None and (gradient != 0).any()) is shared
+
+
+# ---- learning
+
+
+def test_same_seed_same_bits_and_a_state_restores_them() -> None:
+    one, two = learner_of(), learner_of()
+    for learner in (one, two):
+        for _ in train.iterate(learner, 0, 2):
+            pass
+    a, b = one.algorithm.state(), two.algorithm.state()
+    assert a.keys() == b.keys() and all(torch.equal(a[n], b[n]) for n in a)
+    three = learner_of()
+    three.algorithm.load(a)
+    for learner in (two, three):
+        for _ in train.iterate(learner, 2, 4):
+            pass
+    b, c = two.algorithm.state(), three.algorithm.state()
+    assert all(torch.equal(b[n], c[n]) for n in b) and not torch.equal(a["policy/head.weight"], b["policy/head.weight"])
+
+
+@pytest.mark.parametrize("policy", ["gru", "lstm", "external", "episodic", "transformer"])
+def test_every_memory_learns_which_of_two_arms_pays(policy: str) -> None:
+    learner = learner_of(
+        policy=policy, family__arms=2, family__prior="easy", family__pulls=6, train__meta_batch=100, train__lanes=2,
+        train__iterations=25, outer__lr=1e-2, outer__epochs=4, policy__size=16, critic__told=True, outer__lam=0.3,
+    )  # fmt: skip
+    for _ in train.iterate(learner, 0, 25):
+        pass
+    curve = evaluate.curve(learner, "test", 300, 2, None, seed=0)
+    first, last = curve.returns[:, 0].mean(), curve.returns[:, -1].mean()
+    assert 0.4 < first < 0.6 and last > 0.8, (first, last)  # chance, and nearly the 0.9 of who knows
+
+
+def test_without_the_reward_as_input_it_stays_at_chance() -> None:
+    learner = learner_of(
+        family__arms=2, family__prior="easy", family__pulls=6, train__meta_batch=100, train__lanes=2,
+        train__iterations=15, outer__lr=1e-2, policy__reward=False,
+    )  # fmt: skip
+    for _ in train.iterate(learner, 0, 15):
+        pass
+    assert abs(evaluate.curve(learner, "test", 300, 2, None, seed=0).returns.mean() - 0.5) < 0.05
+
+
+def test_it_runs_on_continuous_families_with_scaled_inputs() -> None:
+    learner = learner_of("point", train__episodes=2, family__horizon=10, outer__scale="both", outer__entropy=0.01)
+    for each in train.iterate(learner, 0, 3):
+        assert all(np.isfinite(value) for value in each.metrics.values())
+    algorithm = learner.algorithm
+    assert isinstance(algorithm, rl2.Rl2)
+    assert not torch.equal(algorithm.fixed["encoder.obs_scale"], torch.ones(2))
+    curve = evaluate.curve(learner, "test", 4, 2, None, seed=0)
+    assert curve.returns.shape == (4, 2) and curve.summary()[1]["steps_seen"] <= 10
+    assert np.allclose(curve.trial, curve.returns.sum(1))
+
+
+def test_schedules_end_where_they_should() -> None:
+    learner = learner_of(train__iterations=3, outer__lr=1e-3, outer__lr_end=0.5)
+    rates = [each.metrics["lr"] for each in train.iterate(learner, 0, 5)]
+    assert rates == pytest.approx([1e-3, 0.75e-3, 0.5e-3, 0.5e-3, 0.5e-3])
+
+
+def test_no_further_epoch_begins_once_the_policy_has_moved_too_far() -> None:
+    far = learner_of(outer__lr=1e-1, outer__max_kl=1e-3, outer__epochs=5)
+    assert next(iter(train.iterate(far, 0, 1))).metrics["epochs"] < 5
+    near = learner_of(outer__lr=1e-1, outer__max_kl=0.0, outer__epochs=5)
+    assert next(iter(train.iterate(near, 0, 1))).metrics["epochs"] == 5
+
+
+# ---- what is refused
+
+
+def test_a_gradient_that_is_not_finite_is_named_and_changes_nothing() -> None:
+    learner = learner_of()
+    next(iter(train.iterate(learner, 0, 1)))
+    played = play(learner)
+    before = learner.algorithm.state()
+    broken = played._replace(log_prob=played.log_prob - torch.inf)
+    with pytest.raises(errors.UserError, match="gradient of policy/.* is not finite"):
+        learner.algorithm.learn([broken])
+    after = learner.algorithm.state()
+    assert before.keys() == after.keys() and all(torch.equal(before[n], after[n]) for n in before)
+
+
+def test_a_policy_without_memory_is_refused_before_anything_trains() -> None:
+    with pytest.raises(errors.UserError, match="rl2 needs a policy with memory: choose --policy gru"):
+        train.build(config.load_config("rl2", "bandit", {}, "none", 0, "mlp"))
+
+
+def test_a_chunk_longer_than_the_trial_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:
+    words = ["train", "rl2", "bandit", "--outer.chunk", "11", "--out", str(tmp_path / "run")]
+    assert cli.main(words) == 2 and not (tmp_path / "run").exists()
+    line = "pliant: outer.chunk is 11: expected at most 10, a trial, or 0 for all"
+    assert capsys.readouterr().err.strip() == line
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"outer.chunk": -1}, "--outer.chunk is -1"),
+        ({"train.episodes": -1}, "--train.episodes is -1"),
+        ({"outer.gamma": 1.5}, "--outer.gamma is 1.5: expected between 0 and 1"),
+        ({"outer.scale": "all"}, "--outer.scale is 'all'"),
+        ({"critic.hidden": "0"}, "--critic.hidden"),
+        ({"outer.entropy": -1}, "--outer.entropy is -1"),
+    ],
+)
+def test_wrong_settings_are_refused_by_name(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(errors.UserError) as error:
+        config.load_config("rl2", "bandit", settings, "none")
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+# ---- deployment
+
+
+def test_an_adapted_memory_goes_on_from_its_trial_and_survives_a_file(tmp_path: Any) -> None:
+    agent = Agent("rl2", "bandit", settings=SMALL | {"family.arms": 2}, preset="none")
+    agent.learn(1)
+    adapted = agent.adapt({"p": [0.9, 0.1]}, seed=3)
+    assert len(adapted.document["curve"]) == 10 and adapted.carry is not None
+    action, state = adapted.predict(np.zeros(1), reward=1.0, deterministic=True)
+    loaded = pliant.load(adapted.save(tmp_path / "a"))
+    again, restored = loaded.predict(np.zeros(1), reward=1.0, deterministic=True)
+    assert action == again and torch.equal(state.memory, restored.memory)
+    assert not torch.equal(state.memory, loaded.predict(np.zeros(1), reward=0.0)[1].memory), "rewards are experience"
+
+
+def test_going_on_by_predict_equals_playing_on_in_the_rollout() -> None:
+    """Ten pulls in one rollout, or five and then five more by hand, with the same actions and rewards."""
+    agent = Agent("rl2", "bandit", settings=SMALL | {"family.pulls": 10}, preset="none")
+    algorithm = agent.learner.algorithm
+    played = play(agent.learner, tasks=1, lanes=1)
+    whole = functional.apply(algorithm.policy, algorithm.params, inputs_of(played))[1]  # type: ignore[attr-defined]
+    half = played.each(lambda x: x[:, :, :5])
+    params, carry = algorithm.adapted([half])
+    adapted = pliant.Adapted(
+        agent.config, algorithm.policy, params, agent.learner.family.spec, {}, {}, carry=carry
+    )
+    state = None
+    for t in range(5, 10):
+        before = float(played.reward[0, 0, t - 1])
+        _, state = adapted.predict(np.zeros(1), state, np.array([True]), reward=before)
+        state = state._replace(action=played.action[:, :, t])
+    assert torch.allclose(state.memory, whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("lanes, policy", [(2, "gru"), (1, "lstm")])
+def test_a_state_of_another_policy_or_number_of_observations_is_refused(lanes: int, policy: str) -> None:
+    agents = [Agent("rl2", "bandit", settings=SMALL, preset="none", policy=p) for p in ("gru", policy)]
+    _, state = agents[1].adapt({"p": [0.5] * 5}).predict(np.zeros((lanes, 1)))
+    with pytest.raises(errors.UserError, match="expected what this policy returned for 1 observations"):
+        agents[0].adapt({"p": [0.5] * 5}).predict(np.zeros(1), state)
+
+
+def test_the_memory_of_another_policy_in_a_file_is_refused(tmp_path: Any) -> None:
+    agent = Agent("rl2", "bandit", settings=SMALL, preset="none")
+    adapted = agent.adapt({"p": [0.5] * 5})
+    assert adapted.carry is not None
+    adapted.carry = adapted.carry._replace(memory=adapted.carry.memory[..., :5])
+    with pytest.raises(errors.UserError, match="holds the memory of another policy"):
+        pliant.load(adapted.save(tmp_path / "a"))
+
+
+def test_gradient_based_agents_adapt_policies_with_memory() -> None:
+    agent = Agent(
+        "maml", "bandit", policy="gru", preset="none",
+        settings={"train.meta_batch": 3, "train.lanes": 4, "policy.size": 5, "inner.steps": 2},
+    )  # fmt: skip
+    metrics = agent.learn(2)
+    assert {"return_0", "return_1", "return_2"} <= set(metrics[-1])
+    action, _ = agent.adapt({"p": [0.5] * 5}, stages=1).predict(np.zeros(1))
+    assert 0 <= int(action) < 5
+
+
+class Fused(nn.Module):
+    """A user's policy around torch's own recurrent layer."""
+
+    memory = True
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        self.size_out = 4
+        self.layer = nn.GRU(spec.obs_size, 4, batch_first=True)
+        self.head = nn.Linear(4, spec.action_size)
+
+    def forward(self, inputs: Inputs, state: State) -> tuple[Output, State]:
+        lead = inputs.obs.shape[:2]
+        h = None if state == () else state.flatten(0, 1)[None]
+        seen, after = self.layer(inputs.obs.flatten(0, 1), h)  # [M*B, T, 4]
+        seen = seen.unflatten(0, lead)
+        return Output(self.head(seen), seen), after[0].unflatten(0, lead)
+
+
+def test_a_memory_that_cannot_be_differentiated_is_refused_by_gradients_and_taken_by_rl2() -> None:
+    family = learner_of().family
+    parts = config.load_config("maml", "bandit", preset="none", policy="gru").parts
+    with pytest.raises(errors.UserError) as error:
+        maml.make(Fused(family.spec), family.spec, parts, Stream(0))
+    said = str(error.value)
+    assert said.startswith("the memory of Fused cannot be adapted by gradient") and "\n" not in said
+    assert said.endswith("gru, lstm, external, episodic and transformer can, or train it with rl2")
+    parts = config.load_config("rl2", "bandit", preset="none").parts
+    learner = train.Learner(rl2.make(Fused(family.spec), family.spec, parts, Stream(0)), family, parts["train"], Stream(0))
+    assert all(np.isfinite(each.metrics["loss"]) for each in train.iterate(learner, 0, 2))

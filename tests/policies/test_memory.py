@@ -1,0 +1,334 @@
+"""One contract for every memory: step by step equals at once, nothing leaks, state is a value, gradients are right."""
+
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load, save
+from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from pliant import functional, registry
+from pliant.policies import episodic, external, gru, transformer
+from pliant.streams import Stream
+from pliant.types import Inputs, Output, Spec
+
+M, B, T, D, A = 2, 3, 11, 4, 3
+NAMES = ["gru", "lstm", "external", "episodic", "transformer"]
+SMALL: dict[str, dict[str, Any]] = {
+    "gru": {},
+    "lstm": {},
+    "external": {"rows": 4, "width": 5, "heads": 2},
+    "episodic": {"slots": 3},
+    "transformer": {"heads": 2, "context": 5},
+}
+
+
+def policy_of(name: str, discrete: bool = True, **settings: Any) -> nn.Module:
+    """A small policy in float64 whose answers are of order 1."""
+    module = registry.load("policy", name)
+    chosen = module.Settings(**{"size": 6, **SMALL[name], **settings})
+    policy: nn.Module = module.make(Spec(D, A, discrete), chosen, Stream(0).at(name)).double()
+    with torch.no_grad():
+        policy.head.weight *= 100  # type: ignore[operator, union-attr]
+    return policy
+
+
+def inputs(seed: int = 0, tasks: int = M, lanes: int = B, steps: int = T, discrete: bool = True, scale: float = 1.0) -> Inputs:
+    rng = torch.Generator().manual_seed(seed)
+    real = [scale * torch.randn(tasks, lanes, steps, n, generator=rng, dtype=torch.float64) for n in (D, A, 1)]
+    first = torch.rand(tasks, lanes, steps, generator=rng) < 0.3
+    first[:, :, 0] = True
+    action = torch.randint(0, A, (tasks, lanes, steps), generator=rng) if discrete else real[1]
+    return Inputs(real[0], action, real[2][..., 0], first)
+
+
+def at(given: Inputs, steps: slice) -> Inputs:
+    return Inputs(*(x[:, :, steps] for x in given))
+
+
+def stepwise(policy: nn.Module, given: Inputs, size: int = 1) -> tuple[Output, Any]:
+    """Through the sequence in pieces of `size` steps."""
+    state: Any = ()
+    outputs = []
+    for t in range(0, given.first.shape[2], size):
+        output, state = policy(at(given, slice(t, t + size)), state)
+        outputs.append(output)
+    return Output(torch.cat([o.dist for o in outputs], 2), torch.cat([o.features for o in outputs], 2)), state
+
+
+def close(one: Any, two: Any) -> bool:
+    pairs = zip(tree_flatten(one)[0], tree_flatten(two)[0], strict=True)
+    return all(torch.allclose(a.double(), b.double(), rtol=0, atol=1e-12) for a, b in pairs)
+
+
+def test_every_policy_with_memory_is_tested_here() -> None:
+    remembering = []
+    for name in registry.names("policy"):
+        module = registry.load("policy", name)
+        if name != "module" and getattr(module.make(Spec(D, A, True), module.Settings(), Stream(0)), "memory", False):
+            remembering.append(name)
+    assert sorted(remembering) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("size", [1, 4])
+@pytest.mark.parametrize("discrete", [True, False])
+@pytest.mark.parametrize("name", NAMES)
+def test_step_by_step_and_chunk_by_chunk_equal_the_whole_sequence(name: str, discrete: bool, size: int) -> None:
+    policy, given = policy_of(name, discrete), inputs(discrete=discrete)
+    output, state = policy(given, ())
+    assert output.dist.shape == (M, B, T, A if discrete else 2 * A) and output.features.shape == (M, B, T, policy.core.size_out)
+    assert close((output, state), stepwise(policy, given, size))
+    assert bool((output.dist[:, :, 0] - output.dist[:, :, -1]).abs().max() > 1e-3), "it does something"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_memory_changes_what_is_done_later(name: str) -> None:
+    policy, given = policy_of(name), inputs()
+    changed = given._replace(prev_reward=given.prev_reward.clone())
+    changed.prev_reward[:, :, T - 3] += 1.0
+    before, after = policy(given, ())[0].dist, policy(changed, ())[0].dist
+    assert torch.equal(before[:, :, : T - 3], after[:, :, : T - 3]), "the past knows nothing of the future"
+    assert bool(((before - after)[:, :, T - 2 :].abs().amax((2, 3)) > 1e-7).all())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_leaks_between_lanes_or_tasks(name: str) -> None:
+    policy, given, other = policy_of(name), inputs(0), inputs(1)
+    mixed = Inputs(*(x.clone() for x in given))
+    for mine, theirs in zip(mixed, other, strict=True):
+        mine[0, 1] = theirs[0, 1]
+    same, changed = policy(given, ()), policy(mixed, ())
+    others = torch.ones(M, B, dtype=torch.bool)
+    others[0, 1] = False
+    for a, b in zip(tree_flatten(same)[0], tree_flatten(changed)[0], strict=True):
+        assert torch.allclose(a[others].double(), b[others].double(), rtol=0, atol=1e-12)
+    assert not torch.allclose(same[0].dist[0, 1], changed[0].dist[0, 1])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_state_can_be_saved_and_restored_in_the_middle_of_a_trial_and_used_twice(name: str) -> None:
+    policy, given = policy_of(name), inputs()
+    whole = policy(given, ())[0].dist
+    state = policy(at(given, slice(0, 6)), ())[1]
+    leaves, nest = tree_flatten(state)
+    file = save({str(i): x.detach().contiguous() for i, x in enumerate(leaves)})
+    restored = tree_unflatten([load(file)[str(i)] for i in range(len(leaves))], nest)
+    for _ in range(2):  # what goes on from a state does not change it
+        assert torch.allclose(policy(at(given, slice(6, T)), restored)[0].dist, whole[:, :, 6:], rtol=0, atol=1e-12)
+        assert close(restored, state)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_trial_opens_with_the_start_of_its_own_parameters(name: str) -> None:
+    policy, given = policy_of(name), inputs()
+    started = policy.start(M, B)
+    assert all(x.shape[:2] == (M, B) for x in tree_flatten(started)[0])
+    assert close(policy(given, ()), policy(given, started))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_equal_finite_differences(name: str) -> None:
+    policy, given = policy_of(name), inputs(steps=7)
+    params = {n: p.detach().clone().requires_grad_() for n, p in policy.named_parameters()}
+    weight = torch.randn(M, B, 7, A, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+    def loss(values: dict[str, Tensor]) -> Tensor:
+        return (functional.apply(policy, values, given)[0].dist * weight).sum()
+
+    gradient = torch.autograd.grad(loss(params), list(params.values()))
+    rng = torch.Generator().manual_seed(2)
+    for (n, p), g in zip(params.items(), gradient, strict=True):
+        way = torch.randn(p.shape, generator=rng, dtype=torch.float64)
+        one, two = (float(loss(params | {n: p.detach() + sign * 1e-5 * way}).detach()) for sign in (1, -1))
+        assert float((g * way).sum()) == pytest.approx((one - two) / 2e-5, rel=1e-6, abs=1e-8), n
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_stacked_parameters_equal_one_set_per_task_and_differentiate_twice(name: str) -> None:
+    policy, given = policy_of(name), inputs(steps=5)
+    own = functional.parameters(policy)
+    rng = torch.Generator().manual_seed(3)
+    noise = {n: 0.1 * torch.randn(M, *p.shape, generator=rng, dtype=p.dtype) for n, p in own.items()}
+    params = {n: (p + noise[n]).requires_grad_() for n, p in own.items()}
+    dist = functional.apply(policy, params, given)[0].dist
+    for m in range(M):
+        alone = functional.apply(policy, {n: p[m] for n, p in params.items()}, Inputs(*(x[m : m + 1] for x in given)))[0].dist
+        assert torch.allclose(dist[m : m + 1], alone, rtol=0, atol=1e-12)
+    gradient = torch.autograd.grad(dist.square().sum(), list(params.values()), create_graph=True, allow_unused=True)
+    second = torch.autograd.grad(sum(g.square().sum() for g in gradient if g is not None), params["core.into.weight"])[0]
+    assert bool(torch.isfinite(second).all()) and bool((second != 0).any())
+
+
+@pytest.mark.parametrize("name", ["gru", "lstm", "external", "episodic"])
+def test_the_memory_where_a_trial_opens_is_learned(name: str) -> None:
+    policy = policy_of(name)
+    policy(inputs(), ())[0].dist.square().sum().backward()
+    assert bool((policy.core.initial.grad != 0).any())
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("scale", [0.0, 1e-30, 1e4, 1e15])
+def test_extreme_inputs_give_finite_answers_and_gradients(name: str, scale: float) -> None:
+    policy, given = policy_of(name).float(), inputs(scale=scale, steps=40)
+    with torch.no_grad():
+        for p in policy.core.parameters():
+            p *= 30
+    given = given._replace(obs=given.obs.float(), prev_reward=given.prev_reward.float())
+    output, state = policy(given, ())
+    assert bool(torch.isfinite(output.dist).all()) and all(bool(torch.isfinite(x).all()) for x in tree_flatten(state)[0])
+    output.dist.sum().backward()
+    assert all(p.grad is None or bool(torch.isfinite(p.grad).all()) for p in policy.parameters())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_the_reward_as_input_it_changes_nothing(name: str) -> None:
+    policy, given = policy_of(name, reward=False), inputs()
+    changed = given._replace(prev_reward=given.prev_reward + 5)
+    assert torch.equal(policy(given, ())[0].dist, policy(changed, ())[0].dist)
+
+
+def test_a_gru_and_an_lstm_are_those_of_torch() -> None:
+    for name, cell in (("gru", nn.GRUCell), ("lstm", nn.LSTMCell)):
+        policy, given = policy_of(name), inputs()
+        x = policy.encoder(given)
+        theirs = cell(x.shape[-1], 6).double()
+        core = policy.core
+        for mine, own in (("into", "ih"), ("back", "hh")):
+            for part in ("weight", "bias"):
+                value = getattr(getattr(core, mine), part).detach().clone()
+                if name == "lstm":  # torch's order is input, forget, new, output
+                    i, f, o, g = value.chunk(4)
+                    value = torch.cat([i, f, g, o])
+                getattr(theirs, f"{part}_{own}").data.copy_(value)
+        state: Any = torch.zeros(M * B, 6).double()
+        state = state if name == "gru" else (state, state)
+        output = policy(given, ())[0].features
+        for t in range(T):
+            state = theirs(x[:, :, t].flatten(0, 1), state)
+            h = state if name == "gru" else state[0]
+            assert torch.allclose(h.view(M, B, 6), output[:, :, t], rtol=0, atol=1e-12)
+
+
+# ---- external
+
+
+def rows_after(policy: nn.Module, steps: int) -> tuple[Tensor, Tensor]:
+    state = policy(at(inputs(tasks=1, lanes=1), slice(0, steps)), ())[1]
+    return state[1][0, 0].detach(), state[2][0, 0].detach()
+
+
+def test_an_external_memory_writes_each_step_to_a_row_of_its_own_until_it_is_full() -> None:
+    policy = policy_of("external", write_gate=False)
+    with torch.no_grad():
+        policy.core.tell.bias[-2] = -1e3  # never where it last read, always the least used row
+    for steps in range(1, 5):
+        rows, usage = rows_after(policy, steps)
+        assert int((rows.abs().sum(-1) > 1e-9).sum()) == steps
+        assert rows.abs().max() <= 1
+    before, usage = rows_after(policy, 4)
+    after, _ = rows_after(policy, 5)
+    changed = (before != after).any(-1)
+    assert changed.sum() == 1 and bool(changed[usage.argmin()]), "the least used row is the one that is forgotten"
+
+
+def test_an_external_memory_may_leave_a_step_unwritten() -> None:
+    policy = policy_of("external")
+    with torch.no_grad():
+        policy.core.tell.bias[-1] = -1e3
+    assert not bool(rows_after(policy, 6)[0].any())
+
+
+def test_an_external_memory_reads_by_content() -> None:
+    core = policy_of("external", rows=3, width=2, heads=1).core
+    rows = torch.tensor([[[[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]]]).double()
+    with torch.no_grad():
+        core.ask.weight.zero_()
+        core.ask.bias.copy_(torch.tensor([0.0, 2.0, 1e6]))  # key, strength
+    read, weight = core._read(torch.zeros(1, 1, 6).double(), rows)
+    e = torch.tensor([0.0, external.STRONGEST, 0.0]).double()
+    assert torch.allclose(weight[0, 0, 0], e.softmax(-1), atol=1e-4) and torch.allclose(read[0, 0], rows[0, 0, 1], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"heads": 5, "rows": 4}, "heads is 5: expected at most one for each of the 4 rows"),
+        ({"rows": 0}, "rows is 0"),
+        ({"decay": 1.5}, "decay is 1.5: expected between 0 and 1"),
+        ({"size": 0}, "size is 0"),
+        ({"embed": (0,)}, "embed is (0,)"),
+    ],
+)
+def test_an_external_memory_of_wrong_sizes_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as error:
+        external.Settings(**settings)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+# ---- episodic
+
+
+def seasons(contexts: list[int], steps: int = 3) -> Inputs:
+    """Episodes of three steps under the contexts 0, 1, 2..., one-hot."""
+    given = inputs(tasks=1, lanes=1, steps=steps * len(contexts))
+    obs = torch.eye(D, dtype=torch.float64)[contexts].repeat_interleave(steps, 0)[None, None]
+    first = (torch.arange(steps * len(contexts)) % steps == 0)[None, None]
+    return given._replace(obs=obs, first=first)
+
+
+def test_an_episode_is_reinstated_when_its_context_returns() -> None:
+    policy = policy_of("episodic")
+    given = seasons([0, 1, 2, 0])
+    ended = policy(at(given, slice(0, 3)), ())[1]
+    assert not bool(ended.reinstated.any()) and float(ended.fit) == 0
+    new = policy(at(given, slice(0, 7)), ())[1]
+    assert float(new.fit) == 0, "a context that is orthogonal to all is new"
+    again = policy(given, ())[1]
+    assert torch.allclose(again.reinstated, ended.c, atol=1e-9) and float(again.fit) == pytest.approx(1)
+
+
+def test_the_store_forgets_the_oldest_episode_and_keeps_a_context_once() -> None:
+    policy = policy_of("episodic")  # three slots
+    _, state = policy(seasons([0, 1, 0, 1, 2, 3, 0]), ())
+    stored = {int(key.argmax()) for key, age in zip(state.contexts[0, 0], state.age[0, 0], strict=True) if age >= 0}
+    assert stored == {1, 2, 3}, "0, 1, 0, 1, 2 need three slots; 3 takes that of 0, which was stored the longest ago"
+    _, state = policy(seasons([0, 1, 0, 1]), ())
+    assert int((state.age >= 0).sum()) == 2
+    with pytest.raises(ValueError, match="slots is 0: expected a store of at least 1 episode"):
+        episodic.Settings(slots=0)
+
+
+# ---- transformer
+
+
+def test_a_transformer_forgets_what_is_out_of_its_context_and_nothing_sooner() -> None:
+    policy, given = policy_of("transformer", layers=1), inputs()
+    changed = given._replace(obs=given.obs.clone())
+    changed.obs[:, :, 2] += 1
+    moved = (policy(given, ())[0].dist - policy(changed, ())[0].dist).abs().amax((0, 1, 3)) > 1e-9
+    assert moved.tolist() == [2 <= t < 2 + 5 for t in range(T)]
+
+
+@pytest.mark.parametrize("settings", [{"heads": 5}, {"layers": 0}, {"context": 1}])
+def test_a_transformer_of_wrong_sizes_is_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(settings))} is {next(iter(settings.values()))}"):
+        transformer.Settings(**settings)
+
+
+def test_settings_of_memories_say_what_is_wrong() -> None:
+    with pytest.raises(ValueError, match="size is 0: expected at least 1 unit"):
+        gru.Settings(size=0)
+
+
+def test_scales_of_the_encoder_bring_inputs_to_unit_size() -> None:
+    policy, given = policy_of("gru"), inputs()
+    scaled = {"encoder.obs_shift": torch.full((D,), 2.0), "encoder.obs_scale": torch.full((D,), 0.5)}
+    fixed = {n: b.double() for n, b in policy.named_buffers()} | {n: b.double() for n, b in scaled.items()}
+    fixed["encoder.reward_scale"] = torch.full((1,), 0.1).double()
+    params = functional.parameters(policy)
+    by_hand = given._replace(obs=(given.obs - 2) / 2, prev_reward=0.1 * given.prev_reward)
+    expected = policy(by_hand, ())[0].dist
+    assert torch.allclose(functional.apply(policy, params | fixed, given)[0].dist, expected)
+    stacked = functional.stack(params | fixed, M)
+    assert torch.allclose(functional.apply(policy, stacked, given)[0].dist, expected)
