@@ -145,6 +145,29 @@ def test_gradients_equal_finite_differences(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("learned_start", [True, False])
+def test_gradients_of_gradients_equal_finite_differences(name: str, learned_start: bool) -> None:
+    policy, given = policy_of(name), inputs(steps=4)
+    params = {n: p.detach().clone().requires_grad_() for n, p in policy.named_parameters()}
+    with torch.no_grad():
+        state: Any = () if learned_start else functional.apply(policy, params, given)[1]
+
+    def slope(values: dict[str, Tensor], again: bool) -> Tensor:
+        dist = functional.apply(policy, values, given, state)[0].dist
+        gradient = torch.autograd.grad(dist.square().sum(), list(values.values()), create_graph=again, allow_unused=True)
+        return sum((g.square().sum() for g in gradient if g is not None), torch.zeros(()))
+
+    second = torch.autograd.grad(slope(params, True), list(params.values()), allow_unused=True)
+    rng = torch.Generator().manual_seed(2)
+    for (n, p), g in zip(params.items(), second, strict=True):
+        way = torch.randn(p.shape, generator=rng, dtype=torch.float64)
+        moved = [params | {n: (p.detach() + sign * 1e-5 * way).requires_grad_()} for sign in (1, -1)]
+        one, two = (float(slope(values, False)) for values in moved)
+        exact = 0.0 if g is None else float((g * way).sum())
+        assert exact == pytest.approx((one - two) / 2e-5, rel=1e-5, abs=1e-6), n
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_stacked_parameters_equal_one_set_per_task_and_differentiate_twice(name: str) -> None:
     policy, given = policy_of(name), inputs(steps=5)
     own = functional.parameters(policy)

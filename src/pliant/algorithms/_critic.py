@@ -32,23 +32,28 @@ class CriticSettings:
 
 
 class Critic(nn.Module):
-    """(features [N, T, F], task [N, K], elapsed [T]) -> standardised value [N, T]."""
+    """(features [N, T, F], task [N, K], elapsed [T]) -> standardised value [N, T].
+
+    The first layer is linear in what changes by step, by trial and by time, so each is mapped where it is small.
+    """
 
     def __init__(self, features: int, task_size: int, settings: CriticSettings, generator: torch.Generator) -> None:
         super().__init__()
-        self.told, self.shared = settings.told, settings.shared
-        sizes = (features + 1 + (task_size if settings.told else 0), *settings.hidden, 1)
-        self.layers = nn.ModuleList([nn.Linear(i, o) for i, o in pairwise(sizes)])
-        for layer in self.layers:
-            nn.init.xavier_uniform_(layer.weight, generator=generator)  # type: ignore[arg-type]
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        self.told, self.shared = settings.told and task_size > 0, settings.shared
+        first = settings.hidden[0]
+        self.of_features, self.of_time = nn.Linear(features, first), nn.Linear(1, first, bias=False)
+        self.of_task = nn.Linear(task_size, first, bias=False) if self.told else None
+        self.layers = nn.ModuleList([nn.Linear(i, o) for i, o in pairwise((*settings.hidden, 1))])
+        for name, p in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(p)
+            else:
+                nn.init.xavier_uniform_(p, generator=generator)
 
     def forward(self, features: Tensor, task: Tensor, elapsed: Tensor) -> Tensor:
-        N, T = features.shape[:2]
-        features = features if self.shared else features.detach()
-        parts = [features, elapsed[:, None].expand(N, T, 1)]
-        x = torch.cat([*parts, task[:, None].expand(N, T, -1)] if self.told else parts, dim=-1)
-        for layer in self.layers[:-1]:
-            x = layer(x).tanh()
-        value: Tensor = self.layers[-1](x).squeeze(-1)
-        return value
+        x: Tensor = self.of_features(features if self.shared else features.detach()) + self.of_time(elapsed[:, None])
+        if self.of_task is not None:
+            x = x + self.of_task(task)[:, None]
+        for layer in self.layers:
+            x = layer(x.relu())
+        return x.squeeze(-1)

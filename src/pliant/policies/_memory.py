@@ -127,9 +127,9 @@ def recurrent_(linear: Linear, size: int, generator: torch.Generator) -> Linear:
 def gru_step(into: Tensor, back: Tensor, h: Tensor) -> Tensor:
     """The new h [M, B, H] from what comes in and what comes back from h, each [M, B, 3H]: reset, update, new."""
     H = h.shape[-1]
-    gates = (into[..., : 2 * H] + back[..., : 2 * H]).sigmoid()
-    new = torch.addcmul(into[..., 2 * H :], gates[..., :H], back[..., 2 * H :]).tanh()
-    return torch.lerp(new, h, gates[..., H:])
+    (into_gates, into_new), (back_gates, back_new) = (x.split([2 * H, H], dim=-1) for x in (into, back))
+    reset, update = (into_gates + back_gates).sigmoid().chunk(2, dim=-1)
+    return torch.lerp(torch.addcmul(into_new, reset, back_new).tanh(), h, update)
 
 
 def lstm_step(z: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
