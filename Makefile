@@ -35,6 +35,7 @@ lint: setup  ## ruff and mypy
 bench: setup .venv/.bench  ## the speed benchmarks; results go to benchmarks/results
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/stepping.py
+	$(BIN)/python benchmarks/recurrent.py
 
 .venv/.bench: .venv/.setup
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[bench]'

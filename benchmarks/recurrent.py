@@ -5,8 +5,9 @@
 - Acting: GRU 256 in 256 lanes, one step of the policy, against a bare `torch.nn.GRUCell` of the same sizes and two heads.
 - `bandit` alone: pulls per second of 20,000 lanes with random arms.
 - Learning: `rl2` on bandits of 100 pulls and 5 arms, memory of 256, 64 trials an iteration, 4 epochs of 4 minibatches,
-  environment steps per second with everything, against RecurrentPPO of sb3-contrib (LSTM 256, 64 environments, the same
-  bandit as a Gymnasium environment, as many steps, epochs and minibatches). Beside it pliant with 2,000 trials.
+  environment steps per second with everything, against RecurrentPPO of sb3-contrib as it comes (LSTM 256 for the actor and
+  one for the critic, 64 environments, the same bandit as a Gymnasium environment, as many steps, epochs and minibatches) and
+  with one LSTM for both, as in pliant. Beside it pliant with 2,000 trials.
 - The other memories, as ratios to `gru`, learning and acting alike.
 - Memory that learning needs over the trial's length, 100 to 10,000 steps, in fresh processes.
 """
@@ -38,13 +39,15 @@ BARS = {"acting / bare": 1.3, "pulls per second": 5e6, "learning / RecurrentPPO"
 ARMS, PULLS, LANES = 5, 100, 64
 MEMORIES = ("gru", "lstm", "external", "episodic", "transformer")
 GROWTH = """
-import resource, sys
+import sys
+from pathlib import Path
 from pliant import machine, train
 from pliant.config import load_config
 machine.keep_memory()
 settings = {"train.meta_batch": 64, "train.lanes": 1, "family.pulls": int(sys.argv[1]), "outer.epochs": 1, "outer.chunk": 100}
 list(train.iterate(train.build(load_config("rl2", "bandit", settings, "none")), 0, 1))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+peak = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+print(int(peak[0].split()[1]) / 1024)
 """
 
 
@@ -132,15 +135,14 @@ class Pulls(gymnasium.Env[Any, Any]):
         return obs, reward, self.t == PULLS, False, {}
 
 
-def recurrent_ppo() -> Callable[[], Any]:
+def recurrent_ppo(**policy: Any) -> Callable[[], Any]:
     """A function that collects and learns from 64 x 100 steps."""
     from sb3_contrib import RecurrentPPO
     from stable_baselines3.common.vec_env import DummyVecEnv
 
     env = DummyVecEnv([Pulls for _ in range(LANES)])
-    sizes = {"lstm_hidden_size": 256, "net_arch": [], "enable_critic_lstm": False, "shared_lstm": True}
     size = {"n_steps": PULLS, "batch_size": LANES * PULLS // 4, "n_epochs": 4}
-    model = RecurrentPPO("MlpLstmPolicy", env, **size, policy_kwargs=sizes, device="cpu", seed=0)
+    model = RecurrentPPO("MlpLstmPolicy", env, **size, policy_kwargs=policy, device="cpu", seed=0)
     return lambda: model.learn(LANES * PULLS, reset_num_timesteps=False)
 
 
@@ -152,7 +154,11 @@ def iteration(learner: train.Learner) -> Callable[[], Any]:
 
 def learning(turns: int) -> dict[str, Any]:
     """Environment steps per second, in turn."""
-    acts = {"RecurrentPPO": recurrent_ppo(), "pliant": iteration(learner_of(LANES, 256))}
+    acts = {
+        "RecurrentPPO": recurrent_ppo(),
+        "RecurrentPPO, one LSTM": recurrent_ppo(net_arch=[], enable_critic_lstm=False, shared_lstm=True),
+        "pliant": iteration(learner_of(LANES, 256)),
+    }
     for act in acts.values():
         act()
     taken = [{name: seconds(act) for name, act in acts.items()} for _ in range(turns)]
@@ -162,6 +168,7 @@ def learning(turns: int) -> dict[str, Any]:
     return {
         "steps_per_second": rates | {"pliant, 2,000 trials": 2000 * PULLS / seconds(large)},
         "ratio": statistics.median(each["RecurrentPPO"] / each["pliant"] for each in taken),
+        "ratio, one LSTM": statistics.median(each["RecurrentPPO, one LSTM"] / each["pliant"] for each in taken),
     }
 
 

@@ -1,0 +1,34 @@
+"""Every algorithm learns and is evaluated on every family, without a line of code for the pair."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+
+from pliant import config, evaluate, registry, train
+
+TINY = {"train.meta_batch": 2, "train.lanes": 2, "train.episodes": 2, "policy.size": 8, "policy.hidden": "8", "family.horizon": 6}
+EASY = {"dark-room": {"family.size": 3, "family.horizon": 30}}
+"""Rewards are found by chance; without any there is nothing to learn from."""
+
+
+@pytest.mark.parametrize("family", registry.names("family"))
+@pytest.mark.parametrize("algorithm", registry.names("algorithm"))
+def test_an_algorithm_learns_and_is_evaluated_on_a_family(algorithm: str, family: str) -> None:
+    if registry.source("family", family).read_text().find("_mujoco") >= 0:
+        pytest.importorskip("mujoco")
+    policy = registry.load("algorithm", algorithm).POLICY
+    known = {f"policy.{f.name}" for f in dataclasses.fields(registry.load("policy", policy).Settings)}
+    known |= {f"family.{f.name}" for f in dataclasses.fields(registry.load("family", family).Settings)}
+    wanted = TINY | EASY.get(family, {})
+    settings = {name: value for name, value in wanted.items() if name.startswith("train") or name in known}
+    learner = train.build(config.load_config(algorithm, family, settings, "none"))
+    before = {name: value.clone() for name, value in learner.algorithm.state().items()}
+    done = list(train.iterate(learner, 0, 2))
+    assert all(math.isfinite(value) for one in done for value in one.metrics.values())
+    after = learner.algorithm.state()
+    assert any(not torch.equal(after[name], value) for name, value in before.items() if value.is_floating_point())
+    curve = evaluate.curve(learner, "test", 2, 2, 1, seed=1)
+    stages = learner.episodes if learner.algorithm.stage == "episode" else 2
+    assert curve.returns.shape == (2, stages) and bool(torch.as_tensor(curve.returns).isfinite().all())
