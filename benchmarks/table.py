@@ -15,6 +15,7 @@ START, END = "<!-- results -->", "<!-- /results -->"
 PUBLISHED = {"point": "-40.41 / -11.68 / -3.33 / -3.23", "half-cheetah-dir": "-50.69 / 293.19 / 313.48 / 315.65"}
 """Finn et al. 2017, Tables 4 and 5; the half-cheetah there is an older simulator."""
 ALGORITHMS = ("maml", "fomaml", "reptile")
+TRIALS = ("bandit-10-5", "bandit-10-10", "bandit-100-5", "bandit-100-10", "gridnavi")
 STEPPERS = ("bare", "pliant", "envpool", "gymnasium")
 WORDS = {
     "README.md": {
@@ -26,6 +27,10 @@ WORDS = {
         "sinusoid": "Sine waves, mean squared error from 5 points after 1 / 5 / 10 gradient steps, three seeds, 1,000 new waves"
         " (published: MAML 0.67 / 0.38 / 0.35, pretrained 2.41 / 2.23 / 2.19):",
         "method": ["method", "mean squared error"],
+        "trials": "RL^2, return of a whole trial on {tasks} held-out tasks (standard error over tasks {error}), mean of all"
+        " seeds ± standard deviation over seeds; beside it classical players, the Bayes-optimal agent, and who knows the task"
+        " (`python benchmarks/trials.py STUDY`; bandit-100-5: 100 pulls of 5 arms):",
+        "trial": ["study", "RL^2", "best players", "Bayes-optimal", "told the task", "seeds", "minutes per seed (cores)"],
         "stepping": "Environment steps per second, {cores} cores, random actions, all in one run (`benchmarks/stepping.py`):",
         "steppers": ["robot", "bare `mj_step`", "pliant, 400 lanes", "EnvPool {envpool}", "Gymnasium AsyncVectorEnv"],
         "speed": "A whole MAML iteration, second order, with 20 tasks x 20 episodes x 2 rollouts (`benchmarks/speed.py`):",
@@ -43,6 +48,10 @@ WORDS = {
         "sinusoid": "正弦波回归，用 5 个点更新 1 / 5 / 10 次后的均方误差，三个种子，1,000 条新波形"
         "（论文：MAML 0.67 / 0.38 / 0.35，预训练 2.41 / 2.23 / 2.19）：",
         "method": ["方法", "均方误差"],
+        "trials": "RL^2：在 {tasks} 个留出任务上整个试验的回报（任务间标准误差 {error}），全部种子的均值 ± 种子间标准差；"
+        "旁列经典策略、贝叶斯最优智能体，以及知道任务者"
+        "（`python benchmarks/trials.py STUDY`；bandit-100-5：5 臂，拉 100 次）：",
+        "trial": ["任务", "RL^2", "最好的经典策略", "贝叶斯最优", "知道任务", "种子", "每个种子的分钟数（核数）"],
         "stepping": "{cores} 核、随机动作时每秒的环境步数，均在同一次运行中测得（`benchmarks/stepping.py`）：",
         "steppers": ["机器人", "裸 `mj_step`", "pliant，400 条并行", "EnvPool {envpool}", "Gymnasium AsyncVectorEnv"],
         "speed": "一次完整的二阶 MAML 迭代：20 个任务 × 20 个回合 × 2 次采样（`benchmarks/speed.py`）：",
@@ -80,6 +89,32 @@ def learning(words: dict[str, Any]) -> str:
         if document and family in PUBLISHED:
             rows.append([family, words["published"], "test", PUBLISHED[family], "", ""])
     return f"{words['learning']}\n\n{table(words['head'], rows)}" if rows else ""
+
+
+def trials(words: dict[str, Any]) -> str:
+    """The table of agents with memory, players and bounds beside them."""
+    rows, tasks, errors = [], set(), set()
+    for study in TRIALS:
+        if document := read(f"rl2-{study}"):
+            summary, digits = document["summary"], 2 if document["summary"]["trial_return"] < 50 else 1
+            ours = f"{summary['trial_return']:.{digits}f} ± {summary['sd_over_seeds']:.{digits}f}"
+            best = sorted(summary["players"].items(), key=lambda each: -each[1])[:2]
+            players = ", ".join(f"{name} {value:.{digits}f}" for name, value in best)
+            bounds = ["" if summary[b] is None else f"{summary[b]:.{digits}f}" for b in ("optimum", "ceiling")]
+            cores = str(document["runs"][0]["cores"])
+            minutes = f"{summary['train_minutes']:.0f} ({cores})"
+            rows.append([study, ours, players, *bounds, str(len(document["runs"])), minutes])
+            tasks.add(document["tasks"])
+            errors.add(summary["std_error_over_tasks"])
+    if not rows:
+        return ""
+    span = {"tasks": _span(tasks, ",.0f"), "error": _span(errors, ".2f")}
+    return f"{words['trials'].format(**span)}\n\n{table(words['trial'], rows)}"
+
+
+def _span(values: set[float], form: str) -> str:
+    """The least and the most of them, or the one."""
+    return " - ".join(dict.fromkeys(format(x, form) for x in (min(values), max(values))))
 
 
 def waves(words: dict[str, Any]) -> str:
@@ -124,7 +159,7 @@ def redrawn(readme: str) -> str:
     """The README's text with its results redrawn."""
     text = (ROOT / readme).read_text(encoding="utf-8")
     head, _, rest = text.partition(START)
-    parts = [part for part in (learning(WORDS[readme]), waves(WORDS[readme]), speed(WORDS[readme])) if part]
+    parts = [part for part in (draw(WORDS[readme]) for draw in (learning, trials, waves, speed)) if part]
     return head + START + "\n" + "\n\n".join(parts) + "\n" + END + rest.partition(END)[2]
 
 

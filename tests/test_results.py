@@ -66,3 +66,23 @@ def test_sinusoid_matches_the_published_table() -> None:
     assert all(got <= bar for got, bar in zip(summary["maml"]["mse"], (0.67, 0.38, 0.35), strict=True))
     assert summary["pretrain"]["mse"][0] > 2
     assert {"fomaml", "reptile"} <= set(summary)
+
+
+@pytest.mark.parametrize(
+    ("study", "bar", "minutes"),
+    [
+        ("bandit-10-5", 6.60, 3),
+        ("bandit-10-10", 6.63, 3),
+        ("bandit-100-5", 78.0, 20),
+        ("bandit-100-10", 82.4, 20),
+        ("gridnavi", 0.9 * 37.214, 20),
+    ],
+)
+def test_memory_agents_come_near_the_exact_optimum_and_never_above_it(study: str, bar: float, minutes: float) -> None:
+    document = tracked(f"rl2-{study}")
+    summary = document["summary"]
+    assert len(document["runs"]) >= 3 and document["tasks"] >= 2_000
+    assert summary["trial_return"] >= bar
+    if summary["optimum"] is not None:
+        assert summary["trial_return"] <= summary["optimum"] + 3 * summary["std_error_over_tasks"]
+    assert all(run["train_minutes"] <= minutes for run in document["runs"])
