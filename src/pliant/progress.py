@@ -40,8 +40,10 @@ class Progress:
         """Show that `finished` iterations are over."""
         if self.quiet:
             return
-        stages = [value for name, value in metrics.items() if name.startswith("return_")]
-        numbers = f"return {stages[0]:.1f} -> {stages[-1]:.1f}" if len(stages) > 1 else f"return {stages[0]:.1f}"
+        stages = [_short(value) for name, value in metrics.items() if name.startswith("return_")]
+        numbers = "return " + " -> ".join(stages if len(stages) < 2 else (stages[0], stages[-1]))
+        if "trial_return" in metrics:
+            numbers += f", trial {_short(metrics['trial_return'])}"
         if self.bar and self.task is not None:
             self.bar.update(self.task, completed=finished, numbers=numbers)
         elif time.monotonic() - self.last >= SECONDS_BETWEEN_LINES or finished == self.total:
@@ -52,6 +54,10 @@ class Progress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self.bar:
             self.bar.stop()
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
 
 
 def _clock(seconds: float) -> str:
