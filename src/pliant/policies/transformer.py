@@ -93,16 +93,20 @@ class Transformer(nn.Module):
 
     def forward(self, x: Tensor, inputs: Inputs, state: State) -> tuple[Tensor, State]:
         cache, exists = state
-        (B, T), C = x.shape[1:3], exists.shape[2]
+        (B, T), most = x.shape[1:3], self.settings.context - 1
+        C = int(exists.sum(-1).max())  # nobody looks at what no lane has lived through
+        cache, exists = cache[:, :, :, most - C :], exists[:, :, most - C :]
         exists = torch.cat([exists, torch.ones_like(inputs.first)], dim=2)  # [M, B, C + T]
         back = torch.arange(C, C + T, device=x.device)[:, None] - torch.arange(C + T, device=x.device)  # [T, C + T]
-        hidden = ((back < 0) | (back > C)) | ~exists.unsqueeze(2)  # [M, B, T, C + T]
+        hidden = (back < 0) | (back > most) | ~exists.unsqueeze(2)  # [M, B, T, C + T]
         x = self.into(x.flatten(1, 2)).unflatten(1, (B, T))
         kept = []
         for number, layer in enumerate(self.layers):
             x, key_value = layer(x, cache[:, :, number], hidden)
-            kept.append(key_value[:, :, -C:])
-        return _norm(x), (torch.stack(kept, dim=2), exists[:, :, -C:])
+            kept.append(key_value[:, :, -most:])
+        missing = max(0, most - C - T)
+        cache = nn.functional.pad(torch.stack(kept, dim=2), (0, 0, missing, 0))
+        return _norm(x), (cache, nn.functional.pad(exists[:, :, -most:], (missing, 0)))
 
 
 def _norm(x: Tensor) -> Tensor:
