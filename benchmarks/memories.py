@@ -137,7 +137,8 @@ STUDIES: dict[str, tuple[Callable[[], list[Cell]], Callable[[pliant.Agent, Tasks
 
 
 def run_seed(study: str, cell: Cell, seed: int, cores: set[int]) -> dict[str, Any]:
-    """Train and measure one seed of a cell."""
+    """Train and measure one seed of a cell, on its own cores."""
+    os.sched_setaffinity(0, cores)  # of this thread
     _, measure, tasks = STUDIES[study]
     path = learning.RUNS / f"rl2-{study}-{cell.name.replace(' ', '-').replace(',', '')}-seed{seed}"
     given = [f"--{name}={value}" for name, value in cell.settings.items()]

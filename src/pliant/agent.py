@@ -159,15 +159,16 @@ class Adapted:
         self,
         obs: NDArray[Any],
         state: Carry | None = None,
-        episode_start: NDArray[np.bool_] | None = None,
+        episode_start: NDArray[np.bool_] | bool | None = None,
         deterministic: bool = False,
         reward: NDArray[Any] | float | None = None,
     ) -> tuple[NDArray[Any], Carry]:
         """Action for an observation [D], or actions for [n, D]; and the policy's state, to be passed to the next call.
 
         Same signature as Stable-Baselines3's `predict`, and `reward`: what the last action brought, a number or [n], from
-        which an agent with memory goes on learning. Without a state it goes on from the trial it was adapted in. An
-        episode's start opens an episode of the same trial: it forgets nothing. Actions are what the environment takes that
+        which an agent with memory goes on learning; without it the agent is told that the action brought 0. Without a state
+        an episode opens, after the trial the agent was adapted in. An episode's start (a bool, or one for each
+        observation) opens an episode of the same trial: it forgets nothing. Actions are what the environment takes that
         the policy was adapted to: in its own units for a Gymnasium environment, continuous ones in [-1, 1] for a task of the
         family. Raises UserError for an observation of another shape or that is not finite, and for the state of another
         policy or of another number of observations.
@@ -182,9 +183,9 @@ class Adapted:
         if reward is not None:
             given = torch.as_tensor(np.asarray(reward, dtype=np.float32)).reshape(1, -1)
             carry = carry._replace(reward=given.expand(1, n).to(carry.reward))
-        first = torch.zeros(1, n, 1, dtype=torch.bool)
+        first = torch.full((1, n, 1), state is None)
         if episode_start is not None:
-            first |= torch.as_tensor(episode_start).reshape(1, -1, 1)
+            first = torch.as_tensor(episode_start, dtype=torch.bool).reshape(1, -1, 1).expand(1, n, 1)
         like = next(iter(self.params.values()))
         seen = Inputs(torch.as_tensor(x).view(1, n, 1, -1), carry.action.unsqueeze(2), carry.reward.unsqueeze(2), first)
         output, memory = functional.apply(self.policy, self.params, Inputs(*(p.to(like.device) for p in seen)), carry.memory)
@@ -223,7 +224,7 @@ class Adapted:
 
     def _checked(self, state: Any, n: int) -> Carry:
         """`state` if it is of this policy and of `n` lanes."""
-        expected = _shapes(self._opened(n)._replace(memory=_start(self.policy, n)))
+        expected = _shapes(self._opened(n)._replace(memory=_memory(self.policy, self.spec, n)))
         if not isinstance(state, Carry) or _shapes(state) != expected:
             got = _shapes(state) if isinstance(state, Carry) else type(state).__name__
             raise errors.UserError(f"state is {got}: expected what this policy returned for {n} observations, {expected}")
@@ -263,15 +264,20 @@ def _load_adapted(path: Path, device: str, body: nn.Module | None) -> Adapted:
     got = {name: tuple(p.shape) for name, p in params.items()}
     if got != expected:
         raise errors.UserError(f"{found.path} does not hold the parameters of this policy: they are {got}, expected {expected}")
-    carry = _unflat({name: tensor for name, tensor in tensors.items() if name.startswith(CARRY)}, policy, found.path)
+    spec = learner.family.spec
+    carry = _unflat({n: tensor for n, tensor in tensors.items() if n.startswith(CARRY)}, policy, spec, found.path)
     document = record.read_json(path / "evaluation.json")
-    spec, seed = learner.family.spec, int(document.get("seed", 0))
+    seed = int(document.get("seed", 0))
     return Adapted(config, policy, params, spec, described["task"], document, seed, described.get("units"), carry)
 
 
-def _start(policy: nn.Module, lanes: int) -> State:
-    """The memory of a policy where a trial opens, () for one without."""
-    return policy.start(1, lanes) if getattr(policy, "memory", False) else ()  # type: ignore[operator]
+@torch.no_grad()
+def _memory(policy: nn.Module, spec: Spec, lanes: int) -> State:
+    """What a policy remembers after a step of nothing: the shapes of its memory."""
+    like = next(policy.parameters())
+    action = torch.zeros(1, lanes, 1, dtype=torch.int64) if spec.discrete else torch.zeros(1, lanes, 1, spec.action_size)
+    nothing = Inputs(torch.zeros(1, lanes, 1, spec.obs_size), action, torch.zeros(1, lanes, 1), torch.ones(1, lanes, 1) > 0)
+    return functional.apply(policy, functional.parameters(policy), Inputs(*(x.to(like.device) for x in nothing)))[1]
 
 
 def _shapes(carry: Carry) -> list[list[int]]:
@@ -283,11 +289,11 @@ def _flat(carry: Carry | None) -> dict[str, Tensor]:
     return {} if carry is None else {f"{CARRY}{i}": x.contiguous() for i, x in enumerate(tree_flatten(tuple(carry))[0])}
 
 
-def _unflat(tensors: Mapping[str, Tensor], policy: nn.Module, path: Path) -> Carry | None:
+def _unflat(tensors: Mapping[str, Tensor], policy: nn.Module, spec: Spec, path: Path) -> Carry | None:
     """What `_flat` made. Raises UserError if it is the memory of another policy."""
     if not tensors:
         return None
-    memory, nest = tree_flatten(_start(policy, 1))
+    memory, nest = tree_flatten(_memory(policy, spec, 1))
     leaves = [tensors.get(f"{CARRY}{i}") for i in range(len(tensors))]
     shapes = [None if x is None else list(x.shape) for x in leaves]
     if len(leaves) != len(memory) + 2 or shapes[:-2] != [list(x.shape) for x in memory]:

@@ -26,7 +26,7 @@ from pliant import train as training
 from pliant.rollout import episode_returns, episode_sums, rollout
 from pliant.streams import Stream
 from pliant.tasks.base import SPLITS, BatchEnv, Family, Tasks
-from pliant.types import Inputs, Rollout
+from pliant.types import Inputs, Rollout, State
 
 SCHEMA = "pliant.evaluation/1"
 STAGES = 3
@@ -133,20 +133,30 @@ def evaluate_run(
     result = document(config, learner, measured, split, seed, protocol, found.facts)
     if module:
         plays = learner.family.episodes if learner.algorithm.stage == "gradient step" else episodes
-        result |= others(module, learner.family, measured.tasks, lanes, plays, seed)
+        result |= others(module, learner.family, measured.tasks, split, lanes, plays, seed)
     record.write_json(document_path(run.path, result), result)
     return result
 
 
-def others(module: ModuleType, family: Family, tasks: Tasks, lanes: int, episodes: int, seed: int) -> dict[str, Any]:
-    """What classical players and those who know more make of trials of `episodes` episodes on the same tasks."""
+def others(
+    module: ModuleType, family: Family, tasks: Tasks, split: str, lanes: int, episodes: int, seed: int
+) -> dict[str, Any]:
+    """What classical players and those who know more make of trials of `episodes` episodes on the same tasks.
+
+    The optimum is that of tasks as in training: shifted ones have none. A player that cannot play this long is left out.
+    """
     stream = Stream(seed).at("players")
     played = {}
     for name, player in module.players(family, stream).items():
         batch = family.batch(tasks, lanes, episodes)
-        returns = episode_returns(rollout(batch, stream.at("acts"), player, {}), episodes).mean(1).numpy()  # [M, E]
+        try:
+            returns = episode_returns(rollout(batch, stream.at("acts"), player, {}), episodes).mean(1).numpy()  # [M, E]
+        except errors.UserError as error:
+            errors.warn(f"{name} is left out: {error}")
+            continue
         played[name] = {"trial_return": statistics.summary(returns.sum(1)), "return": returns.mean(0).tolist()}
-    bounds = {"optimum": module.optimum(family, episodes), "ceiling": float(module.ceiling(family, tasks, episodes).mean())}
+    optimum = None if split == "ood" else module.optimum(family, episodes)
+    bounds = {"optimum": optimum, "ceiling": float(module.ceiling(family, tasks, episodes).mean())}
     return {"players": {"episodes": episodes, **bounds, "each": played}}
 
 
@@ -220,16 +230,21 @@ def _cost(learner: training.Learner, measured: Curve, facts: dict[str, Any]) -> 
 
 
 @torch.no_grad()
-def _act_microseconds(learner: training.Learner, repeats: int = 50) -> float:
-    """Median time of one forward pass for a single lane."""
+def _act_microseconds(learner: training.Learner, repeats: int = 50, before: int = 200) -> float:
+    """Median time of one forward pass for a single lane, `before` steps into a trial or where it ends."""
     policy, spec = learner.algorithm.policy, learner.family.spec
     params = functional.parameters(policy)
     device = next(iter(params.values())).device
     action = torch.zeros(1, 1, 1, dtype=torch.int64) if spec.discrete else torch.zeros(1, 1, 1, spec.action_size)
     seen = Inputs(torch.zeros(1, 1, 1, spec.obs_size), action, torch.zeros(1, 1, 1), torch.ones(1, 1, 1, dtype=torch.bool))
-    seen, times = Inputs(*(x.to(device) for x in seen)), []
+    seen = Inputs(*(x.to(device) for x in seen))
+    state: State = ()
+    for _ in range(min(before, learner.episodes * learner.family.horizon) if getattr(policy, "memory", False) else 1):
+        state = functional.apply(policy, params, seen, state)[1]
+        seen = seen._replace(first=torch.zeros_like(seen.first))
+    times = []
     for _ in range(repeats):
         begin = time.perf_counter()
-        functional.apply(policy, params, seen)
+        functional.apply(policy, params, seen, state)
         times.append(time.perf_counter() - begin)
     return float(np.median(times) * 1e6)

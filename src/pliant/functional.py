@@ -32,7 +32,10 @@ def apply(policy: nn.Module, params: Params, inputs: Inputs, state: State = ()) 
     A policy whose attribute `broadcasts` is True handles stacked parameters itself (ours do). Any other module runs under
     vmap over tasks: equal, but slower.
     """
-    stacked = any(params[name].dim() > own.dim() for name, own in policy.named_parameters())
+    stacked = [name for name, own in policy.named_parameters() if params[name].dim() > own.dim()]
+    if stacked and not getattr(policy, "broadcasts", False) and len(params[stacked[0]]) == 1:  # nothing to map over
+        dims = {name: p.dim() for name, p in (*policy.named_parameters(), *policy.named_buffers())}
+        params, stacked = {name: p[0] if p.dim() > dims[name] else p for name, p in params.items()}, []
     if getattr(policy, "broadcasts", False) or not stacked:
         result: tuple[Output, State] = functional_call(policy, params, (inputs, state))
         return result

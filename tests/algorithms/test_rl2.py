@@ -177,13 +177,17 @@ def test_every_memory_learns_which_of_two_arms_pays(policy: str) -> None:
 
 
 def test_without_the_reward_as_input_it_stays_at_chance() -> None:
-    learner = learner_of(
-        family__arms=2, family__prior="easy", family__pulls=6, train__meta_batch=100, train__lanes=2,
-        train__iterations=15, outer__lr=1e-2, policy__reward=False,
-    )  # fmt: skip
-    for _ in train.iterate(learner, 0, 15):
-        pass
-    assert abs(evaluate.curve(learner, "test", 300, 2, None, seed=0).returns.mean() - 0.5) < 0.05
+    last = []
+    for seen in (False, True):
+        learner = learner_of(
+            family__arms=2, family__prior="easy", family__pulls=6, train__meta_batch=100, train__lanes=2,
+            train__iterations=25, outer__lr=1e-2, outer__epochs=4, policy__size=16, critic__told=True, outer__lam=0.3,
+            policy__reward=seen,
+        )  # fmt: skip
+        for _ in train.iterate(learner, 0, 25):
+            pass
+        last.append(evaluate.curve(learner, "test", 300, 2, None, seed=0).returns[:, -1].mean())
+    assert abs(last[0] - 0.5) < 0.06 and last[1] > 0.8, last
 
 
 def test_it_runs_on_continuous_families_with_scaled_inputs() -> None:
@@ -196,6 +200,77 @@ def test_it_runs_on_continuous_families_with_scaled_inputs() -> None:
     curve = evaluate.curve(learner, "test", 4, 2, None, seed=0)
     assert curve.returns.shape == (4, 2) and curve.summary()[1]["steps_seen"] <= 10
     assert np.allclose(curve.trial, curve.returns.sum(1))
+
+
+def test_lanes_of_different_length_learn_as_each_of_them_alone() -> None:
+    learner = learner_of("cartpole", train__episodes=2, family__horizon=40, outer__chunk=7, critic__told=True)
+    algorithm = double(learner)
+    played = play(learner, tasks=4, lanes=3)
+    played = Rollout(*(x.double() if x.is_floating_point() else x for x in played))
+    lesson, _ = algorithm._lesson(played)
+    lengths = lesson.rollout.valid.sum(-1)[0].tolist()
+    assert min(lengths) < max(lengths)
+    valid = lesson.rollout.valid
+    assert abs(float(lesson.advantage[valid].mean())) < 1e-9 and bool((lesson.advantage[~valid] == 0).all())
+    assert float(lesson.advantage[valid].var(correction=0)) == pytest.approx(1, abs=1e-6)
+
+    def gradient(lesson: rl2.Lesson) -> dict[str, Tensor]:
+        before = algorithm.adam
+        found: dict[str, Tensor] = {}
+
+        class Recording:
+            values = before.values
+
+            def step(self, gradients: list[Tensor], lr: float) -> None:
+                found.update(zip(self.values, gradients, strict=True))
+
+        algorithm.adam = Recording()  # type: ignore[assignment]
+        algorithm._step(lesson, 1e-3, 0.1)
+        algorithm.adam = before
+        return found
+
+    algorithm.outer = dataclasses.replace(algorithm.outer, max_grad_norm=1e9)
+    together = gradient(lesson)
+    summed = {name: torch.zeros_like(g) for name, g in together.items()}
+    for n, length in enumerate(lengths):  # each lane cut where it ends, in the same chunks of time
+        alone = gradient(lesson.lanes(torch.tensor([n])).times(slice(length)))
+        summed = {name: g + length / sum(lengths) * alone[name] for name, g in summed.items()}
+    assert all(torch.allclose(together[name], summed[name], rtol=0, atol=1e-10) for name in together)
+
+
+def test_how_much_of_a_trial_is_over_depends_on_no_other_lane() -> None:
+    learner = learner_of("cartpole", train__episodes=2, family__horizon=40)
+    algorithm = double(learner)
+    played = play(learner, tasks=4, lanes=3)
+    played = Rollout(*(x.double() if x.is_floating_point() else x for x in played))
+    lesson, _ = algorithm._lesson(played)
+    length = int(lesson.rollout.valid.sum(-1).min())
+    short = lesson.times(slice(length))
+    whole, cut = (algorithm._values(each.inputs, each.rollout) for each in (lesson, short))
+    assert length < whole.shape[2] and torch.allclose(whole[:, :, :length], cut, rtol=0, atol=1e-12)
+
+
+def test_scales_and_their_statistics_are_restored() -> None:
+    settings: dict[str, Any] = {"train__episodes": 2, "family__horizon": 10, "outer__scale": "both", "outer__chunk": 7}
+    one, two = learner_of("point", **settings), learner_of("point", **settings)
+    for _ in train.iterate(one, 0, 2):
+        pass
+    two.algorithm.load(one.algorithm.state())
+    for learner in (one, two):
+        for _ in train.iterate(learner, 2, 4):
+            pass
+    a, b = one.algorithm.state(), two.algorithm.state()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_the_entropy_bonus_ends_at_its_last_weight() -> None:
+    def entropies(end: float) -> float:
+        learner = learner_of(train__iterations=2, outer__lr=1e-2, outer__entropy=0.0, outer__entropy_end=end)
+        next(iter(train.iterate(learner, 0, 1)))
+        learner.algorithm.learn([play(learner)])
+        return float(torch.stack([p.abs().sum() for p in learner.algorithm.params.values()]).sum())
+
+    assert entropies(0.0) != entropies(1.0)
 
 
 def test_schedules_end_where_they_should() -> None:
@@ -347,3 +422,9 @@ def test_a_memory_that_cannot_be_differentiated_is_refused_by_gradients_and_take
     parts = config.load_config("rl2", "bandit", preset="none").parts
     learner = train.Learner(rl2.make(Fused(family.spec), family.spec, parts, Stream(0)), family, parts["train"], Stream(0))
     assert all(np.isfinite(each.metrics["loss"]) for each in train.iterate(learner, 0, 2))
+    agent = Agent("rl2", "bandit", preset="none")
+    agent.learner = learner
+    adapted = agent.adapt({"p": [0.5] * 5})
+    _, state = adapted.predict(np.zeros(1))
+    action, _ = adapted.predict(np.zeros(1), state, episode_start=True, reward=1.0)
+    assert 0 <= int(action) < 5

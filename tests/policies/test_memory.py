@@ -168,6 +168,23 @@ def test_gradients_of_gradients_equal_finite_differences(name: str, learned_star
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_gradient_through_two_pieces_is_that_of_the_whole(name: str) -> None:
+    policy, given = policy_of(name), inputs(steps=6)
+    params = {n: p.detach().clone().requires_grad_() for n, p in policy.named_parameters()}
+    found = []
+    for again in (False, True):
+        whole = functional.apply(policy, params, given)[0].dist
+        first, state = functional.apply(policy, params, Inputs(*(x[:, :, :3] for x in given)))
+        second, _ = functional.apply(policy, params, Inputs(*(x[:, :, 3:] for x in given)), state)
+        for dist in (whole, torch.cat([first.dist, second.dist], dim=2)):
+            loss = dist.square().sum()
+            found.append(torch.autograd.grad(loss, list(params.values()), create_graph=again, allow_unused=True))
+    for others in found[1:]:
+        for g, other in zip(found[0], others, strict=True):
+            assert g is other is None or torch.allclose(g, other, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_stacked_parameters_equal_one_set_per_task_and_differentiate_twice(name: str) -> None:
     policy, given = policy_of(name), inputs(steps=5)
     own = functional.parameters(policy)

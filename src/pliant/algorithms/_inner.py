@@ -175,11 +175,11 @@ def _require_differentiable(policy: nn.Module, spec: Spec) -> None:
     """Raise UserError if a memory from outside cannot be adapted by gradient: torch's own recurrent layers, for one."""
     if not getattr(policy, "memory", False) or getattr(policy, "broadcasts", False):
         return
-    one = torch.zeros(1, 1, 2)
-    action = one.long() if spec.discrete else torch.zeros(1, 1, 2, spec.action_size)
+    one = torch.zeros(2, 1, 2)  # two tasks: parameters of one need no stacking
+    action = one.long() if spec.discrete else torch.zeros(2, 1, 2, spec.action_size)
     try:
-        params = functional.stack({name: p.requires_grad_() for name, p in functional.parameters(policy).items()}, 1)
-        dist = functional.apply(policy, params, Inputs(torch.zeros(1, 1, 2, spec.obs_size), action, one, one.bool()))[0].dist
+        params = functional.stack({name: p.requires_grad_() for name, p in functional.parameters(policy).items()}, 2)
+        dist = functional.apply(policy, params, Inputs(torch.zeros(2, 1, 2, spec.obs_size), action, one, one.bool()))[0].dist
         gradient = torch.autograd.grad(dist.square().sum(), list(params.values()), create_graph=True, allow_unused=True)
         size = torch.stack([g.square().sum() for g in gradient if g is not None]).sum()
         torch.autograd.grad(size, list(params.values()), allow_unused=True)

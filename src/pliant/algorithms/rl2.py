@@ -55,7 +55,8 @@ class OuterSettings:
     max_grad_norm: float = 0.5
     """Gradients longer than this are scaled down to it."""
     max_kl: float = 0.05
-    """Mean KL divergence from the policy that acted, nats, after which no further epoch begins; 0 for no limit."""
+    """Mean KL divergence from the policy that acted, nats, after which no further epoch begins; 0 for no limit. It is the mean
+    over an epoch's minibatches, each taken before its own Adam step, so the policy at the end is some times further away."""
     scale: Literal["none", "obs", "reward", "both"] = "none"
     """Inputs of the policy that are brought to unit size by running statistics, which are saved with it."""
 
@@ -145,8 +146,11 @@ class Rl2:
             return params, None
         lane = rollouts[0].part(slice(1), slice(1))
         lane = lane.each(lambda x: x[:, :, : lane.steps])
+        inputs = inputs_of(lane)
+        memory: State = ()
         with torch.no_grad():
-            memory = functional.apply(self.policy, self.params, inputs_of(lane))[1]
+            for chunk in self._chunks(lane):
+                memory = functional.apply(self.policy, self.params, Inputs(*(x[:, :, chunk] for x in inputs)), memory)[1]
         return params, Carry(memory, lane.action[:, :, -1], lane.reward[:, :, -1])
 
     # ---- learning
@@ -207,7 +211,8 @@ class Rl2:
         """Standardised values of a chunk of time, [1, N, L]."""
         assert features is not None, "a policy with memory gives features"
         steps = rollout.reward.shape[2]
-        elapsed = torch.arange(steps, device=features.device, dtype=features.dtype)[chunk] / steps
+        whole = self.spec.trial_steps or steps
+        elapsed = torch.arange(steps, device=features.device, dtype=features.dtype)[chunk] / whole
         value: Tensor = functional_call(self.critic, self._of("critic"), (features[0], rollout.task, elapsed))
         return value[None]
 

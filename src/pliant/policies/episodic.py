@@ -8,7 +8,8 @@ Ritter et al. 2018, arXiv:1805.09692, equations 1 to 4. The context of an episod
 stored context fits is an input too, so that a new context is known to be new.
 
 The store holds `slots` episodes. An episode whose context is stored already (cosine above SAME) replaces it; otherwise the
-episode stored the longest ago is forgotten.
+episode stored the longest ago is forgotten. Contexts are compared as they are observed, by direction: made for codes.
+Observations that all lie far from 0 on one side look alike, and one of zeros is like no other, itself included.
 """
 
 from dataclasses import dataclass

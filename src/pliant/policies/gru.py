@@ -81,7 +81,8 @@ class _Lanes(torch.autograd.Function):
     def backward(ctx: Any, d_seen: Tensor) -> tuple[Tensor | None, ...]:
         saved: tuple[Tensor, ...] = ctx.saved_tensors
         into, weight, bias, h, h_all, back, gates, new = saved
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled():  # by aliases: what `into` and `h` owe to the weight is not this step's business
+            into, weight, bias, h = (x.view_as(x) for x in (into, weight, bias, h))
             seen = _steps(into[None], lambda h: nn.functional.linear(h, weight, bias), h[None])[0]
             wanted = [x for x in (into, weight, bias, h) if x.requires_grad]
             found = iter(torch.autograd.grad(seen, wanted, d_seen, create_graph=True))
