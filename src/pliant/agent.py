@@ -255,7 +255,7 @@ def _load_adapted(path: Path, device: str, body: nn.Module | None) -> Adapted:
         raise errors.UserError(f"{path} is damaged: its adapted.json has no config or no task")
     config = configuration.from_dict(described["config"])
     learner = train.build(config, device, body)
-    policy = learner.algorithm.policy
+    policy, spec = learner.algorithm.policy, learner.family.spec
     found = checkpoint.load_latest(path / "checkpoints", warn=errors.warn)
     own = [*policy.named_parameters(), *(policy.named_buffers() if learner.algorithm.stage == "episode" else ())]
     tensors = {name: tensor.to(device) for name, tensor in found.tensors.items()}
@@ -264,7 +264,6 @@ def _load_adapted(path: Path, device: str, body: nn.Module | None) -> Adapted:
     got = {name: tuple(p.shape) for name, p in params.items()}
     if got != expected:
         raise errors.UserError(f"{found.path} does not hold the parameters of this policy: they are {got}, expected {expected}")
-    spec = learner.family.spec
     carry = _unflat({n: tensor for n, tensor in tensors.items() if n.startswith(CARRY)}, policy, spec, found.path)
     document = record.read_json(path / "evaluation.json")
     seed = int(document.get("seed", 0))
