@@ -12,6 +12,7 @@ from torch import Tensor, nn
 import pliant
 from pliant import Agent, cli, config, errors, evaluate, functional, train
 from pliant.algorithms import maml, rl2
+from pliant.algorithms._baseline import Baseline
 from pliant.rollout import rollout
 from pliant.streams import Stream
 from pliant.types import Inputs, Output, Rollout, Spec, State, inputs_of
@@ -50,9 +51,10 @@ def test_advantages_cross_episodes_and_targets_are_standardised() -> None:
     played = play(learner_of())
     played = Rollout(*(x.double() if x.is_floating_point() else x for x in played))
     lesson, _ = algorithm._lesson(played)
-    value = algorithm._values(lesson.inputs, lesson.rollout)[0].numpy()  # after the update of its scale
-    # The scale was that of no data when the lesson was made: mean 0, standard deviation 1.
-    value = (value - float(algorithm.returns.mean)) / float(algorithm.returns.std)
+    value = algorithm._values(lesson.inputs, lesson.rollout)[0].numpy()  # after the update of its baseline
+    # The baseline was that of no data when the lesson was made: 0, and standard deviation 1.
+    line = algorithm.baseline.value(lesson.rollout.task, algorithm._left(lesson.rollout)).numpy()
+    value = (value - line) / float(algorithm.baseline.std)
     reward = played.reward.flatten(0, 1).numpy()
     N, T = reward.shape
     advantage = np.zeros((N, T))
@@ -64,8 +66,60 @@ def test_advantages_cross_episodes_and_targets_are_standardised() -> None:
             advantage[n, t] = later
     expected = (advantage - advantage.mean()) / advantage.std()
     assert np.allclose(lesson.advantage[0].numpy(), expected, atol=1e-6)
-    target = advantage + value
-    assert np.allclose(lesson.target[0].numpy(), (target - target.mean()) / target.std(), atol=1e-9)
+    missed = advantage + value - line
+    assert abs(missed.mean()) < 1e-6, "a constant is part of the rule"
+    assert np.allclose(lesson.target[0].numpy(), missed / missed.std(), atol=1e-6)
+
+
+def test_the_baseline_is_the_least_squares_fit_of_returns_to_come() -> None:
+    generator = torch.Generator().manual_seed(0)
+    task, target = torch.rand(7, 2, generator=generator), torch.rand(7, 5, generator=generator)
+    left, valid = torch.tensor([1.0, 0.8, 0.6, 0.4, 0.2]), torch.rand(7, 5, generator=generator) < 0.8
+    line = Baseline("baseline", 2)
+    assert torch.equal(line.value(task, left), torch.zeros(7, 5, dtype=torch.float64)) and float(line.std) == 1
+    line.update(task, left, target, valid)
+    rows = [[a * b for a in (1, float(left[t])) for b in (1, *task[n].tolist())] for n, t in valid.nonzero().tolist()]
+    x, y = np.array(rows), target[valid].double().numpy()
+    fitted = x @ np.linalg.lstsq(x, y, rcond=None)[0]
+    assert np.allclose(line.value(task, left)[valid].numpy(), fitted, atol=1e-3)
+    assert float(line.std) == pytest.approx(np.sqrt(np.mean((y - fitted) ** 2)), rel=1e-3)
+
+
+def test_a_baseline_that_is_told_nothing_knows_the_time() -> None:
+    line, left = Baseline("baseline", 0), torch.tensor([1.0, 0.5])
+    line.update(torch.rand(4, 3), left, torch.tensor([[3.0, 2.0]]).expand(4, 2), torch.ones(4, 2) > 0)
+    assert np.allclose(line.value(torch.rand(2, 3), left).numpy(), [[3.0, 2.0]] * 2, atol=1e-4)
+
+
+def test_the_steps_that_are_left_are_discounted() -> None:
+    learner = learner_of(outer__gamma=0.5, family__pulls=3)
+    algorithm = learner.algorithm
+    assert isinstance(algorithm, rl2.Rl2)
+    assert algorithm._left(play(learner)).tolist() == pytest.approx([1.0, 1.5 / 1.75, 1 / 1.75])
+
+
+def test_a_memory_learns_to_know_its_task() -> None:
+    learner = learner_of(critic__told=True, critic__infer=2.0, family__pulls=3)
+    algorithm, played = double(learner), play(learner)
+    played = Rollout(*(x.double() if x.is_floating_point() else x for x in played))
+    lesson, _ = algorithm._lesson(played)
+    everything = slice(0, 3)
+    params = algorithm._of("policy") | algorithm.fixed
+    features = functional.apply(algorithm.policy, params, lesson.inputs, ())[0].features
+    inferred = algorithm._critic(features, lesson.rollout, everything)[1]
+    assert features is not None and inferred is not None
+    read = torch.nn.functional.linear(features[0], algorithm.critic.reads.weight, algorithm.critic.reads.bias)
+    assert torch.allclose(inferred, read), "a linear layer on the features"
+    with_it = algorithm._loss(lesson, lesson.rollout, everything, (), 0.0)[0]
+    algorithm.settings = dataclasses.replace(algorithm.settings, infer=1.0)
+    with_less = algorithm._loss(lesson, lesson.rollout, everything, (), 0.0)[0]
+    wrong = (inferred - lesson.rollout.task[:, None]).square().mean()
+    assert float((with_it - with_less).detach()) == pytest.approx(0.5 * float(wrong.detach()), rel=1e-9)
+
+
+def test_what_nobody_was_told_cannot_be_inferred() -> None:
+    with pytest.raises(errors.UserError, match="infer is 1.0: expected 0, because the critic is not told"):
+        learner_of(critic__infer=1.0)
 
 
 def test_the_inputs_of_a_lesson_are_those_of_the_lanes() -> None:

@@ -1,7 +1,8 @@
 """A critic for agents with memory. Training throws it away, so it may be told what no policy sees.
 
 It judges by the policy's features, by how much of the trial is over, and, when told, by the task itself. That removes most of
-the noise of a trial's return: how lucky the task is, is no merit of the policy (Pinto et al. 2018, arXiv:1710.06542).
+the noise of a trial's return: how lucky the task is, is no merit of the policy (Pinto et al. 2018, arXiv:1710.06542). What it
+is told can also be a lesson: features from which the task can be read are features of somebody who has found it out.
 """
 
 from dataclasses import dataclass
@@ -23,16 +24,22 @@ class CriticSettings:
     """Weight of the value loss, whose targets are standardised."""
     shared: bool = True
     """The value loss also trains the memory."""
+    infer: float = 0.0
+    """Weight of half the mean squared error with which a linear layer reads from the features what the critic is told of the
+    task: the memory learns to know its task (Humplik et al. 2019, arXiv:1905.06424). Needs `told`."""
 
     def __post_init__(self) -> None:
         if not self.hidden or min(self.hidden) < 1:
             raise ValueError(f"hidden is {self.hidden}: expected one or more widths of at least 1")
-        if self.weight < 0:
-            raise ValueError(f"weight is {self.weight}: expected at least 0")
+        for name in ("weight", "infer"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}: expected at least 0")
+        if self.infer and not self.told:
+            raise ValueError(f"infer is {self.infer}: expected 0, because the critic is not told the task (--critic.told)")
 
 
 class Critic(nn.Module):
-    """(features [N, T, F], task [N, K], elapsed [T]) -> standardised value [N, T].
+    """(features [N, T, F], task [N, K], elapsed [T]) -> standardised value [N, T], and the task it reads from them [N, T, K].
 
     The first layer is linear in what changes by step, by trial and by time, so each is mapped where it is small.
     """
@@ -43,6 +50,7 @@ class Critic(nn.Module):
         first = settings.hidden[0]
         self.of_features, self.of_time = nn.Linear(features, first), nn.Linear(1, first, bias=False)
         self.of_task = nn.Linear(task_size, first, bias=False) if self.told else None
+        self.reads = nn.Linear(features, task_size) if settings.infer and self.told else None
         self.layers = nn.ModuleList([nn.Linear(i, o) for i, o in pairwise((*settings.hidden, 1))])
         for name, p in self.named_parameters():
             if name.endswith("bias"):
@@ -50,10 +58,10 @@ class Critic(nn.Module):
             else:
                 nn.init.xavier_uniform_(p, generator=generator)
 
-    def forward(self, features: Tensor, task: Tensor, elapsed: Tensor) -> Tensor:
+    def forward(self, features: Tensor, task: Tensor, elapsed: Tensor) -> tuple[Tensor, Tensor | None]:
         x: Tensor = self.of_features(features if self.shared else features.detach()) + self.of_time(elapsed[:, None])
         if self.of_task is not None:
             x = x + self.of_task(task)[:, None]
         for layer in self.layers:
             x = layer(x.relu())
-        return x.squeeze(-1)
+        return x.squeeze(-1), None if self.reads is None else self.reads(features)

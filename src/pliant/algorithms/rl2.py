@@ -10,7 +10,7 @@ Duan et al. 2016, arXiv:1611.02779; Wang et al. 2016, arXiv:1611.05763. PPO as i
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,9 @@ from torch.func import functional_call
 from pliant import advantages, distributions, functional, losses, masks
 from pliant.algorithms import _adam
 from pliant.algorithms._adam import Adam
+from pliant.algorithms._baseline import Baseline
 from pliant.algorithms._critic import Critic, CriticSettings
+from pliant.algorithms._lesson import Lesson
 from pliant.algorithms._moments import Moments
 from pliant.algorithms._outer import require_finite
 from pliant.algorithms.base import Collect
@@ -79,31 +81,6 @@ POLICY = "gru"
 PARTS: dict[str, type] = {"outer": OuterSettings, "critic": CriticSettings}
 
 
-class Lesson(NamedTuple):
-    """Trials to learn from, lanes of all tasks side by side: N lanes of T steps."""
-
-    inputs: Inputs
-    """[1, N, T, *]"""
-    rollout: Rollout
-    """[1, N, T, *], and `task` [N, K]."""
-    advantage: Tensor
-    """[1, N, T], standardised."""
-    target: Tensor
-    """[1, N, T], of the critic, standardised."""
-
-    def lanes(self, chosen: Tensor) -> "Lesson":
-        """Some of the lanes."""
-        rollout = self.rollout.each(lambda x: x[:, chosen])._replace(task=self.rollout.task[chosen])
-        inputs = Inputs(*(x[:, chosen] for x in self.inputs))
-        return Lesson(inputs, rollout, self.advantage[:, chosen], self.target[:, chosen])
-
-    def times(self, chunk: slice) -> "Lesson":
-        """Some of the steps."""
-        inputs = Inputs(*(x[:, :, chunk] for x in self.inputs))
-        rollout = self.rollout.each(lambda x: x[:, :, chunk])
-        return Lesson(inputs, rollout, self.advantage[:, :, chunk], self.target[:, :, chunk])
-
-
 class Rl2:
     """Parameters of a policy with memory and of its critic, and how both learn."""
 
@@ -125,7 +102,8 @@ class Rl2:
         values = _named("policy", functional.parameters(policy)) | _named("critic", functional.parameters(self.critic))
         self.adam = Adam(values, outer.lr)
         self.fixed = {name: b.detach().clone() for name, b in policy.named_buffers()}
-        self.returns, self.obs, self.reward = Moments("returns"), Moments("obs", (spec.obs_size,)), Moments("reward")
+        self.baseline = Baseline("baseline", spec.task_size if critic.told else 0)
+        self.obs, self.reward = Moments("obs", (spec.obs_size,)), Moments("reward")
         self.updates = torch.zeros((), dtype=torch.int64)
 
     # ---- acting
@@ -190,9 +168,10 @@ class Rl2:
         following = torch.cat([value[:, :, 1:], torch.zeros_like(value[:, :, :1])], dim=2)
         advantage = advantages.gae(flat.reward, value, following, discount, trace)
         target = advantage + value
-        self.returns.update(target[flat.valid])
         error, spread = (advantage[flat.valid].var(), target[flat.valid].var().clamp(min=1e-12))
-        scaled = (target - self.returns.mean.to(target)) / self.returns.std.to(target)
+        left = self._left(flat)
+        self.baseline.update(flat.task, left, target[0], flat.valid[0])
+        scaled = (target - self.baseline.value(flat.task, left).to(target)) / self.baseline.std.to(target)
         lesson = Lesson(inputs, flat, masks.standardise(advantage, flat.valid), scaled)
         return lesson, {"explained": float(1 - error / spread)}
 
@@ -203,18 +182,26 @@ class Rl2:
         values = []
         for chunk in self._chunks(rollout):
             output, state = functional.apply(self.policy, self.params, Inputs(*(x[:, :, chunk] for x in inputs)), state)
-            values.append(self._critic(output.features, rollout, chunk))
+            values.append(self._critic(output.features, rollout, chunk)[0])
         value = torch.cat(values, dim=2)
-        return value * self.returns.std.to(value) + self.returns.mean.to(value)
+        return value * self.baseline.std.to(value) + self.baseline.value(rollout.task, self._left(rollout)).to(value)
 
-    def _critic(self, features: Tensor | None, rollout: Rollout, chunk: slice) -> Tensor:
-        """Standardised values of a chunk of time, [1, N, L]."""
+    def _critic(self, features: Tensor | None, rollout: Rollout, chunk: slice) -> tuple[Tensor, Tensor | None]:
+        """Of a chunk of time: by how many deviations the baseline is off [1, N, L]; the task it reads in features [N, L, K]."""
         assert features is not None, "a policy with memory gives features"
-        steps = rollout.reward.shape[2]
-        whole = self.spec.trial_steps or steps
-        elapsed = torch.arange(steps, device=features.device, dtype=features.dtype)[chunk] / whole
-        value: Tensor = functional_call(self.critic, self._of("critic"), (features[0], rollout.task, elapsed))
-        return value[None]
+        steps = torch.arange(rollout.reward.shape[2], device=features.device, dtype=features.dtype)
+        elapsed = steps[chunk] / self._whole(rollout)
+        value, task = functional_call(self.critic, self._of("critic"), (features[0], rollout.task, elapsed))
+        return value[None], task
+
+    def _whole(self, rollout: Rollout) -> int:
+        """Steps of a whole trial."""
+        return self.spec.trial_steps or rollout.reward.shape[2]
+
+    def _left(self, rollout: Rollout) -> Tensor:
+        """Discounted steps of a trial that are still to come, as a share of all, [T]."""
+        weight = self.outer.gamma ** torch.arange(self._whole(rollout), dtype=torch.float64)
+        return (weight.cumsum(0).flip(0) / weight.sum())[: rollout.reward.shape[2]]
 
     def _step(self, lesson: Lesson, lr: float, entropy: float) -> dict[str, float]:
         """One Adam step on some lanes, the graph of one chunk of time held at a time."""
@@ -243,11 +230,15 @@ class Rl2:
         output, state = functional.apply(self.policy, params, lesson.inputs, state)
         log_prob = self.distribution.log_prob(output.dist, rollout.action)
         policy = losses.clipped(log_prob, rollout.log_prob, lesson.advantage, valid, self.outer.clip)[0]
-        value = losses.value(self._critic(output.features, whole, chunk), lesson.target, valid)[0]
+        predicted, inferred = self._critic(output.features, whole, chunk)
+        value = losses.value(predicted, lesson.target, valid)[0]
         disorder = losses.entropy(self.distribution.entropy(output.dist), valid)[0]
         change = (log_prob - rollout.log_prob).detach()
         kl = masks.mean(change.exp() - 1 - change, valid)[0]
         loss = policy + self.settings.weight * value + entropy * disorder
+        if inferred is not None:
+            missed = (inferred - whole.task[:, None]).square().mean(-1)
+            loss = loss + self.settings.infer * 0.5 * masks.mean(missed[None], valid)[0]
         return loss, state, {"loss": policy.detach(), "value_loss": value.detach(), "entropy": -disorder.detach(), "kl": kl}
 
     def _chunks(self, rollout: Rollout) -> Iterator[slice]:
@@ -272,7 +263,7 @@ class Rl2:
 
     def state(self) -> dict[str, Tensor]:
         """Parameters, Adam's moments, running statistics."""
-        moments = self.returns.state() | self.obs.state() | self.reward.state()
+        moments = self.baseline.state() | self.obs.state() | self.reward.state()
         values = {name: p.detach().clone() for name, p in self.adam.values.items()}
         fixed = {name: b.clone() for name, b in _named("fixed", self.fixed).items()}
         return values | fixed | self.adam.moments() | moments | {"updates": self.updates.clone()}
@@ -282,7 +273,7 @@ class Rl2:
         self.adam.set(dict(state))
         self.adam.load_moments(state)
         self.fixed = {name: state[f"fixed/{name}"].clone() for name in self.fixed}
-        for moments in (self.returns, self.obs, self.reward):
+        for moments in (self.baseline, self.obs, self.reward):
             moments.load(state)
         self.updates = state["updates"].cpu().clone()
 

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks
+from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks, Told
 from pliant.types import Spec
 
 Prior = Literal["independent", "easy", "medium", "hard", "dependent"]
@@ -78,6 +78,12 @@ def probabilities(tasks: Tasks) -> NDArray[np.float64]:
     return p if p.ndim == 2 else np.stack([p, 1 - p], axis=1)
 
 
+def told(tasks: Tasks) -> NDArray[np.float64]:
+    """How often each arm pays, and the best of them, from -1 to 1, [M, arms + 1]."""
+    p = probabilities(tasks)
+    return np.asarray(2 * np.concatenate([p, p.max(axis=1, keepdims=True)], axis=1) - 1)
+
+
 def family(settings: Settings | None = None) -> Family:
     """The family of bandits."""
     settings = settings or Settings()
@@ -98,4 +104,5 @@ def family(settings: Settings | None = None) -> Family:
         shift="arms that are harder to tell apart: {:g} to {:g}, or the next harder pair".format(*NARROW),
         episodes=settings.pulls,
         settings=settings,
+        told=Told(settings.arms + 1, told),
     )
