@@ -285,9 +285,21 @@ def test_an_external_memory_reads_by_content() -> None:
     with torch.no_grad():
         core.ask.weight.zero_()
         core.ask.bias.copy_(torch.tensor([0.0, 2.0, 1e6]))  # key, strength
-    read, weight = core._read(torch.zeros(1, 1, 6).double(), rows)
+    read, weight = core._read(core.ask.bias[None, None], rows)
     e = torch.tensor([0.0, external.STRONGEST, 0.0]).double()
     assert torch.allclose(weight[0, 0, 0], e.softmax(-1), atol=1e-4) and torch.allclose(read[0, 0], rows[0, 0, 1], atol=1e-4)
+
+
+def test_an_untrained_external_memory_finds_what_looks_alike() -> None:
+    core = policy_of("external", rows=16, width=16, heads=1).core
+    seen = torch.randn(1, 1, 4, core.ask.weight.shape[1] - core.settings.size, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    h = torch.zeros(1, 1, core.settings.size, dtype=torch.float64)
+    asked = core.ask(torch.cat([h.expand(1, 4, -1), seen[0]], dim=-1))  # four inputs under the same state of the controller
+    rows = torch.zeros(1, 1, 16, 16, dtype=torch.float64)
+    rows[0, 0, :4] = asked[0, :, :16].tanh()
+    for i in range(4):
+        weight = core._read(asked[:, i : i + 1], rows)[1][0, 0, 0]
+        assert int(weight.argmax()) == i and float(weight[i].detach()) > 0.5
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,19 @@
 """A controller with an external memory: rows that are written where least used and read by their content.
 
     h       <- GRU([x, what was read], h)
-    read    w_i = softmax(strength_i cosine(key_i, rows)) for each head, r_i = w_i rows
+    keys    k_i = tanh(linear([h, x])) for each head
+    read    w_i = softmax(strength_i cosine(k_i, rows)) for each head, r_i = w_i rows
     write   where  <- gate (previous reads) + (1 - gate) (least used row), which is cleared first
-            rows   <- rows + write strength * where x vector
+            rows   <- rows + write strength * where x k_1
     usage   <- decay usage + reads + write
 
-Memory-augmented network with least-recently-used access, Santoro et al. 2016, arXiv:1605.06065, section 3. Here a step reads
-before it writes, keys and written vectors are separate, and a write may be left out (`write_gate`): in a trial of reinforcement
-learning most steps hold nothing worth keeping. What is stored and retrieved is trained by the reward, end to end.
+Memory-augmented network with least-recently-used access, Santoro et al. 2016, arXiv:1605.06065, section 3. As there, what is
+written is a key: so what looks alike is found again before anything has been learned. Here a step reads before it writes, keys
+see the input as well as the controller, and a write may be left out (`write_gate`): in a trial of reinforcement learning most
+steps hold nothing worth keeping. What is stored and retrieved is trained by the reward, end to end.
 
-Finite by construction: lengths of keys and rows are floored before they divide, strengths and gates are bounded, written
-vectors lie in [-1, 1].
+Finite by construction: lengths of keys and rows are floored before they divide, strengths and gates are bounded, keys lie in
+[-1, 1].
 """
 
 from dataclasses import dataclass
@@ -29,6 +31,8 @@ State = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 """h [M, B, H], rows [M, B, N, W], usage [M, B, N], and of the last step: what was read [M, B, R*W], mean weights [M, B, N]."""
 STRONGEST = 30.0
 """Largest strength of a key: enough for one row among thousands, far from overflow."""
+STRONG = 4.0
+"""What strengths begin with, before the softplus: one row that fits outweighs dozens that are empty."""
 FLOOR = 1e-6
 """Added to squared lengths: rows and keys of zeros are similar to nothing."""
 
@@ -70,8 +74,10 @@ class External(nn.Module):
         self.recall = Linear(R * W, 3 * H, 1.0, generator)
         self.back = recurrent_(Linear(H, 3 * H, 1.0, generator), H, generator)
         self.initial = nn.Parameter(torch.zeros(H))
-        self.ask = Linear(H, R * W + R, 1.0, generator)  # keys, strengths
-        self.tell = Linear(H, W + 2, 1.0, generator)  # vector, where, whether
+        self.ask = Linear(H + size_in, R * W + R, 1.0, generator)  # keys, strengths
+        with torch.no_grad():
+            self.ask.bias[R * W :] = STRONG
+        self.tell = Linear(H, 2, 1.0, generator)  # where, whether
 
     def start(self, tasks: int, lanes: int) -> State:
         N, W, R = self.settings.rows, self.settings.width, self.settings.heads
@@ -84,34 +90,35 @@ class External(nn.Module):
         into = self.into(x.flatten(1, 2)).unflatten(1, (B, -1))  # [M, B, T, 3H]
         h, rows, usage, recalled, last = state
         seen = []
-        for now in into.unbind(2):
+        for now, given in zip(into.unbind(2), x.unbind(2), strict=True):
             h = _memory.gru_step(now + self.recall(recalled), self.back(h), h)
-            recalled, weight = self._read(h, rows)
-            rows, usage = self._write(h, rows, usage, last, weight)
+            asked = self.ask(torch.cat([h, given], dim=-1))  # [M, B, R*W + R]
+            recalled, weight = self._read(asked, rows)
+            rows, usage = self._write(h, asked, rows, usage, last, weight)
             last = weight.mean(2)
             seen.append(torch.cat([h, recalled], dim=-1))
         return torch.stack(seen, dim=2), (h, rows, usage, recalled, last)
 
-    def _read(self, h: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def _read(self, asked: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """(what the heads read [M, B, R*W], their weights [M, B, R, N])."""
         R, W = self.settings.heads, self.settings.width
-        asked = self.ask(h)  # [M, B, R*W + R]
-        key = _unit(asked[..., : R * W].unflatten(-1, (R, W)))  # [M, B, R, W]
+        key = _unit(asked[..., : R * W].tanh().unflatten(-1, (R, W)))  # [M, B, R, W]
         strength = 1 + nn.functional.softplus(asked[..., R * W :]).clamp(max=STRONGEST - 1)  # [M, B, R]
         similar = key @ _unit(rows).mT  # [M, B, R, N]
         weight = (strength.unsqueeze(-1) * similar).softmax(-1)
         return (weight @ rows).flatten(-2), weight
 
-    def _write(self, h: Tensor, rows: Tensor, usage: Tensor, last: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    def _write(
+        self, h: Tensor, asked: Tensor, rows: Tensor, usage: Tensor, last: Tensor, weight: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """(rows, usage) after the step."""
-        W = self.settings.width
-        told = self.tell(h)  # [M, B, W + 2]
-        gate = told[..., W : W + 1].sigmoid()
-        whether = told[..., W + 1 :].sigmoid() if self.settings.write_gate else torch.ones_like(gate)
+        told = self.tell(h)  # [M, B, 2]
+        gate = told[..., :1].sigmoid()
+        whether = told[..., 1:].sigmoid() if self.settings.write_gate else torch.ones_like(gate)
         least = nn.functional.one_hot(usage.argmin(-1), usage.shape[-1]).to(rows.dtype)  # [M, B, N]
         where = whether * (gate * last + (1 - gate) * least)
         kept = rows * (1 - whether * (1 - gate) * least).unsqueeze(-1)
-        rows = kept + where.unsqueeze(-1) * told[..., :W].tanh().unsqueeze(-2)
+        rows = kept + where.unsqueeze(-1) * asked[..., : self.settings.width].tanh().unsqueeze(-2)
         return rows, self.settings.decay * usage + weight.sum(2) + where
 
 
