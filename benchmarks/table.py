@@ -31,6 +31,22 @@ WORDS = {
         " seeds ± standard deviation over seeds; beside it classical players, the Bayes-optimal agent, and who knows the task"
         " (`python benchmarks/trials.py STUDY`; bandit-100-5: 100 pulls of 5 arms):",
         "trial": ["study", "RL^2", "best players", "Bayes-optimal", "told the task", "seeds", "minutes per seed (cores)"],
+        "binding": "What external memory is for: share of questions answered about symbols that were shown once with one of"
+        " four labels, the questions after a delay of distractors. `external` / a GRU with as many parameters, trained equally"
+        " long on the same tasks; three seeds, ± half of a 95 % interval over seeds, {tasks} new trials each"
+        " (`python benchmarks/memories.py binding`); guessing has 0.25:",
+        "binding head": ["pairs", "delay {} steps"],
+        "recall": "What episodic memory is for: regret per episode when a context is met for the first, second, ... time, other"
+        " contexts in between; three seeds, ± half of a 95 % interval over seeds (`python benchmarks/memories.py recall`):",
+        "recall head": ["memory", "parameters", "encounter {}"],
+        "recall bounds": {"optimal": "Bayes-optimal", "amnesic": "Bayes-optimal, forgetting between episodes"},
+        "dependent": "Two arms whose probabilities add up to 1 (Wang et al. 2016): regret of 100 pulls, three seeds, ± half of"
+        " a 95 % interval over seeds (`python benchmarks/memories.py dependent`):",
+        "dependent head": ["arms", "RL^2", "Bayes-optimal", "RL^2 without the reward as input", "chance"],
+        "two-step": "The two-step task (Wang et al. 2016): regret of 100 episodes {regret} ± {ci} (Bayes-optimal {optimal}); after"
+        " a reward by the common transition the first action is repeated with probability {s11}, by the rare one {s10}; without a"
+        " reward {s01} and {s00}. Reward x transition interaction, among episodes of equal merit: {interactions} by seed, all"
+        " p < {p}: model-based choices, by a rule that was learned model-free (`python benchmarks/memories.py two-step`).",
         "stepping": "Environment steps per second, {cores} cores, random actions, all in one run (`benchmarks/stepping.py`):",
         "steppers": ["robot", "bare `mj_step`", "pliant, 400 lanes", "EnvPool {envpool}", "Gymnasium AsyncVectorEnv"],
         "speed": "A whole MAML iteration, second order, with 20 tasks x 20 episodes x 2 rollouts (`benchmarks/speed.py`):",
@@ -52,6 +68,21 @@ WORDS = {
         "旁列经典策略、贝叶斯最优智能体，以及知道任务者"
         "（`python benchmarks/trials.py STUDY`；bandit-100-5：5 臂，拉 100 次）：",
         "trial": ["任务", "RL^2", "最好的经典策略", "贝叶斯最优", "知道任务", "种子", "每个种子的分钟数（核数）"],
+        "binding": "外部记忆的用处：符号与四个标签之一只一同出现一次，经过若干步干扰之后提问，表中为答对的比例。"
+        "`external` / 参数同样多的 GRU，在同样的任务上训练同样久；三个种子，± 为种子间 95 % 区间之半，每个种子 {tasks} 次新试验"
+        "（`python benchmarks/memories.py binding`）；猜测为 0.25：",
+        "binding head": ["符号数", "延迟 {} 步"],
+        "recall": "情景记忆的用处：同一情境第一次、第二次……出现时每回合的遗憾，其间有其他情境；"
+        "三个种子，± 为种子间 95 % 区间之半（`python benchmarks/memories.py recall`）：",
+        "recall head": ["记忆", "参数", "第 {} 次相遇"],
+        "recall bounds": {"optimal": "贝叶斯最优", "amnesic": "贝叶斯最优，但回合之间遗忘"},
+        "dependent": "两臂的概率之和为 1（Wang et al. 2016）：拉 100 次的遗憾，三个种子，± 为种子间 95 % 区间之半"
+        "（`python benchmarks/memories.py dependent`）：",
+        "dependent head": ["臂", "RL^2", "贝叶斯最优", "输入中没有奖励的 RL^2", "随机"],
+        "two-step": "两步任务（Wang et al. 2016）：100 回合的遗憾 {regret} ± {ci}（贝叶斯最优 {optimal}）；"
+        "经常见转移得到奖励之后，重复第一个动作的概率为 {s11}，经罕见转移为 {s10}；没有奖励时为 {s01} 与 {s00}。"
+        "在同等好坏的回合之间，奖励 × 转移的交互作用按种子为 {interactions}，p 均小于 {p}："
+        "用无模型方法学到的规则，做出了有模型的选择（`python benchmarks/memories.py two-step`）。",
         "stepping": "{cores} 核、随机动作时每秒的环境步数，均在同一次运行中测得（`benchmarks/stepping.py`）：",
         "steppers": ["机器人", "裸 `mj_step`", "pliant，400 条并行", "EnvPool {envpool}", "Gymnasium AsyncVectorEnv"],
         "speed": "一次完整的二阶 MAML 迭代：20 个任务 × 20 个回合 × 2 次采样（`benchmarks/speed.py`）：",
@@ -112,6 +143,58 @@ def trials(words: dict[str, Any]) -> str:
     return f"{words['trials'].format(**span)}\n\n{table(words['trial'], rows)}"
 
 
+def memories(words: dict[str, Any]) -> str:
+    """What each memory is for."""
+    parts = []
+    if document := read("memories-binding"):
+        summary = document["summary"]
+        sizes = sorted({(int(name.split()[1]), int(name.split()[-1])) for name in summary})
+        pairs, delays = sorted({p for p, _ in sizes}), sorted({d for _, d in sizes})
+        each = {
+            size: " / ".join(_within(summary[f"{who} {size[0]} pairs delay {size[1]}"]) for who in ("external", "gru"))
+            for size in sizes
+        }
+        rows = [[str(p), *(each[p, d] for d in delays)] for p in pairs]
+        head = [words["binding head"][0], *(words["binding head"][1].format(d) for d in delays)]
+        parts.append(f"{words['binding'].format(tasks=format(document['tasks'], ','))}\n\n{table(head, rows)}")
+    if document := read("memories-recall"):
+        summary, first = document["summary"], document["runs"][0]
+        rows = [
+            [name, f"{s['parameters']:,}", *(f"{m:.2f} ± {c:.2f}" for m, c in zip(s["mean"], s["ci95"], strict=True))]
+            for name, s in summary.items()
+        ]
+        bounds = words["recall bounds"].items()
+        rows += [[said, "", *(f"{x:.2f}" for x in first[bound])] for bound, said in bounds if first[bound]]
+        encounters = len(next(iter(summary.values()))["mean"])
+        head = [*words["recall head"][:2], *(words["recall head"][2].format(i + 1) for i in range(encounters))]
+        parts.append(f"{words['recall']}\n\n{table(head, rows)}")
+    if document := read("memories-dependent"):
+        summary, rows = document["summary"], []
+        for name in (name for name in summary if "hidden" not in name):
+            run = next(run for run in document["runs"] if run["cell"] == name)
+            hidden = _within(summary[f"{name}, reward hidden"])
+            rows.append([name, _within(summary[name]), f"{run['optimal']:.3f}", hidden, f"{run['chance']:.1f}"])
+        parts.append(f"{words['dependent']}\n\n{table(words['dependent head'], rows)}")
+    if document := read("memories-two-step"):
+        (measured,) = document["summary"].values()
+        signatures = [run["signature"]["among equals"] for run in document["runs"]]
+        stay = [run["signature"]["plain"]["stay"] for run in document["runs"]]
+        places = {f"s{r}{c}": f"{sum(each[r][c] for each in stay) / len(stay):.2f}" for r in (0, 1) for c in (0, 1)}
+        sizes = ", ".join(f"{each['interaction']['size']:.2f}" for each in signatures)
+        highest = max(each["interaction"]["p_value"] for each in signatures)
+        p = next(10.0**n for n in range(-15, 1) if highest < 10.0**n)
+        regret, ci = _within(measured).split(" ± ")
+        optimal = document["runs"][0]["optimal"]
+        said = words["two-step"].format(regret=regret, ci=ci, optimal=optimal, **places, interactions=sizes, p=f"{p:g}")
+        parts.append(said)
+    return "\n\n".join(parts)
+
+
+def _within(measured: dict[str, Any]) -> str:
+    """A mean and half the width of its interval."""
+    return f"{measured['mean']:.2f} ± {measured['ci95']:.2f}"
+
+
 def _span(values: set[float], form: str) -> str:
     """The least and the most of them, or the one."""
     return " - ".join(dict.fromkeys(format(x, form) for x in (min(values), max(values))))
@@ -159,7 +242,7 @@ def redrawn(readme: str) -> str:
     """The README's text with its results redrawn."""
     text = (ROOT / readme).read_text(encoding="utf-8")
     head, _, rest = text.partition(START)
-    parts = [part for part in (draw(WORDS[readme]) for draw in (learning, trials, waves, speed)) if part]
+    parts = [part for part in (draw(WORDS[readme]) for draw in (learning, trials, memories, waves, speed)) if part]
     return head + START + "\n" + "\n\n".join(parts) + "\n" + END + rest.partition(END)[2]
 
 

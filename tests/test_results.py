@@ -86,3 +86,43 @@ def test_memory_agents_come_near_the_exact_optimum_and_never_above_it(study: str
     if summary["optimum"] is not None:
         assert summary["trial_return"] <= summary["optimum"] + 3 * summary["std_error_over_tasks"]
     assert all(run["train_minutes"] <= minutes for run in document["runs"])
+
+
+def test_external_memory_binds_what_a_gru_of_its_size_does_not() -> None:
+    summary = tracked("memories-binding")["summary"]
+    external = {name: s for name, s in summary.items() if name.startswith("external")}
+    assert len(external) == 9 and all(s["mean"] - s["ci95"] > 0.9 for s in external.values())
+    for name, ours in external.items():
+        other = summary[name.replace("external", "gru")]
+        assert other["parameters"] >= ours["parameters"]
+        if "2 pairs" not in name:
+            assert ours["mean"] - ours["ci95"] > other["mean"] + other["ci95"] + 0.2
+
+
+def test_episodic_memory_has_less_regret_when_contexts_return() -> None:
+    summary = tracked("memories-recall")["summary"]
+    ours = summary.pop("episodic")
+    for other in summary.values():
+        later = zip(ours["mean"][1:], ours["ci95"][1:], other["mean"][1:], other["ci95"][1:], strict=True)
+        assert all(a + a_ci < b - b_ci for a, a_ci, b, b_ci in later)
+
+
+def test_dependent_arms_are_told_apart_at_most_twice_as_dearly_as_can_be() -> None:
+    document = tracked("memories-dependent")
+    for name, measured in document["summary"].items():
+        runs = [run for run in document["runs"] if run["cell"] == name]
+        assert len(runs) >= 3
+        if "hidden" in name:
+            assert measured["mean"] == pytest.approx(runs[0]["chance"], rel=0.02), "without the reward nothing is learned"
+        else:
+            assert runs[0]["optimal"] * 0.95 < measured["mean"] <= 2 * runs[0]["optimal"]
+
+
+def test_two_step_choices_are_model_based() -> None:
+    document = tracked("memories-two-step")
+    assert len(document["runs"]) >= 3
+    for run in document["runs"]:
+        assert 0.9 * run["optimal"] < run["regret"] < 3 * run["optimal"]
+        for kind in ("plain", "among equals"):
+            effect = run["signature"][kind]["interaction"]
+            assert effect["size"] > 0.1 and effect["p_value"] < 1e-6

@@ -292,7 +292,8 @@ def test_an_external_memory_reads_by_content() -> None:
 
 def test_an_untrained_external_memory_finds_what_looks_alike() -> None:
     core = policy_of("external", rows=16, width=16, heads=1).core
-    seen = torch.randn(1, 1, 4, core.ask.weight.shape[1] - core.settings.size, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    generator, width = torch.Generator().manual_seed(0), core.ask.weight.shape[1] - core.settings.size
+    seen = torch.randn(1, 1, 4, width, dtype=torch.float64, generator=generator)
     h = torch.zeros(1, 1, core.settings.size, dtype=torch.float64)
     asked = core.ask(torch.cat([h.expand(1, 4, -1), seen[0]], dim=-1))  # four inputs under the same state of the controller
     rows = torch.zeros(1, 1, 16, 16, dtype=torch.float64)
