@@ -45,8 +45,9 @@ WORDS = {
         "dependent head": ["arms", "RL^2", "Bayes-optimal", "RL^2 without the reward as input", "chance"],
         "two-step": "The two-step task (Wang et al. 2016): regret of 100 episodes {regret} ± {ci} (Bayes-optimal {optimal});"
         " after a reward by the common transition the first action is repeated with probability {s11}, by the rare one {s10};"
-        " without a reward {s01} and {s00}. Reward x transition interaction, among episodes of equal merit: {interactions} by seed, all"
-        " p < {p}: model-based choices, by a rule that was learned model-free (`python benchmarks/memories.py two-step`).",
+        " without a reward {s01} and {s00}. Reward x transition interaction, among episodes of equal merit: {interactions} by"
+        " seed, all p < {p}: model-based choices, by a rule that was learned model-free"
+        " (`python benchmarks/memories.py two-step`).",
         "stepping": "Environment steps per second, {cores} cores, random actions, all in one run (`benchmarks/stepping.py`):",
         "steppers": ["robot", "bare `mj_step`", "pliant, 400 lanes", "EnvPool {envpool}", "Gymnasium AsyncVectorEnv"],
         "speed": "A whole MAML iteration, second order, with 20 tasks x 20 episodes x 2 rollouts (`benchmarks/speed.py`):",
