@@ -36,6 +36,12 @@ def frequencies(family: Family, tasks: Tasks, arm: int, lanes: int = 400, pulls:
 # ---- the rules
 
 
+def test_a_critic_is_told_the_arms_and_the_best_of_them() -> None:
+    told = family_of(arms=3).described(tasks_of([[0.0, 0.75, 0.5]]))
+    assert told.tolist() == [[-1.0, 0.5, 0.0, 0.5]] and family_of(arms=3).spec.task_size == 4
+    assert np.allclose(family_of(arms=2, prior="dependent").described(tasks_of([0.25])).numpy(), [[-0.5, 0.5, 0.5]])
+
+
 def test_a_sure_arm_always_pays_and_a_dead_one_never() -> None:
     batch = start(family_of(arms=3), tasks_of([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0]]), lanes=50, pulls=6)
     for arm in (0, 1, 2, 2, 1, 0):

@@ -5,8 +5,8 @@ reward adds N(0, 1), the next state's distribution is Dirichlet(1, ..., 1) for e
 0 and is cut after `horizon` steps; the observation is the state, one-hot. Somebody who knows the MDP earns 21.83 an episode,
 somebody who acts at random 10.
 
-A critic is told what the MDP is worth instead of its 550 numbers: for the best and for the random policy the value of a whole
-episode from state 0, how much better or worse each other state is, and what one step in each state brings.
+A critic is told the mean rewards, and what the MDP is worth instead of its transitions: for the best and for the random policy
+the value of a whole episode from state 0, how much better or worse each other state is, and what one step in each state brings.
 """
 
 from dataclasses import dataclass
@@ -118,7 +118,7 @@ def random_values(reward: Tensor, transition: Tensor, horizon: int) -> Tensor:
 
 
 def told(tasks: Tasks, settings: Settings) -> NDArray[np.float64]:
-    """What an MDP is worth, [M, 2 + 4S]: gain, then the states' advantages and next rewards, under two policies."""
+    """What an MDP is worth, [M, 2 + 4S + SA]: under two policies gain, advantages of states, next rewards; all mean rewards."""
     reward, transition = mdps(tasks, settings)
     best = value_iteration(reward, transition, settings.horizon)[:, 0].amax(-1)  # [M, S]
     even = random_values(reward, transition, settings.horizon)
@@ -126,7 +126,7 @@ def told(tasks: Tasks, settings: Settings) -> NDArray[np.float64]:
     for whole, one in ((best, reward.amax(-1)), (even, reward.mean(-1))):
         gain = whole[:, :1] / settings.horizon - MEAN_REWARD  # [M, 1]
         columns += [gain, whole - whole.mean(-1, keepdim=True), one - MEAN_REWARD]
-    return torch.cat(columns, dim=-1).numpy()
+    return torch.cat([*columns, (reward - MEAN_REWARD).flatten(1)], dim=-1).numpy()
 
 
 def family(settings: Settings | None = None) -> Family:
@@ -155,5 +155,5 @@ def family(settings: Settings | None = None) -> Family:
         shift="sparser transitions: Dirichlet(0.1) instead of Dirichlet(1), so that most actions have one likely outcome",
         episodes=settings.episodes,
         settings=settings,
-        told=Told(2 + 4 * S, partial(told, settings=settings)),
+        told=Told(2 + 4 * S + S * A, partial(told, settings=settings)),
     )
