@@ -15,7 +15,7 @@ START, END = "<!-- results -->", "<!-- /results -->"
 PUBLISHED = {"point": "-40.41 / -11.68 / -3.33 / -3.23", "half-cheetah-dir": "-50.69 / 293.19 / 313.48 / 315.65"}
 """Finn et al. 2017, Tables 4 and 5; the half-cheetah there is an older simulator."""
 ALGORITHMS = ("maml", "fomaml", "reptile")
-TRIALS = ("bandit-10-5", "bandit-10-10", "bandit-100-5", "bandit-100-10", "gridnavi")
+TRIALS = ("bandit-10-5", "bandit-10-10", "bandit-100-5", "bandit-100-10", "bandit-500-5", "tabular", "gridnavi")
 STEPPERS = ("bare", "pliant", "envpool", "gymnasium")
 WORDS = {
     "README.md": {
@@ -31,6 +31,9 @@ WORDS = {
         " seeds ± standard deviation over seeds; beside it classical players, the Bayes-optimal agent, and who knows the task"
         " (`python benchmarks/trials.py STUDY`; bandit-100-5: 100 pulls of 5 arms):",
         "trial": ["study", "RL^2", "best players", "Bayes-optimal", "told the task", "seeds", "minutes per seed (cores)"],
+        "schools": "Both schools on `point`, return of an episode by the environment steps that the agent has seen of its task"
+        " before it, test tasks, mean of all seeds (`python benchmarks/trials.py point`):",
+        "school": ["algorithm", "return (steps seen)", "seeds", "training: million steps, minutes per seed (cores)"],
         "binding": "What external memory is for: share of questions answered about symbols that were shown once with one of"
         " four labels, the questions after a delay of distractors. `external` / a GRU with as many parameters, trained equally"
         " long on the same tasks; three seeds, ± half of a 95 % interval over seeds, {tasks} new trials each"
@@ -69,6 +72,9 @@ WORDS = {
         "旁列经典策略、贝叶斯最优智能体，以及知道任务者"
         "（`python benchmarks/trials.py STUDY`；bandit-100-5：5 臂，拉 100 次）：",
         "trial": ["任务", "RL^2", "最好的经典策略", "贝叶斯最优", "知道任务", "种子", "每个种子的分钟数（核数）"],
+        "schools": "两个流派在 `point` 上：每回合的回报，括号内是智能体在此之前在该任务上经历的环境步数；"
+        "测试任务，全部种子的均值（`python benchmarks/trials.py point`）：",
+        "school": ["算法", "回报（已历步数）", "种子", "训练：百万步，每个种子的分钟数（核数）"],
         "binding": "外部记忆的用处：符号与四个标签之一只一同出现一次，经过若干步干扰之后提问，表中为答对的比例。"
         "`external` / 参数同样多的 GRU，在同样的任务上训练同样久；三个种子，± 为种子间 95 % 区间之半，每个种子 {tasks} 次新试验"
         "（`python benchmarks/memories.py binding`）；猜测为 0.25：",
@@ -142,6 +148,25 @@ def trials(words: dict[str, Any]) -> str:
         return ""
     span = {"tasks": _span(tasks, ",.0f"), "error": _span(errors, ".2f")}
     return f"{words['trials'].format(**span)}\n\n{table(words['trial'], rows)}"
+
+
+def schools(words: dict[str, Any]) -> str:
+    """Adaptation by gradient and by memory, by the steps that each has seen of its task."""
+    document, gradients = read("rl2-point"), read("point")
+    if not document or not gradients:
+        return ""
+    groups = {"rl2": document["runs"]}
+    for run in gradients["runs"]:
+        if run["algorithm"] in ALGORITHMS and run["split"] == "test":
+            groups.setdefault(run["algorithm"], []).append(run)
+    rows = []
+    for name, runs in groups.items():
+        n = len(runs)
+        curve = zip(*(zip(run["return"], run["steps_seen"], strict=True) for run in runs), strict=True)
+        told = [f"{sum(r for r, _ in each) / n:.1f} ({sum(s for _, s in each) / n:,.0f})" for each in curve]
+        steps, minutes = (sum(run[key] for run in runs) / n for key in ("train_env_steps", "train_minutes"))
+        rows.append([name, ", ".join(told), str(n), f"{steps / 1e6:.1f}, {minutes:.0f} ({runs[0]['cores']})"])
+    return f"{words['schools']}\n\n{table(words['school'], rows)}"
 
 
 def memories(words: dict[str, Any]) -> str:
@@ -243,7 +268,7 @@ def redrawn(readme: str) -> str:
     """The README's text with its results redrawn."""
     text = (ROOT / readme).read_text(encoding="utf-8")
     head, _, rest = text.partition(START)
-    parts = [part for part in (draw(WORDS[readme]) for draw in (learning, trials, memories, waves, speed)) if part]
+    parts = [part for part in (draw(WORDS[readme]) for draw in (learning, trials, schools, memories, waves, speed)) if part]
     return head + START + "\n" + "\n\n".join(parts) + "\n" + END + rest.partition(END)[2]
 
 

@@ -4,8 +4,8 @@
     python benchmarks/trials.py gridnavi --jobs 1
 
 Evaluated are the final parameters, by `pliant evaluate --players`: classical players and exact bounds stand beside the agent on
-the same tasks. Runs live in runs/benchmarks and are continued if they were interrupted. Each job has its own core (`--jobs 2`,
-the default on two cores) or all cores (`--jobs 1`).
+the same tasks, where the family has any. Runs live in runs/benchmarks and are continued if they were interrupted. Each job has
+its own core (`--jobs 2`, the default on two cores) or all cores (`--jobs 1`).
 """
 
 import argparse
@@ -22,7 +22,10 @@ STUDIES: dict[str, dict[str, Any]] = {
     "bandit-10-10": {"family": "bandit", "preset": "10-10", "tasks": 20_000},
     "bandit-100-5": {"family": "bandit", "preset": "100-5", "tasks": 20_000},
     "bandit-100-10": {"family": "bandit", "preset": "100-10", "tasks": 20_000},
+    "bandit-500-5": {"family": "bandit", "preset": "500-5", "tasks": 20_000},
+    "tabular": {"family": "tabular", "preset": None, "tasks": 2_000},
     "gridnavi": {"family": "gridnavi", "preset": None, "tasks": 2_100},
+    "point": {"family": "point", "preset": None, "tasks": 400, "players": False},
 }
 
 
@@ -31,13 +34,16 @@ def run_seed(study: dict[str, Any], name: str, seed: int, cores: set[int]) -> di
     path = learning.RUNS / f"rl2-{name}-seed{seed}"
     preset = ["--preset", study["preset"]] if study["preset"] else []
     learning.pliant(["train", "rl2", study["family"], *preset, "--seed", str(seed), "--out", str(path), "--resume"], cores)
-    asked = ["--tasks", str(study["tasks"]), "--lanes", "1", "--players", "--json"]
+    asked = ["--tasks", str(study["tasks"]), "--lanes", "1", "--json"]
+    if study.get("players", True):
+        asked.append("--players")
     document = json.loads(learning.pliant(["evaluate", str(path), *asked], cores))
     return {
         "seed": seed,
         "trial_return": document["trial_return"],
         "return": [point["return"]["mean"] for point in document["curve"]],
-        "players": document["players"],
+        "steps_seen": [point["steps_seen"] for point in document["curve"]],
+        "players": document.get("players"),
         "train_minutes": document["cost"]["train_seconds"] / 60,
         "train_env_steps": document["cost"]["train_env_steps"],
         "iterations": document["protocol"]["iteration"],
@@ -58,13 +64,16 @@ def main() -> None:
         wanted.seeds, lambda seed, cores: run_seed(study, wanted.study, seed, cores), wanted.jobs
     )
     trial = np.array([row["trial_return"]["mean"] for row in rows])
+    players = rows[0]["players"] or {"optimum": None, "ceiling": None, "each": {}}
     summary = {
         "trial_return": float(trial.mean()),
         "sd_over_seeds": float(trial.std(ddof=1)) if len(trial) > 1 else None,
         "std_error_over_tasks": float(np.mean([row["trial_return"]["std_error"] for row in rows])),
-        "optimum": rows[0]["players"]["optimum"],
-        "ceiling": rows[0]["players"]["ceiling"],
-        "players": {name: each["trial_return"]["mean"] for name, each in rows[0]["players"]["each"].items()},
+        "return": np.mean([row["return"] for row in rows], axis=0).tolist(),
+        "steps_seen": np.mean([row["steps_seen"] for row in rows], axis=0).tolist(),
+        "optimum": players["optimum"],
+        "ceiling": players["ceiling"],
+        "players": {name: each["trial_return"]["mean"] for name, each in players["each"].items()},
         "train_minutes": float(np.mean([row["train_minutes"] for row in rows])),
     }
     document = {

@@ -75,6 +75,7 @@ def test_sinusoid_matches_the_published_table() -> None:
         ("bandit-10-10", 6.63, 3),
         ("bandit-100-5", 78.0, 20),
         ("bandit-100-10", 82.4, 20),
+        ("tabular", 150.0, 120),
         ("gridnavi", 0.9 * 37.214, 20),
     ],
 )
@@ -86,6 +87,12 @@ def test_memory_agents_come_near_the_exact_optimum_and_never_above_it(study: str
     if summary["optimum"] is not None:
         assert summary["trial_return"] <= summary["optimum"] + 3 * summary["std_error_over_tasks"]
     assert all(run["train_minutes"] <= minutes for run in document["runs"])
+
+
+def test_a_memory_agent_gets_better_from_one_episode_to_the_next() -> None:
+    runs = tracked("rl2-point")["runs"]
+    assert len(runs) >= 3
+    assert all(run["return"][1] > run["return"][0] + 1 for run in runs)
 
 
 def test_external_memory_binds_what_a_gru_of_its_size_does_not() -> None:

@@ -236,10 +236,12 @@ class Rl2:
         change = (log_prob - rollout.log_prob).detach()
         kl = masks.mean(change.exp() - 1 - change, valid)[0]
         loss = policy + self.settings.weight * value + entropy * disorder
+        found = {"loss": policy.detach(), "value_loss": value.detach(), "entropy": -disorder.detach(), "kl": kl}
         if inferred is not None:
-            missed = (inferred - whole.task[:, None]).square().mean(-1)
-            loss = loss + self.settings.infer * 0.5 * masks.mean(missed[None], valid)[0]
-        return loss, state, {"loss": policy.detach(), "value_loss": value.detach(), "entropy": -disorder.detach(), "kl": kl}
+            missed = 0.5 * masks.mean((inferred - whole.task[:, None]).square().mean(-1)[None], valid)[0]
+            loss = loss + self.settings.infer * missed
+            found["infer_loss"] = missed.detach()
+        return loss, state, found
 
     def _chunks(self, rollout: Rollout) -> Iterator[slice]:
         steps = rollout.reward.shape[2]
