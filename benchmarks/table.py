@@ -48,8 +48,8 @@ WORDS = {
         "dependent head": ["arms", "RL^2", "Bayes-optimal", "RL^2 without the reward as input", "chance"],
         "two-step": "The two-step task (Wang et al. 2016): regret of 100 episodes {regret} ± {ci} (Bayes-optimal {optimal});"
         " after a reward by the common transition the first action is repeated with probability {s11}, by the rare one {s10};"
-        " without a reward {s01} and {s00}. Reward x transition interaction, among episodes of equal merit: {interactions} by"
-        " seed, all p < {p}: model-based choices, by a rule that was learned model-free"
+        " without a reward {s01} and {s00}: the reward x transition interaction of model-based choices, by a rule that was learned"
+        " model-free. Among episodes of equal merit, where habits show none, it is {interactions} by seed, all p < {p}"
         " (`python benchmarks/memories.py two-step`).",
         "stepping": "Environment steps per second, {cores} cores, random actions, all in one run (`benchmarks/stepping.py`):",
         "steppers": ["robot", "bare `mj_step`", "pliant, 400 lanes", "EnvPool {envpool}", "Gymnasium AsyncVectorEnv"],
@@ -88,8 +88,8 @@ WORDS = {
         "dependent head": ["臂", "RL^2", "贝叶斯最优", "输入中没有奖励的 RL^2", "随机"],
         "two-step": "两步任务（Wang et al. 2016）：100 回合的遗憾 {regret} ± {ci}（贝叶斯最优 {optimal}）；"
         "经常见转移得到奖励之后，重复第一个动作的概率为 {s11}，经罕见转移为 {s10}；没有奖励时为 {s01} 与 {s00}。"
-        "在同等好坏的回合之间，奖励 × 转移的交互作用按种子为 {interactions}，p 均小于 {p}："
-        "用无模型方法学到的规则，做出了有模型的选择（`python benchmarks/memories.py two-step`）。",
+        "这正是有模型选择的奖励 × 转移交互作用，而规则是用无模型方法学到的。在同等好坏的回合之间（习惯在此不显出交互作用），"
+        "它按种子为 {interactions}，p 均小于 {p}（`python benchmarks/memories.py two-step`）。",
         "stepping": "{cores} 核、随机动作时每秒的环境步数，均在同一次运行中测得（`benchmarks/stepping.py`）：",
         "steppers": ["机器人", "裸 `mj_step`", "pliant，400 条并行", "EnvPool {envpool}", "Gymnasium AsyncVectorEnv"],
         "speed": "一次完整的二阶 MAML 迭代：20 个任务 × 20 个回合 × 2 次采样（`benchmarks/speed.py`）：",
