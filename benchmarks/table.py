@@ -48,7 +48,7 @@ WORDS = {
         "dependent head": ["arms", "RL^2", "Bayes-optimal", "RL^2 without the reward as input", "chance"],
         "two-step": "The two-step task (Wang et al. 2016): regret of 100 episodes {regret} ± {ci} (Bayes-optimal {optimal});"
         " after a reward by the common transition the first action is repeated with probability {s11}, by the rare one {s10};"
-        " without a reward {s01} and {s00}: the reward x transition interaction of model-based choices, by a rule that was learned"
+        " without a reward {s01} and {s00}: the reward x transition interaction of model-based choices, by a rule learned"
         " model-free. Among episodes of equal merit, where habits show none, it is {interactions} by seed, all p < {p}"
         " (`python benchmarks/memories.py two-step`).",
         "stepping": "Environment steps per second, {cores} cores, random actions, all in one run (`benchmarks/stepping.py`):",
