@@ -134,11 +134,11 @@ def trials(words: dict[str, Any]) -> str:
     rows, tasks, errors = [], set(), set()
     for study in TRIALS:
         if document := read(f"rl2-{study}"):
-            summary, digits = document["summary"], 2 if document["summary"]["trial_return"] < 50 else 1
-            ours = f"{summary['trial_return']:.{digits}f} ± {summary['sd_over_seeds']:.{digits}f}"
+            summary = document["summary"]
+            ours = f"{summary['trial_return']:.2f} ± {summary['sd_over_seeds']:.2f}"
             best = sorted(summary["players"].items(), key=lambda each: -each[1])[:2]
-            players = ", ".join(f"{name} {value:.{digits}f}" for name, value in best)
-            bounds = ["" if summary[b] is None else f"{summary[b]:.{digits}f}" for b in ("optimum", "ceiling")]
+            players = ", ".join(f"{name} {value:.2f}" for name, value in best)
+            bounds = ["" if summary[b] is None else f"{summary[b]:.2f}" for b in ("optimum", "ceiling")]
             cores = str(document["runs"][0]["cores"])
             minutes = f"{summary['train_minutes']:.0f} ({cores})"
             rows.append([study, ours, players, *bounds, str(len(document["runs"])), minutes])
