@@ -6,8 +6,8 @@
     python benchmarks/memories.py dependent    # two arms that depend on each other; without the reward as input: chance
 
 Within a study all agents are trained equally long, with the same settings but for their memory. Measured are final
-parameters on held-out tasks, as expected reward, without the luck of single rewards. Runs live in runs/benchmarks and are
-continued if they were interrupted; each has its own core (`--jobs 2`).
+parameters on test tasks, held out where a family has any to hold out, as expected reward, without the luck of single rewards.
+Runs live in runs/benchmarks and are continued if they were interrupted; each has its own core (`--jobs 2`).
 """
 
 import argparse

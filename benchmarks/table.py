@@ -5,9 +5,12 @@
 """
 
 import json
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
+
+from learning import TASKS
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -27,30 +30,33 @@ WORDS = {
         "sinusoid": "Sine waves, mean squared error from 5 points after 1 / 5 / 10 gradient steps, three seeds, 1,000 new waves"
         " (published: MAML 0.67 / 0.38 / 0.35, pretrained 2.41 / 2.23 / 2.19):",
         "method": ["method", "mean squared error"],
-        "trials": "RL^2, return of a whole trial on {tasks} held-out tasks (standard error over tasks {error}), mean of all"
-        " seeds ± standard deviation over seeds; beside it classical players, the Bayes-optimal agent, and who knows the task"
+        "trials": "RL^2, return of a whole trial on {tasks} test tasks, held out but for gridnavi's, which has 21 goals in all"
+        " (standard error over tasks {error}), mean of all seeds ± standard deviation over seeds; beside it"
+        " classical players, the Bayes-optimal agent, and who knows the task"
         " (`python benchmarks/trials.py STUDY`; bandit-100-5: 100 pulls of 5 arms):",
         "trial": ["study", "RL^2", "best players", "Bayes-optimal", "told the task", "seeds", "minutes per seed (cores)"],
         "schools": "Both schools on `point`, return of an episode by the environment steps that the agent has seen of its task"
-        " before it, test tasks, mean of all seeds (`python benchmarks/trials.py point`):",
+        " before it, mean of all seeds ± standard deviation over seeds of the last; test tasks, {memory} for `rl2` and"
+        " {gradient} for the others (`python benchmarks/trials.py point`):",
         "school": ["algorithm", "return (steps seen)", "seeds", "training: million steps, minutes per seed (cores)"],
         "binding": "What external memory is for: share of questions answered about symbols that were shown once with one of"
-        " four labels, the questions after a delay of distractors. `external` / a GRU with as many parameters, trained equally"
-        " long on the same tasks; three seeds, ± half of a 95 % interval over seeds, {tasks} new trials each"
+        " four labels, the questions after a delay of distractors. `external` / a GRU with as many parameters, both after"
+        " {trials} trials of training; {seeds} seeds, ± half of a 95 % interval over seeds, {tasks} new trials each"
         " (`python benchmarks/memories.py binding`); guessing has 0.25:",
         "binding head": ["pairs", "delay {} steps"],
         "recall": "What episodic memory is for: regret per episode when a context is met for the first, second, ... time, other"
-        " contexts in between; three seeds, ± half of a 95 % interval over seeds (`python benchmarks/memories.py recall`):",
+        " contexts in between; {seeds} seeds, ± half of a 95 % interval over seeds, {tasks} new trials each"
+        " (`python benchmarks/memories.py recall`):",
         "recall head": ["memory", "parameters", "encounter {}"],
         "recall bounds": {"optimal": "Bayes-optimal", "amnesic": "Bayes-optimal, forgetting between episodes"},
-        "dependent": "Two arms whose probabilities add up to 1 (Wang et al. 2016): regret of 100 pulls, three seeds, ± half of"
-        " a 95 % interval over seeds (`python benchmarks/memories.py dependent`):",
+        "dependent": "Two arms whose probabilities add up to 1 (Wang et al. 2016): regret of 100 pulls, {seeds} seeds, ± half"
+        " of a 95 % interval over seeds, {tasks} trials each (`python benchmarks/memories.py dependent`):",
         "dependent head": ["arms", "RL^2", "Bayes-optimal", "RL^2 without the reward as input", "chance"],
-        "two-step": "The two-step task (Wang et al. 2016): regret of 100 episodes {regret} ± {ci} (Bayes-optimal {optimal});"
-        " after a reward by the common transition the first action is repeated with probability {s11}, by the rare one {s10};"
-        " without a reward {s01} and {s00}: the reward x transition interaction of model-based choices, by a rule learned"
-        " model-free. Among episodes of equal merit, where habits show none, it is {interactions} by seed, all p < {p}"
-        " (`python benchmarks/memories.py two-step`).",
+        "two-step": "The two-step task (Wang et al. 2016), learned from the reward alone: regret of 100 episodes {regret}"
+        " (Bayes-optimal {optimal}; {seeds} seeds, ± half of a 95 % interval over seeds, {tasks} trials each). After a reward"
+        " by the common transition the first action is repeated with probability {s11}, by the rare one {s10}; without a reward"
+        " {s01} and {s00}: the reward x transition interaction of model-based choices. Among episodes of equal merit, where"
+        " habits show none, it is {interactions} by seed, all p {p} (`python benchmarks/memories.py two-step`).",
         "stepping": "Environment steps per second, {cores} cores, random actions, all in one run (`benchmarks/stepping.py`):",
         "steppers": ["robot", "bare `mj_step`", "pliant, 400 lanes", "EnvPool {envpool}", "Gymnasium AsyncVectorEnv"],
         "speed": "A whole MAML iteration, second order, with 20 tasks x 20 episodes x 2 rollouts (`benchmarks/speed.py`):",
@@ -68,28 +74,32 @@ WORDS = {
         "sinusoid": "正弦波回归，用 5 个点更新 1 / 5 / 10 次后的均方误差，三个种子，1,000 条新波形"
         "（论文：MAML 0.67 / 0.38 / 0.35，预训练 2.41 / 2.23 / 2.19）：",
         "method": ["方法", "均方误差"],
-        "trials": "RL^2：在 {tasks} 个留出任务上整个试验的回报（任务间标准误差 {error}），全部种子的均值 ± 种子间标准差；"
+        "trials": "RL^2：在 {tasks} 个测试任务上整个试验的回报（除 gridnavi 共有 21 个目标外均为留出任务；"
+        "任务间标准误差 {error}），"
+        "全部种子的均值 ± 种子间标准差；"
         "旁列经典策略、贝叶斯最优智能体，以及知道任务者"
         "（`python benchmarks/trials.py STUDY`；bandit-100-5：5 臂，拉 100 次）：",
         "trial": ["任务", "RL^2", "最好的经典策略", "贝叶斯最优", "知道任务", "种子", "每个种子的分钟数（核数）"],
         "schools": "两个流派在 `point` 上：每回合的回报，括号内是智能体在此之前在该任务上经历的环境步数；"
-        "测试任务，全部种子的均值（`python benchmarks/trials.py point`）：",
+        "全部种子的均值 ± 最后一项在种子间的标准差；`rl2` 用 {memory} 个测试任务，其余用 {gradient} 个"
+        "（`python benchmarks/trials.py point`）：",
         "school": ["算法", "回报（已历步数）", "种子", "训练：百万步，每个种子的分钟数（核数）"],
         "binding": "外部记忆的用处：符号与四个标签之一只一同出现一次，经过若干步干扰之后提问，表中为答对的比例。"
-        "`external` / 参数同样多的 GRU，在同样的任务上训练同样久；三个种子，± 为种子间 95 % 区间之半，每个种子 {tasks} 次新试验"
-        "（`python benchmarks/memories.py binding`）；猜测为 0.25：",
+        "`external` / 参数同样多的 GRU，均训练 {trials} 次试验；{seeds} 个种子，± 为种子间 95 % 区间之半，"
+        "每个种子 {tasks} 次新试验（`python benchmarks/memories.py binding`）；猜测为 0.25：",
         "binding head": ["符号数", "延迟 {} 步"],
         "recall": "情景记忆的用处：同一情境第一次、第二次……出现时每回合的遗憾，其间有其他情境；"
-        "三个种子，± 为种子间 95 % 区间之半（`python benchmarks/memories.py recall`）：",
+        "{seeds} 个种子，± 为种子间 95 % 区间之半，每个种子 {tasks} 次新试验（`python benchmarks/memories.py recall`）：",
         "recall head": ["记忆", "参数", "第 {} 次相遇"],
         "recall bounds": {"optimal": "贝叶斯最优", "amnesic": "贝叶斯最优，但回合之间遗忘"},
-        "dependent": "两臂的概率之和为 1（Wang et al. 2016）：拉 100 次的遗憾，三个种子，± 为种子间 95 % 区间之半"
-        "（`python benchmarks/memories.py dependent`）：",
+        "dependent": "两臂的概率之和为 1（Wang et al. 2016）：拉 100 次的遗憾，{seeds} 个种子，± 为种子间 95 % 区间之半，"
+        "每个种子 {tasks} 次试验（`python benchmarks/memories.py dependent`）：",
         "dependent head": ["臂", "RL^2", "贝叶斯最优", "输入中没有奖励的 RL^2", "随机"],
-        "two-step": "两步任务（Wang et al. 2016）：100 回合的遗憾 {regret} ± {ci}（贝叶斯最优 {optimal}）；"
-        "经常见转移得到奖励之后，重复第一个动作的概率为 {s11}，经罕见转移为 {s10}；没有奖励时为 {s01} 与 {s00}。"
-        "这正是有模型选择的奖励 × 转移交互作用，而规则是用无模型方法学到的。在同等好坏的回合之间（习惯在此不显出交互作用），"
-        "它按种子为 {interactions}，p 均小于 {p}（`python benchmarks/memories.py two-step`）。",
+        "two-step": "两步任务（Wang et al. 2016），只从奖励中学习：100 回合的遗憾 {regret}"
+        "（贝叶斯最优 {optimal}；{seeds} 个种子，± 为种子间 95 % 区间之半，每个种子 {tasks} 次试验）。"
+        "经常见转移得到奖励之后，重复第一个动作的概率为 {s11}，经罕见转移为 {s10}；没有奖励时为 {s01} 与 {s00}："
+        "这正是有模型选择的奖励 × 转移交互作用。在同等好坏的回合之间（习惯在此不显出交互作用），"
+        "它按种子为 {interactions}，p 均 {p}（`python benchmarks/memories.py two-step`）。",
         "stepping": "{cores} 核、随机动作时每秒的环境步数，均在同一次运行中测得（`benchmarks/stepping.py`）：",
         "steppers": ["机器人", "裸 `mj_step`", "pliant，400 条并行", "EnvPool {envpool}", "Gymnasium AsyncVectorEnv"],
         "speed": "一次完整的二阶 MAML 迭代：20 个任务 × 20 个回合 × 2 次采样（`benchmarks/speed.py`）：",
@@ -135,7 +145,8 @@ def trials(words: dict[str, Any]) -> str:
     for study in TRIALS:
         if document := read(f"rl2-{study}"):
             summary = document["summary"]
-            ours = f"{summary['trial_return']:.2f} ± {summary['sd_over_seeds']:.2f}"
+            spread = summary["sd_over_seeds"]
+            ours = f"{summary['trial_return']:.2f}" + ("" if spread is None else f" ± {spread:.2f}")
             best = sorted(summary["players"].items(), key=lambda each: -each[1])[:2]
             players = ", ".join(f"{name} {value:.2f}" for name, value in best)
             bounds = ["" if summary[b] is None else f"{summary[b]:.2f}" for b in ("optimum", "ceiling")]
@@ -164,61 +175,88 @@ def schools(words: dict[str, Any]) -> str:
         n = len(runs)
         curve = zip(*(zip(run["return"], run["steps_seen"], strict=True) for run in runs), strict=True)
         told = [f"{sum(r for r, _ in each) / n:.1f} ({sum(s for _, s in each) / n:,.0f})" for each in curve]
+        told[-1] += f" ± {statistics.stdev(run['return'][-1] for run in runs):.1f}" if n > 1 else ""
         steps, minutes = (sum(run[key] for run in runs) / n for key in ("train_env_steps", "train_minutes"))
         rows.append([name, ", ".join(told), str(n), f"{steps / 1e6:.1f}, {minutes:.0f} ({runs[0]['cores']})"])
-    return f"{words['schools']}\n\n{table(words['school'], rows)}"
+    tasks = {"memory": document["tasks"], "gradient": TASKS}
+    return f"{words['schools'].format(**tasks)}\n\n{table(words['school'], rows)}"
 
 
-def memories(words: dict[str, Any]) -> str:
-    """What each memory is for."""
-    parts = []
-    if document := read("memories-binding"):
-        summary = document["summary"]
-        sizes = sorted({(int(name.split()[1]), int(name.split()[-1])) for name in summary})
-        pairs, delays = sorted({p for p, _ in sizes}), sorted({d for _, d in sizes})
-        each = {
-            size: " / ".join(_within(summary[f"{who} {size[0]} pairs delay {size[1]}"]) for who in ("external", "gru"))
-            for size in sizes
-        }
-        rows = [[str(p), *(each[p, d] for d in delays)] for p in pairs]
-        head = [words["binding head"][0], *(words["binding head"][1].format(d) for d in delays)]
-        parts.append(f"{words['binding'].format(tasks=format(document['tasks'], ','))}\n\n{table(head, rows)}")
-    if document := read("memories-recall"):
-        summary, first = document["summary"], document["runs"][0]
-        rows = [
-            [name, f"{s['parameters']:,}", *(f"{m:.2f} ± {c:.2f}" for m, c in zip(s["mean"], s["ci95"], strict=True))]
-            for name, s in summary.items()
-        ]
-        bounds = words["recall bounds"].items()
-        rows += [[said, "", *(f"{x:.2f}" for x in first[bound])] for bound, said in bounds if first[bound]]
-        encounters = len(next(iter(summary.values()))["mean"])
-        head = [*words["recall head"][:2], *(words["recall head"][2].format(i + 1) for i in range(encounters))]
-        parts.append(f"{words['recall']}\n\n{table(head, rows)}")
-    if document := read("memories-dependent"):
-        summary, rows = document["summary"], []
-        for name in (name for name in summary if "hidden" not in name):
-            run = next(run for run in document["runs"] if run["cell"] == name)
-            hidden = _within(summary[f"{name}, reward hidden"])
-            rows.append([name, _within(summary[name]), f"{run['optimal']:.3f}", hidden, f"{run['chance']:.1f}"])
-        parts.append(f"{words['dependent']}\n\n{table(words['dependent head'], rows)}")
-    if document := read("memories-two-step"):
-        (measured,) = document["summary"].values()
-        signatures = [run["signature"]["among equals"] for run in document["runs"]]
-        stay = [run["signature"]["plain"]["stay"] for run in document["runs"]]
-        places = {f"s{r}{c}": f"{sum(each[r][c] for each in stay) / len(stay):.2f}" for r in (0, 1) for c in (0, 1)}
-        sizes = ", ".join(f"{each['interaction']['size']:.2f}" for each in signatures)
-        highest = max(each["interaction"]["p_value"] for each in signatures)
-        p = next(10.0**n for n in range(-15, 1) if highest < 10.0**n)
-        regret, ci = _within(measured).split(" ± ")
-        optimal = document["runs"][0]["optimal"]
-        said = words["two-step"].format(regret=regret, ci=ci, optimal=optimal, **places, interactions=sizes, p=f"{p:g}")
-        parts.append(said)
-    return "\n\n".join(parts)
+def binding(words: dict[str, Any]) -> str:
+    """External memory beside a GRU, by pairs and delay."""
+    document = read("memories-binding")
+    if not document:
+        return ""
+    summary = document["summary"]
+    sizes = sorted({(int(name.split()[1]), int(name.split()[-1])) for name in summary})
+    each = {
+        size: " / ".join(_within(summary[f"{who} {size[0]} pairs delay {size[1]}"]) for who in ("external", "gru"))
+        for size in sizes
+    }
+    delays = sorted({d for _, d in sizes})
+    rows = [[str(p), *(each[p, d] for d in delays)] for p in sorted({p for p, _ in sizes})]
+    head = [words["binding head"][0], *(words["binding head"][1].format(d) for d in delays)]
+    settings = document["runs"][0]["config"]["train"]
+    trials = settings["iterations"] * settings["meta_batch"] * settings["lanes"]
+    return f"{words['binding'].format(trials=f'{trials:,}', **_basis(document))}\n\n{table(head, rows)}"
+
+
+def recall(words: dict[str, Any]) -> str:
+    """Episodic memory beside LSTMs, by encounter."""
+    document = read("memories-recall")
+    if not document:
+        return ""
+    summary, first = document["summary"], document["runs"][0]
+    rows = []
+    for name, s in summary.items():
+        half = s["ci95"] or [None] * len(s["mean"])
+        cells = [_within({"mean": m, "ci95": c}) for m, c in zip(s["mean"], half, strict=True)]
+        rows.append([name, f"{s['parameters']:,}", *cells])
+    bounds = words["recall bounds"].items()
+    rows += [[said, "", *(f"{x:.2f}" for x in first[bound])] for bound, said in bounds if first[bound]]
+    encounters = len(next(iter(summary.values()))["mean"])
+    head = [*words["recall head"][:2], *(words["recall head"][2].format(i + 1) for i in range(encounters))]
+    return f"{words['recall'].format(**_basis(document))}\n\n{table(head, rows)}"
+
+
+def dependent(words: dict[str, Any]) -> str:
+    """Two arms that depend on each other."""
+    document = read("memories-dependent")
+    if not document:
+        return ""
+    summary, rows = document["summary"], []
+    for name in (name for name in summary if "hidden" not in name):
+        run = next(run for run in document["runs"] if run["cell"] == name)
+        hidden = _within(summary[f"{name}, reward hidden"])
+        rows.append([name, _within(summary[name]), f"{run['optimal']:.3f}", hidden, f"{run['chance']:.1f}"])
+    return f"{words['dependent'].format(**_basis(document))}\n\n{table(words['dependent head'], rows)}"
+
+
+def two_step(words: dict[str, Any]) -> str:
+    """How the last episode moves the next choice."""
+    document = read("memories-two-step")
+    if not document:
+        return ""
+    (measured,) = document["summary"].values()
+    runs = document["runs"]
+    effects = [run["signature"]["among equals"]["interaction"] for run in runs]
+    stay = [run["signature"]["plain"]["stay"] for run in runs]
+    places = {f"s{r}{c}": f"{sum(each[r][c] for each in stay) / len(stay):.2f}" for r in (0, 1) for c in (0, 1)}
+    sizes = ", ".join(f"{each['size']:.3f}" for each in effects)
+    highest = max(each["p_value"] for each in effects)
+    p = next((f"< {10.0**n:g}" for n in range(-15, 0) if highest < 10.0**n), f"= {highest:.2f}")
+    numbers = {"regret": _within(measured), "optimal": runs[0]["optimal"], "interactions": sizes, "p": p}
+    return str(words["two-step"].format(**numbers, **places, **_basis(document)))
+
+
+def _basis(document: dict[str, Any]) -> dict[str, str]:
+    """How much a study measured."""
+    return {"seeds": str(len({run["seed"] for run in document["runs"]})), "tasks": format(document["tasks"], ",")}
 
 
 def _within(measured: dict[str, Any]) -> str:
-    """A mean and half the width of its interval."""
-    return f"{measured['mean']:.2f} ± {measured['ci95']:.2f}"
+    """A mean and half the width of its interval, if there is one."""
+    return f"{measured['mean']:.2f}" + ("" if measured["ci95"] is None else f" ± {measured['ci95']:.2f}")
 
 
 def _span(values: set[float], form: str) -> str:
@@ -268,7 +306,8 @@ def redrawn(readme: str) -> str:
     """The README's text with its results redrawn."""
     text = (ROOT / readme).read_text(encoding="utf-8")
     head, _, rest = text.partition(START)
-    parts = [part for part in (draw(WORDS[readme]) for draw in (learning, trials, schools, memories, waves, speed)) if part]
+    draws = (learning, trials, schools, binding, recall, dependent, two_step, waves, speed)
+    parts = [part for part in (draw(WORDS[readme]) for draw in draws) if part]
     return head + START + "\n" + "\n\n".join(parts) + "\n" + END + rest.partition(END)[2]
 
 

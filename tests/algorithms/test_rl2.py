@@ -71,18 +71,42 @@ def test_advantages_cross_episodes_and_targets_are_standardised() -> None:
     assert np.allclose(lesson.target[0].numpy(), missed / missed.std(), atol=1e-6)
 
 
-def test_the_baseline_is_the_least_squares_fit_of_returns_to_come() -> None:
-    generator = torch.Generator().manual_seed(0)
+def counted(seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Seven tasks of two numbers, returns of five steps, which of them count."""
+    generator = torch.Generator().manual_seed(seed)
     task, target = torch.rand(7, 2, generator=generator), torch.rand(7, 5, generator=generator)
-    left, valid = torch.tensor([1.0, 0.8, 0.6, 0.4, 0.2]), torch.rand(7, 5, generator=generator) < 0.8
+    return task, target, torch.rand(7, 5, generator=generator) < 0.8
+
+
+def test_the_baseline_is_a_ridge_regression_of_returns_to_come() -> None:
+    left = torch.tensor([1.0, 0.8, 0.6, 0.4, 0.2])
     line = Baseline("baseline", 2)
-    assert torch.equal(line.value(task, left), torch.zeros(7, 5, dtype=torch.float64)) and float(line.std) == 1
-    line.update(task, left, target, valid)
-    rows = [[a * b for a in (1, float(left[t])) for b in (1, *task[n].tolist())] for n, t in valid.nonzero().tolist()]
-    x, y = np.array(rows), target[valid].double().numpy()
-    fitted = x @ np.linalg.lstsq(x, y, rcond=None)[0]
-    assert np.allclose(line.value(task, left)[valid].numpy(), fitted, atol=1e-3)
-    assert float(line.std) == pytest.approx(np.sqrt(np.mean((y - fitted) ** 2)), rel=1e-3)
+    assert torch.equal(line.value(counted(0)[0], left), torch.zeros(7, 5, dtype=torch.float64)) and float(line.std) == 1
+    gram, cross, error = np.zeros((6, 6)), np.zeros(6), 0.0
+    for update in range(15):
+        task, target, valid = counted(update)
+        rows = [[a * b for a in (1, float(left[t])) for b in (1, *task[n].tolist())] for n, t in valid.nonzero().tolist()]
+        x, y = np.array(rows), target[valid].double().numpy()
+        keep = min(0.9, 1 - 1 / (update + 1))
+        gram, cross = keep * gram + (1 - keep) * x.T @ x / len(y), keep * cross + (1 - keep) * x.T @ y / len(y)
+        before = line.value(task, left)[valid].numpy()
+        line.update(task, left, target, valid)
+        told = 2 / (7 * sum(0.9**i for i in range(update + 1)))  # numbers told per task seen
+        weight = np.linalg.solve(gram + np.diag([1e-6, told, told] * 2), cross)
+        fitted = line.value(task, left)[valid].numpy()
+        assert np.allclose(fitted, x @ weight, atol=1e-9)
+        error = keep * error + (1 - keep) * np.mean((y - (before if update else fitted)) ** 2)
+        assert float(line.std) == pytest.approx(np.sqrt(error), rel=1e-6), "by the rule that did not know them yet"
+
+
+def test_a_baseline_does_not_learn_few_tasks_by_heart() -> None:
+    generator = torch.Generator().manual_seed(0)
+    line, left = Baseline("baseline", 40), torch.tensor([1.0])
+    task, target = torch.randn(40, 20, 40, generator=generator), torch.randn(40, 20, 1, generator=generator)
+    for i in range(20):
+        line.update(task[i], left, target[i], torch.ones(20, 1) > 0)
+    missed = torch.cat([target[i] - line.value(task[i], left) for i in range(20, 40)])
+    assert float(missed.std()) < 1.15, "noise, of which nothing is to be learned, has standard deviation 1"
 
 
 def test_a_baseline_that_is_told_nothing_knows_the_time() -> None:
@@ -115,6 +139,21 @@ def test_a_memory_learns_to_know_its_task() -> None:
     with_less = algorithm._loss(lesson, lesson.rollout, everything, (), 0.0)[0]
     wrong = (inferred - lesson.rollout.task[:, None]).square().mean()
     assert float((with_it - with_less).detach()) == pytest.approx(0.5 * float(wrong.detach()), rel=1e-9)
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_what_is_inferred_trains_the_memory(weight: float) -> None:
+    learner = learner_of(critic__told=True, critic__infer=weight or 1e-30, critic__weight=0.0)
+    algorithm = double(learner)
+    played = play(learner)
+    played = Rollout(*(x.double() if x.is_floating_point() else x for x in played))
+    lesson, _ = algorithm._lesson(played)
+    with torch.no_grad():
+        algorithm.adam.values["critic/reads.weight"].normal_()
+    lesson = lesson._replace(advantage=0 * lesson.advantage)
+    loss, *_ = algorithm._loss(lesson, lesson.rollout, slice(0, 10), (), 0.0)
+    gradient = torch.autograd.grad(loss, algorithm.adam.values["policy/core.back.weight"], allow_unused=True)[0]
+    assert gradient is not None and bool((gradient.abs() > 1e-9).any()) is bool(weight)
 
 
 def test_what_nobody_was_told_cannot_be_inferred() -> None:
@@ -201,14 +240,15 @@ def test_the_value_loss_trains_the_memory_only_when_shared(shared: bool) -> None
 # ---- learning
 
 
-def test_same_seed_same_bits_and_a_state_restores_them() -> None:
-    one, two = learner_of(), learner_of()
+@pytest.mark.parametrize("told", [{}, {"critic__told": True, "critic__infer": 1.0}], ids=["plain", "told"])
+def test_same_seed_same_bits_and_a_state_restores_them(told: dict[str, Any]) -> None:
+    one, two = learner_of(**told), learner_of(**told)
     for learner in (one, two):
         for _ in train.iterate(learner, 0, 2):
             pass
     a, b = one.algorithm.state(), two.algorithm.state()
     assert a.keys() == b.keys() and all(torch.equal(a[n], b[n]) for n in a)
-    three = learner_of()
+    three = learner_of(**told)
     three.algorithm.load(a)
     for learner in (two, three):
         for _ in train.iterate(learner, 2, 4):
@@ -257,7 +297,8 @@ def test_it_runs_on_continuous_families_with_scaled_inputs() -> None:
 
 
 def test_lanes_of_different_length_learn_as_each_of_them_alone() -> None:
-    learner = learner_of("cartpole", train__episodes=2, family__horizon=40, outer__chunk=7, critic__told=True)
+    told = {"critic__told": True, "critic__infer": 1.0}
+    learner = learner_of("cartpole", train__episodes=2, family__horizon=40, outer__chunk=7, **told)
     algorithm = double(learner)
     played = play(learner, tasks=4, lanes=3)
     played = Rollout(*(x.double() if x.is_floating_point() else x for x in played))

@@ -1,11 +1,11 @@
 """A controller with an external memory: rows that are written where least used and read by their content.
 
     h       <- GRU([x, what was read], h)
-    keys    k_i = tanh(linear([h, x])) for each head
-    read    w_i = softmax(strength_i cosine(k_i, rows)) for each head, r_i = w_i rows
-    write   where  <- gate (previous reads) + (1 - gate) (least used row), which is cleared first
-            rows   <- rows + write strength * where x k_1
-    usage   <- decay usage + reads + write
+    key_i   = tanh(linear([h, x])) for each head i
+    read    weight_i = softmax(strength_i cosine(key_i, rows)), what is read: weight_i @ rows
+    where   = write (gate * (mean weights of the last step) + (1 - gate) * (least used row))
+    rows    <- rows, the least used one cleared by write (1 - gate), + where * key_1
+    usage   <- decay * usage + (sum of weights) + where
 
 Memory-augmented network with least-recently-used access, Santoro et al. 2016, arXiv:1605.06065, section 3. As there, what is
 written is a key: so what looks alike is found again before anything has been learned. Here a step reads before it writes, keys
@@ -13,7 +13,7 @@ see the input as well as the controller, and a write may be left out (`write_gat
 steps hold nothing worth keeping. What is stored and retrieved is trained by the reward, end to end.
 
 Finite by construction: lengths of keys and rows are floored before they divide, strengths and gates are bounded, keys lie in
-[-1, 1].
+[-1, 1], so that a step changes no row by more than 1.
 """
 
 from dataclasses import dataclass
