@@ -8,6 +8,7 @@
 Duan et al. 2016, arXiv:1611.02779; Wang et al. 2016, arXiv:1611.05763. PPO as in Schulman et al. 2017, arXiv:1707.06347.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -216,9 +217,10 @@ class Rl2:
             gradients = [g if piece is None else g + piece for g, piece in zip(gradients, pieces, strict=True)]
             state = functional.detached(state)
             metrics = {name: metrics.get(name, 0.0) + float(share * value) for name, value in found.items()}
-        require_finite(dict(zip(self.adam.values, gradients, strict=True)), "gradient")
-        gradients, norm = _adam.clipped(gradients, self.outer.max_grad_norm)
-        self.adam.step(gradients, lr)
+        scaled, norm = _adam.clipped(gradients, self.outer.max_grad_norm)
+        if not math.isfinite(norm):
+            require_finite(dict(zip(self.adam.values, gradients, strict=True)), "gradient")
+        self.adam.step(scaled, lr)
         return metrics | {"gradient_norm": norm}
 
     def _loss(
