@@ -134,3 +134,15 @@ def test_two_step_choices_are_model_based() -> None:
             effect = run["signature"][kind]["interaction"]
             assert effect["size"] > least and effect["p_value"] < 1e-6
         assert abs(run["signature"]["plain"]["reward"]["size"]) < 0.05, "model-free choices would repeat what was rewarded"
+
+
+def test_acting_and_learning_with_memory_is_as_fast_as_we_say() -> None:
+    document = tracked("recurrent")
+    found = document["results"]
+    assert found["acting"]["ratio"] <= 1.3
+    assert found["pulls per second"] >= 5e6
+    assert found["learning"]["ratio"] >= 6.0
+    peaks = {int(length): mib for length, mib in found["peak MiB"].items()}
+    per_step = (peaks[10_000] - peaks[1_000]) / 9_000
+    assert peaks[10_000] < 1.25 * (peaks[1_000] + 9_000 * (peaks[5_000] - peaks[1_000]) / 4_000), "memory grows linearly at most"
+    assert per_step < 0.05, "what a step keeps for learning is bounded by the chunk, not by the trial"
