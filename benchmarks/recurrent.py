@@ -37,7 +37,7 @@ from pliant.types import Inputs
 RESULT = Path(__file__).parent / "results" / "recurrent.json"
 BARS = {"acting / bare": 1.3, "pulls per second": 5e6, "learning / RecurrentPPO": 6.0}
 ARMS, PULLS, LANES = 5, 100, 64
-MEMORIES = ("gru", "lstm", "external", "episodic", "transformer")
+MEMORIES = ("gru", "lstm", "linear-attention", "external", "episodic", "transformer")
 GROWTH = """
 import sys
 from pathlib import Path

@@ -130,7 +130,7 @@ def test_a_memory_learns_to_know_its_task() -> None:
     everything = slice(0, 3)
     params = algorithm._of("policy") | algorithm.fixed
     features = functional.apply(algorithm.policy, params, lesson.inputs, ())[0].features
-    inferred = algorithm._critic(features, lesson.rollout, everything)[1]
+    inferred = algorithm._critic(features, lesson.rollout, everything).task
     assert features is not None and inferred is not None
     read = torch.nn.functional.linear(features[0], algorithm.critic.reads.weight, algorithm.critic.reads.bias)
     assert torch.allclose(inferred, read), "a linear layer on the features"
@@ -154,6 +154,31 @@ def test_what_is_inferred_trains_the_memory(weight: float) -> None:
     loss, *_ = algorithm._loss(lesson, lesson.rollout, slice(0, 10), (), 0.0)
     gradient = torch.autograd.grad(loss, algorithm.adam.values["policy/core.back.weight"], allow_unused=True)[0]
     assert gradient is not None and bool((gradient.abs() > 1e-9).any()) is bool(weight)
+
+
+@pytest.mark.parametrize("family", ["bandit", "point"])
+def test_a_memory_learns_what_actions_bring(family: str) -> None:
+    sizes: dict[str, Any] = {"family__pulls": 3} if family == "bandit" else {"family__horizon": 3, "train__episodes": 1}
+    learner = learner_of(family, critic__predict=2.0, critic__weight=0.0, **sizes)
+    algorithm, played = double(learner), play(learner)
+    played = Rollout(*(x.double() if x.is_floating_point() else x for x in played))
+    lesson, _ = algorithm._lesson(played)
+    everything, layer = slice(0, 3), algorithm.critic.predicts
+    assert float(lesson.reward.mean()) == pytest.approx(0, abs=1e-9) and float(lesson.reward.std(unbiased=False)) == pytest.approx(1)
+    params = algorithm._of("policy") | algorithm.fixed
+    features = functional.apply(algorithm.policy, params, lesson.inputs, ())[0].features
+    action = lesson.rollout.action
+    one_hot = action.double() if action.is_floating_point() else torch.nn.functional.one_hot(action).double()
+    each = features[0] @ layer.weight.mT + layer.bias  # [N, T, A + 1], the last of them whatever is done
+    expected = (each[..., :-1] * one_hot[0]).sum(-1) + each[..., -1]
+    judged = algorithm._critic(features, lesson.rollout, everything)
+    assert judged.reward is not None and torch.allclose(judged.reward, expected)
+    loss, _, found = algorithm._loss(lesson._replace(advantage=0 * lesson.advantage), lesson.rollout, everything, (), 0.0)
+    wrong = 0.5 * (expected - lesson.reward[0]).square().mean()
+    assert float(found["predict_loss"]) == pytest.approx(float(wrong.detach()))
+    assert float(loss.detach()) == pytest.approx(2 * float(wrong.detach()))
+    gradient = torch.autograd.grad(loss, algorithm.adam.values["policy/core.back.weight"])[0]
+    assert bool((gradient.abs() > 1e-9).any()), "it trains the memory"
 
 
 def test_what_nobody_was_told_cannot_be_inferred() -> None:
@@ -257,7 +282,7 @@ def test_same_seed_same_bits_and_a_state_restores_them(told: dict[str, Any]) -> 
     assert all(torch.equal(b[n], c[n]) for n in b) and not torch.equal(a["policy/head.weight"], b["policy/head.weight"])
 
 
-@pytest.mark.parametrize("policy", ["gru", "lstm", "external", "episodic", "transformer"])
+@pytest.mark.parametrize("policy", ["gru", "lstm", "linear-attention", "external", "episodic", "transformer"])
 def test_every_memory_learns_which_of_two_arms_pays(policy: str) -> None:
     learner = learner_of(
         policy=policy, family__arms=2, family__prior="easy", family__pulls=6, train__meta_batch=100, train__lanes=2,
@@ -513,7 +538,7 @@ def test_a_memory_that_cannot_be_differentiated_is_refused_by_gradients_and_take
         maml.make(Fused(family.spec), family.spec, parts, Stream(0))
     said = str(error.value)
     assert said.startswith("the memory of Fused cannot be adapted by gradient") and "\n" not in said
-    assert said.endswith("gru, lstm, external, episodic and transformer can, or train it with rl2")
+    assert said.endswith("gru, lstm, linear-attention, external, episodic and transformer can, or train it with rl2")
     parts = config.load_config("rl2", "bandit", preset="none").parts
     learner = train.Learner(rl2.make(Fused(family.spec), family.spec, parts, Stream(0)), family, parts["train"], Stream(0))
     assert all(np.isfinite(each.metrics["loss"]) for each in train.iterate(learner, 0, 2))

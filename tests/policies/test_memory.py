@@ -9,15 +9,16 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from pliant import functional, registry
-from pliant.policies import episodic, external, gru, transformer
+from pliant.policies import episodic, external, gru, linear_attention, transformer
 from pliant.streams import Stream
 from pliant.types import Inputs, Output, Spec
 
 M, B, T, D, A = 2, 3, 11, 4, 3
-NAMES = ["gru", "lstm", "external", "episodic", "transformer"]
+NAMES = ["gru", "lstm", "linear-attention", "external", "episodic", "transformer"]
 SMALL: dict[str, dict[str, Any]] = {
     "gru": {},
     "lstm": {},
+    "linear-attention": {"heads": 2, "slots": 5, "width": 3},
     "external": {"rows": 4, "width": 5, "heads": 2},
     "episodic": {"slots": 3},
     "transformer": {"heads": 2, "context": 5},
@@ -140,8 +141,8 @@ def test_gradients_equal_finite_differences(name: str) -> None:
     rng = torch.Generator().manual_seed(2)
     for (n, p), g in zip(params.items(), gradient, strict=True):
         way = torch.randn(p.shape, generator=rng, dtype=torch.float64)
-        one, two = (float(loss(params | {n: p.detach() + sign * 1e-5 * way}).detach()) for sign in (1, -1))
-        assert float((g * way).sum()) == pytest.approx((one - two) / 2e-5, rel=1e-6, abs=1e-8), n
+        one, two = (float(loss(params | {n: p.detach() + sign * 2e-6 * way}).detach()) for sign in (1, -1))
+        assert float((g * way).sum()) == pytest.approx((one - two) / 4e-6, rel=1e-6, abs=1e-8), n
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -196,7 +197,8 @@ def test_stacked_parameters_equal_one_set_per_task_and_differentiate_twice(name:
         alone = functional.apply(policy, {n: p[m] for n, p in params.items()}, Inputs(*(x[m : m + 1] for x in given)))[0].dist
         assert torch.allclose(dist[m : m + 1], alone, rtol=0, atol=1e-12)
     gradient = torch.autograd.grad(dist.square().sum(), list(params.values()), create_graph=True, allow_unused=True)
-    second = torch.autograd.grad(sum(g.square().sum() for g in gradient if g is not None), params["core.into.weight"])[0]
+    first = next(p for n, p in params.items() if n.startswith("core.") and n.endswith(".weight"))
+    second = torch.autograd.grad(sum(g.square().sum() for g in gradient if g is not None), first)[0]
     assert bool(torch.isfinite(second).all()) and bool((second != 0).any())
 
 
@@ -350,6 +352,46 @@ def test_the_store_forgets_the_oldest_episode_and_keeps_a_context_once() -> None
     assert int((state.age >= 0).sum()) == 2
     with pytest.raises(ValueError, match="slots is 0: expected a store of at least 1 episode"):
         episodic.Settings(slots=0)
+
+
+# ---- linear attention
+
+
+def test_linear_attention_reads_the_average_of_what_was_written_alike() -> None:
+    settings = linear_attention.Settings(size=1, heads=1, slots=2, width=1)
+    core = linear_attention.LinearAttention(3, settings, torch.Generator()).double()
+    with torch.no_grad():
+        for p in core.parameters():
+            p.zero_()
+        core.gate.bias += 50  # open
+        core.query.weight[:, 0:2] = 100 * torch.eye(2)  # under the situation now
+        core.key.weight[:, 3:5] = 100 * torch.eye(2)  # under the situation a step ago
+        core.value.weight[0, 2] = 1  # what came in now
+        core.out.weight[0, 0] = 1  # the average
+    situation, number = [0, 1, 0, 0, 1, 0], [9.0, 0.5, 2.0, 1.5, 3.0, 1.0]
+    x = torch.cat([torch.eye(2)[situation], torch.tensor(number)[:, None]], dim=1).double()[None, None]
+    seen, _ = core(x, inputs(tasks=1, lanes=1, steps=6), core.start(1, 1))
+    written: dict[int, list[float]] = {0: [], 1: []}  # two slots: a key times a query that fits is 2
+    for t in range(6):
+        if t:
+            written[situation[t - 1]].append(number[t])
+        here = written[situation[t]]
+        spread = 4.5 if t < 6 else 0.0  # the first step has no step before it, and is written half to each slot
+        average = (2 * sum(here) + 2 * spread) / (1 + 2 * len(here) + 1)
+        assert float(seen[0, 0, t, 0].detach().atanh()) == pytest.approx(average), t
+
+
+def test_linear_attention_goes_through_blocks_as_through_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy, given = policy_of("linear-attention"), inputs()
+    whole = policy(given, ())
+    monkeypatch.setattr(linear_attention, "BLOCK", 4)
+    assert close(whole, policy(given, ()))
+
+
+@pytest.mark.parametrize("name", ["heads", "slots", "width"])
+def test_linear_attention_of_no_size_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is 0: expected at least 1"):
+        linear_attention.Settings(**{name: 0})
 
 
 # ---- transformer

@@ -186,8 +186,8 @@ def _require_differentiable(policy: nn.Module, spec: Spec) -> None:
     except RuntimeError as error:
         reason = str(error).partition(".")[0][:100]
         raise UserError(
-            f"the memory of {type(policy).__name__} cannot be adapted by gradient ({reason}): gru, lstm, external, episodic and"
-            " transformer can, or train it with rl2"
+            f"the memory of {type(policy).__name__} cannot be adapted by gradient ({reason}): gru, lstm,"
+            " linear-attention, external, episodic and transformer can, or train it with rl2"
         ) from error
 
 

@@ -18,15 +18,17 @@ class Lesson(NamedTuple):
     """[1, N, T], standardised."""
     target: Tensor
     """[1, N, T], of the critic, standardised."""
+    reward: Tensor
+    """[1, N, T], of each step, standardised."""
 
     def lanes(self, chosen: Tensor) -> "Lesson":
         """Some of the lanes."""
         rollout = self.rollout.each(lambda x: x[:, chosen])._replace(task=self.rollout.task[chosen])
         inputs = Inputs(*(x[:, chosen] for x in self.inputs))
-        return Lesson(inputs, rollout, self.advantage[:, chosen], self.target[:, chosen])
+        return Lesson(inputs, rollout, self.advantage[:, chosen], self.target[:, chosen], self.reward[:, chosen])
 
     def times(self, chunk: slice) -> "Lesson":
         """Some of the steps."""
         inputs = Inputs(*(x[:, :, chunk] for x in self.inputs))
         rollout = self.rollout.each(lambda x: x[:, :, chunk])
-        return Lesson(inputs, rollout, self.advantage[:, :, chunk], self.target[:, :, chunk])
+        return Lesson(inputs, rollout, self.advantage[:, :, chunk], self.target[:, :, chunk], self.reward[:, :, chunk])

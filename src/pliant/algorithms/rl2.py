@@ -21,7 +21,7 @@ from pliant import advantages, distributions, functional, losses, masks
 from pliant.algorithms import _adam
 from pliant.algorithms._adam import Adam
 from pliant.algorithms._baseline import Baseline
-from pliant.algorithms._critic import Critic, CriticSettings
+from pliant.algorithms._critic import Critic, CriticSettings, Judgement
 from pliant.algorithms._lesson import Lesson
 from pliant.algorithms._moments import Moments
 from pliant.algorithms._outer import require_finite
@@ -79,6 +79,7 @@ class OuterSettings:
 
 
 POLICY = "gru"
+MEMORIES = "gru, lstm, linear-attention, external, episodic or transformer"
 PARTS: dict[str, type] = {"outer": OuterSettings, "critic": CriticSettings}
 
 
@@ -91,7 +92,7 @@ class Rl2:
         self, policy: nn.Module, spec: Spec, outer: OuterSettings, critic: CriticSettings, iterations: int, stream: Stream
     ) -> None:
         if not getattr(policy, "memory", False):
-            raise UserError("rl2 needs a policy with memory: choose --policy gru, lstm, external, episodic or transformer")
+            raise UserError(f"rl2 needs a policy with memory: choose --policy {MEMORIES}")
         if 0 < spec.trial_steps < outer.chunk:
             raise ValueError(f"outer.chunk is {outer.chunk}: expected at most {spec.trial_steps}, a trial, or 0 for all")
         self.policy, self.spec, self.outer, self.settings = policy, spec, outer, critic
@@ -99,7 +100,7 @@ class Rl2:
         self.distribution = distributions.of(spec)
         device = next(policy.parameters()).device
         features = int(policy.size_out)  # type: ignore[arg-type]
-        self.critic = Critic(features, spec.task_size, critic, stream.at("critic").generator()).to(device)
+        self.critic = Critic(features, spec, critic, stream.at("critic").generator()).to(device)
         values = _named("policy", functional.parameters(policy)) | _named("critic", functional.parameters(self.critic))
         self.adam = Adam(values, outer.lr)
         self.fixed = {name: b.detach().clone() for name, b in policy.named_buffers()}
@@ -173,7 +174,9 @@ class Rl2:
         left = self._left(flat)
         self.baseline.update(flat.task, left, target[0], flat.valid[0])
         scaled = (target - self.baseline.value(flat.task, left).to(target)) / self.baseline.std.to(target)
-        lesson = Lesson(inputs, flat, masks.standardise(advantage, flat.valid), scaled)
+        lesson = Lesson(
+            inputs, flat, masks.standardise(advantage, flat.valid), scaled, masks.standardise(flat.reward, flat.valid)
+        )
         return lesson, {"explained": float(1 - error / spread)}
 
     @torch.no_grad()
@@ -183,17 +186,18 @@ class Rl2:
         values = []
         for chunk in self._chunks(rollout):
             output, state = functional.apply(self.policy, self.params, Inputs(*(x[:, :, chunk] for x in inputs)), state)
-            values.append(self._critic(output.features, rollout, chunk)[0])
+            values.append(self._critic(output.features, rollout, chunk).value)
         value = torch.cat(values, dim=2)
         return value * self.baseline.std.to(value) + self.baseline.value(rollout.task, self._left(rollout)).to(value)
 
-    def _critic(self, features: Tensor | None, rollout: Rollout, chunk: slice) -> tuple[Tensor, Tensor | None]:
-        """Of a chunk of time: by how many deviations the baseline is off [1, N, L]; the task it reads in features [N, L, K]."""
+    def _critic(self, features: Tensor | None, rollout: Rollout, chunk: slice) -> Judgement:
+        """Of a chunk of time, L steps: its value is by how many deviations the baseline is off, [1, N, L]."""
         assert features is not None, "a policy with memory gives features"
         steps = torch.arange(rollout.reward.shape[2], device=features.device, dtype=features.dtype)
         elapsed = steps[chunk] / self._whole(rollout)
-        value, task = functional_call(self.critic, self._of("critic"), (features[0], rollout.task, elapsed))
-        return value[None], task
+        known = features[0], rollout.task, elapsed, rollout.action[0, :, chunk]
+        judged: Judgement = functional_call(self.critic, self._of("critic"), known)
+        return judged._replace(value=judged.value[None])
 
     def _whole(self, rollout: Rollout) -> int:
         """Steps of a whole trial."""
@@ -232,17 +236,21 @@ class Rl2:
         output, state = functional.apply(self.policy, params, lesson.inputs, state)
         log_prob = self.distribution.log_prob(output.dist, rollout.action)
         policy = losses.clipped(log_prob, rollout.log_prob, lesson.advantage, valid, self.outer.clip)[0]
-        predicted, inferred = self._critic(output.features, whole, chunk)
-        value = losses.value(predicted, lesson.target, valid)[0]
+        judged = self._critic(output.features, whole, chunk)
+        value = losses.value(judged.value, lesson.target, valid)[0]
         disorder = losses.entropy(self.distribution.entropy(output.dist), valid)[0]
         change = (log_prob - rollout.log_prob).detach()
         kl = masks.mean(change.exp() - 1 - change, valid)[0]
         loss = policy + self.settings.weight * value + entropy * disorder
         found = {"loss": policy.detach(), "value_loss": value.detach(), "entropy": -disorder.detach(), "kl": kl}
-        if inferred is not None:
-            missed = 0.5 * masks.mean((inferred - whole.task[:, None]).square().mean(-1)[None], valid)[0]
+        if judged.task is not None:
+            missed = 0.5 * masks.mean((judged.task - whole.task[:, None]).square().mean(-1)[None], valid)[0]
             loss = loss + self.settings.infer * missed
             found["infer_loss"] = missed.detach()
+        if judged.reward is not None:
+            missed = 0.5 * masks.mean((judged.reward - lesson.reward[0]).square()[None], valid)[0]
+            loss = loss + self.settings.predict * missed
+            found["predict_loss"] = missed.detach()
         return loss, state, found
 
     def _chunks(self, rollout: Rollout) -> Iterator[slice]:
