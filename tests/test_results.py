@@ -1,5 +1,6 @@
 """The tables in the READMEs say what the tracked results say, and the tracked results hold what we claim of them."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -7,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from pliant import config
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -30,6 +33,28 @@ def mean_curve(name: str, algorithm: str, split: str = "test") -> list[float]:
 def test_readme_tables_are_those_of_the_tracked_results() -> None:
     done = subprocess.run([sys.executable, "benchmarks/table.py", "--check"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def cells(kind: str, study: str) -> dict[str, config.Config]:
+    """The agents of a study as they would be trained today, by cell."""
+    module = importlib.import_module(kind)
+    if kind == "trials":
+        chosen = module.STUDIES[study]
+        return {"": config.load_config("rl2", chosen["family"], preset=chosen["preset"])}
+    made = module.STUDIES[study][0]()
+    return {c.name: config.load_config("rl2", c.family, c.settings, c.preset, 0, c.policy) for c in made}
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in RESULTS.glob("*.json") if p.stem.startswith(("rl2-", "memories-"))))
+def test_tracked_agents_with_memory_were_trained_with_the_presets_that_ship(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    kind, _, study = name.partition("-")
+    today = cells("trials" if kind == "rl2" else kind, study)
+    for run in tracked(name)["runs"]:
+        trained, now = run["config"], config.to_dict(today[run.get("cell", "")])
+        assert (trained["family"], trained["policy"]) == (now["family"], now["policy"])
+        for part, settings in trained["parts"].items():  # what was added since has a default that changes nothing
+            assert settings == {key: now["parts"][part][key] for key in settings}, f"{run.get('cell', study)}: {part}"
 
 
 def test_half_cheetah_dir_runs_in_both_directions_after_adaptation() -> None:

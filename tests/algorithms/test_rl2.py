@@ -164,7 +164,8 @@ def test_a_memory_learns_what_actions_bring(family: str) -> None:
     played = Rollout(*(x.double() if x.is_floating_point() else x for x in played))
     lesson, _ = algorithm._lesson(played)
     everything, layer = slice(0, 3), algorithm.critic.predicts
-    assert float(lesson.reward.mean()) == pytest.approx(0, abs=1e-9) and float(lesson.reward.std(unbiased=False)) == pytest.approx(1)
+    assert float(lesson.reward.mean()) == pytest.approx(0, abs=1e-9)
+    assert float(lesson.reward.std(unbiased=False)) == pytest.approx(1)
     params = algorithm._of("policy") | algorithm.fixed
     features = functional.apply(algorithm.policy, params, lesson.inputs, ())[0].features
     action = lesson.rollout.action

@@ -88,8 +88,9 @@ class LinearAttention(nn.Module):
 
     def _heads(self, layer: Linear, pair: Tensor) -> Tensor:
         """What a layer makes of each step, head by head: [M, B, heads, T, *]."""
-        made = layer(pair.flatten(1, 2)).unflatten(1, pair.shape[1:3])
-        return made.unflatten(-1, (self.settings.heads, -1)).transpose(2, 3)
+        made = layer(pair.flatten(1, 2)).unflatten(1, pair.shape[1:3])  # [M, B, T, heads * n]
+        by_head: Tensor = made.unflatten(-1, (self.settings.heads, -1)).transpose(2, 3)
+        return by_head
 
 
 def make(spec: Spec, settings: Settings, stream: Stream) -> MemoryPolicy:
