@@ -34,7 +34,10 @@ WORDS = {
         " (standard error over tasks {error}), mean of all seeds ± standard deviation over seeds; beside it"
         " classical players, the Bayes-optimal agent, and who knows the task"
         " (`python benchmarks/trials.py STUDY`; bandit-100-5: 100 pulls of 5 arms):",
-        "trial": ["study", "RL^2", "best players", "Bayes-optimal", "told the task", "seeds", "minutes per seed (cores)"],
+        "trial": ["study", "memory", "RL^2", "best players", "Bayes-optimal", "told the task", "seeds", "minutes per seed (cores)"],
+        "tabular": "Random MDPs, return of each of the ten episodes (published totals, Duan et al. 2016: RL^2 156.2, BEB 150.2,"
+        " OPSRL 144.1):",
+        "tabular head": ["agent", "episode {}", "all"],
         "schools": "Both schools on `point`, return of an episode by the environment steps that the agent has seen of its task"
         " before it, mean of all seeds ± standard deviation over seeds of the last; test tasks, {memory} for `rl2` and"
         " {gradient} for the others (`python benchmarks/trials.py point`):",
@@ -85,7 +88,9 @@ WORDS = {
         "全部种子的均值 ± 种子间标准差；"
         "旁列经典策略、贝叶斯最优智能体，以及知道任务者"
         "（`python benchmarks/trials.py STUDY`；bandit-100-5：5 臂，拉 100 次）：",
-        "trial": ["任务", "RL^2", "最好的经典策略", "贝叶斯最优", "知道任务", "种子", "每个种子的分钟数（核数）"],
+        "trial": ["任务", "记忆", "RL^2", "最好的经典策略", "贝叶斯最优", "知道任务", "种子", "每个种子的分钟数（核数）"],
+        "tabular": "随机 MDP，十个回合各自的回报（论文中的总和，Duan et al. 2016：RL^2 156.2，BEB 150.2，OPSRL 144.1）：",
+        "tabular head": ["智能体", "第 {} 回合", "总和"],
         "schools": "两个流派在 `point` 上：每回合的回报，括号内是智能体在此之前在该任务上经历的环境步数；"
         "全部种子的均值 ± 最后一项在种子间的标准差；`rl2` 用 {memory} 个测试任务，其余用 {gradient} 个"
         "（`python benchmarks/trials.py point`）：",
@@ -164,13 +169,29 @@ def trials(words: dict[str, Any]) -> str:
             bounds = ["" if summary[b] is None else f"{summary[b]:.2f}" for b in ("optimum", "ceiling")]
             cores = str(document["runs"][0]["cores"])
             minutes = f"{summary['train_minutes']:.0f} ({cores})"
-            rows.append([study, ours, players, *bounds, str(len(document["runs"])), minutes])
+            memory = document["runs"][0]["config"]["policy"]
+            rows.append([study, f"`{memory}`", ours, players, *bounds, str(len(document["runs"])), minutes])
             tasks.add(document["tasks"])
             errors.add(summary["std_error_over_tasks"])
     if not rows:
         return ""
     span = {"tasks": _span(tasks, ",.0f"), "error": _span(errors, ".2f")}
     return f"{words['trials'].format(**span)}\n\n{table(words['trial'], rows)}"
+
+
+def tabular(words: dict[str, Any]) -> str:
+    """What is earned in each episode of a random MDP."""
+    document = read("rl2-tabular")
+    if not document:
+        return ""
+    summary, run = document["summary"], document["runs"][0]
+    curves = {f"`rl2`, `{run['config']['policy']}`": (summary["return"], summary["trial_return"])}
+    for name, each in sorted(run["players"]["each"].items(), key=lambda each: -each[1]["trial_return"]["mean"]):
+        curves[name] = each["return"], each["trial_return"]["mean"]
+    rows = [[name, *(f"{x:.1f}" for x in curve), f"{total:.1f}"] for name, (curve, total) in curves.items()]
+    agent, episode, total = words["tabular head"]
+    head = [agent, *(episode.format(i + 1) for i in range(len(summary["return"]))), total]
+    return f"{words['tabular']}\n\n{table(head, rows)}"
 
 
 def schools(words: dict[str, Any]) -> str:
@@ -337,7 +358,7 @@ def redrawn(readme: str) -> str:
     """The README's text with its results redrawn."""
     text = (ROOT / readme).read_text(encoding="utf-8")
     head, _, rest = text.partition(START)
-    draws = (learning, trials, schools, binding, recall, dependent, two_step, waves, speed, recurrent)
+    draws = (learning, trials, tabular, schools, binding, recall, dependent, two_step, waves, speed, recurrent)
     parts = [part for part in (draw(WORDS[readme]) for draw in draws) if part]
     return head + START + "\n" + "\n\n".join(parts) + "\n" + END + rest.partition(END)[2]
 
