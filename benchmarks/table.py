@@ -34,7 +34,8 @@ WORDS = {
         " (standard error over tasks {error}), mean of all seeds ± standard deviation over seeds; beside it"
         " classical players, the Bayes-optimal agent, and who knows the task"
         " (`python benchmarks/trials.py STUDY`; bandit-100-5: 100 pulls of 5 arms):",
-        "trial": ["study", "memory", "RL^2", "best players", "Bayes-optimal", "told the task", "seeds", "minutes per seed (cores)"],
+        "trial": ["study", "memory", "RL^2", "best players", "Bayes-optimal", "told the task", "seeds",
+            "minutes per seed (cores)"],
         "tabular": "Random MDPs, return of each of the ten episodes (published totals, Duan et al. 2016: RL^2 156.2, BEB 150.2,"
         " OPSRL 144.1):",
         "tabular head": ["agent", "episode {}", "all"],
