@@ -36,8 +36,9 @@ WORDS = {
         " (`python benchmarks/trials.py STUDY`; bandit-100-5: 100 pulls of 5 arms):",
         "trial": ["study", "memory", "RL^2", "best players", "Bayes-optimal", "told the task", "seeds",
             "minutes per seed (cores)"],
-        "tabular": "Random MDPs, return of each of the ten episodes (published totals, Duan et al. 2016: RL^2 156.2, BEB 150.2,"
-        " OPSRL 144.1):",
+        "tabular": "Random MDPs, return of each of the ten episodes, {tasks} test tasks (standard error of the total"
+        " {error:.1f}), rl2 the mean of {seeds} seeds; informed players know from what the MDPs are drawn (`python benchmarks/trials.py tabular`;"
+        " published totals, Duan et al. 2016: RL^2 156.2, BEB 150.2, OPSRL 144.1):",
         "tabular head": ["agent", "episode {}", "all"],
         "schools": "Both schools on `point`, return of an episode by the environment steps that the agent has seen of its task"
         " before it, mean of all seeds ± standard deviation over seeds of the last; test tasks, {memory} for `rl2` and"
@@ -68,10 +69,12 @@ WORDS = {
         "passes": "{:.1f} x one forward and backward pass over its 80,000 samples",
         "share": "{:.0%} of the steps per second of bare `mj_step`, learning included",
         "recurrent": "RL^2 with a GRU of 256 units on bandits of 5 arms and 100 pulls, {cores} cores, acting and learning (4"
-        " epochs), all in one run (`benchmarks/recurrent.py`); pliant / RecurrentPPO as it comes, with equally many trials:"
-        " {ratio:.1f}. One step of the policy in 256 lanes takes {acting:.2f} times as long as a bare `torch.nn.GRUCell` with"
-        " two heads; the bandit alone makes {pulls:.0f} million pulls a second; memory for learning from trials of 100 / 1,000"
-        " / 10,000 steps: {memory} MiB. An iteration with another memory of 64 units takes, as a multiple of `gru`: {others}.",
+        " epochs), all in one run (`benchmarks/recurrent.py`). With equally many trials and minibatches, pliant / RecurrentPPO"
+        " with its two LSTMs, of actor and critic: {ratio:.1f}; an LSTM on either side: {alike:.1f}. One step of the policy"
+        " in 256 lanes takes {acting:.2f} times as long as a bare `torch.nn.GRUCell` with"
+        " two heads; the bandit alone makes {pulls:.0f} million pulls a second; peak memory of learning by a GRU of 64 units,"
+        " 64 trials, 100 steps at a time, from trials of 100 / 1,000 / 10,000 steps: {memory} MiB. An iteration with"
+        " another memory of 64 units takes, as a multiple of `gru`: {others}.",
         "recurrent head": ["agent", "trials per iteration", "environment steps per second"],
     },
     "README.zh-CN.md": {
@@ -90,7 +93,10 @@ WORDS = {
         "旁列经典策略、贝叶斯最优智能体，以及知道任务者"
         "（`python benchmarks/trials.py STUDY`；bandit-100-5：5 臂，拉 100 次）：",
         "trial": ["任务", "记忆", "RL^2", "最好的经典策略", "贝叶斯最优", "知道任务", "种子", "每个种子的分钟数（核数）"],
-        "tabular": "随机 MDP，十个回合各自的回报（论文中的总和，Duan et al. 2016：RL^2 156.2，BEB 150.2，OPSRL 144.1）：",
+        "tabular": "随机 MDP，十个回合各自的回报，{tasks} 个测试任务（总和的标准误差 {error:.1f}），"
+        "rl2 为 {seeds} 个种子的均值；"
+        "informed 者知道 MDP 的抽样分布（`python benchmarks/trials.py tabular`；"
+        "论文中的总和，Duan et al. 2016：RL^2 156.2，BEB 150.2，OPSRL 144.1）：",
         "tabular head": ["智能体", "第 {} 回合", "总和"],
         "schools": "两个流派在 `point` 上：每回合的回报，括号内是智能体在此之前在该任务上经历的环境步数；"
         "全部种子的均值 ± 最后一项在种子间的标准差；`rl2` 用 {memory} 个测试任务，其余用 {gradient} 个"
@@ -119,9 +125,12 @@ WORDS = {
         "passes": "其 80,000 个样本一次前向加反向传播的 {:.1f} 倍",
         "share": "裸 `mj_step` 每秒步数的 {:.0%}，包含学习时间",
         "recurrent": "RL^2，256 个单元的 GRU，5 臂、拉 100 次的老虎机，{cores} 核，包含采样与学习（4 轮），"
-        "均在同一次运行中测得（`benchmarks/recurrent.py`）；试验数相同时，pliant / 默认设置的 RecurrentPPO：{ratio:.1f}。"
+        "均在同一次运行中测得（`benchmarks/recurrent.py`）。试验数与小批量数相同时，"
+        "pliant / RecurrentPPO（演员与评论家各一个 LSTM）："
+        "{ratio:.1f}；两边都只用一个 LSTM：{alike:.1f}。"
         "256 条并行时策略走一步所需时间是裸 `torch.nn.GRUCell` 加两个输出层的 {acting:.2f} 倍；"
-        "老虎机本身每秒 {pulls:.0f} 百万次拉动；从 100 / 1,000 / 10,000 步的试验中学习所用内存：{memory} MiB。"
+        "老虎机本身每秒 {pulls:.0f} 百万次拉动；64 个单元的 GRU、64 次试验、每次回传 100 步，"
+        "从 100 / 1,000 / 10,000 步的试验中学习的峰值内存：{memory} MiB。"
         "换用 64 个单元的其他记忆时，一次迭代所需时间是 `gru` 的倍数：{others}。",
         "recurrent head": ["智能体", "每次迭代的试验数", "每秒环境步数"],
     },
@@ -192,7 +201,8 @@ def tabular(words: dict[str, Any]) -> str:
     rows = [[name, *(f"{x:.1f}" for x in curve), f"{total:.1f}"] for name, (curve, total) in curves.items()]
     agent, episode, total = words["tabular head"]
     head = [agent, *(episode.format(i + 1) for i in range(len(summary["return"]))), total]
-    return f"{words['tabular']}\n\n{table(head, rows)}"
+    told = {"error": summary["std_error_over_tasks"], "tasks": f"{document['tasks']:,}", "seeds": len(document["runs"])}
+    return f"{words['tabular'].format(**told)}\n\n{table(head, rows)}"
 
 
 def schools(words: dict[str, Any]) -> str:
@@ -344,12 +354,14 @@ def recurrent(words: dict[str, Any]) -> str:
     found = document["results"]
     rows = []
     for name, rate in found["learning"]["steps_per_second"].items():
-        agent, _, trials = name.partition(", 2,000")
+        agent, _, trials = name.replace("pliant, 2,000", "pliant, GRU, 2,000").partition(", 2,000")
+        agent = "pliant, GRU" if agent == "pliant" else agent
         rows.append([agent, "2,000" if trials else "64", f"{rate:,.0f}"])
     others = ", ".join(f"`{name}` {ratio:.1f}" for name, ratio in found["memories"].items() if name != "gru")
     peaks = " / ".join(f"{found['peak MiB'][n]:.0f}" for n in ("100", "1000", "10000"))
     said = words["recurrent"].format(
-        cores=document["machine"]["cores"], ratio=found["learning"]["ratio"], acting=found["acting"]["ratio"],
+        cores=document["machine"]["cores"], ratio=found["learning"]["ratio"],
+        alike=found["learning"]["ratio, one LSTM each"], acting=found["acting"]["ratio"],
         pulls=found["pulls per second"] / 1e6, memory=peaks, others=others,
     )  # fmt: skip
     return f"{said}\n\n{table(words['recurrent head'], rows)}"

@@ -168,8 +168,8 @@ def test_a_memory_learns_what_actions_bring(family: str) -> None:
     assert float(lesson.reward.std(unbiased=False)) == pytest.approx(1)
     params = algorithm._of("policy") | algorithm.fixed
     features = functional.apply(algorithm.policy, params, lesson.inputs, ())[0].features
-    action = lesson.rollout.action
-    one_hot = action.double() if action.is_floating_point() else torch.nn.functional.one_hot(action).double()
+    action, actions = lesson.rollout.action, learner.family.spec.action_size
+    one_hot = action.double() if action.is_floating_point() else torch.nn.functional.one_hot(action, actions).double()
     each = features[0] @ layer.weight.mT + layer.bias  # [N, T, A + 1], the last of them whatever is done
     expected = (each[..., :-1] * one_hot[0]).sum(-1) + each[..., -1]
     judged = algorithm._critic(features, lesson.rollout, everything)

@@ -128,9 +128,10 @@ def test_a_trial_opens_with_the_start_of_its_own_parameters(name: str) -> None:
     assert close(policy(given, ()), policy(given, started))
 
 
+@pytest.mark.parametrize("embed", [(), (5,)])
 @pytest.mark.parametrize("name", NAMES)
-def test_gradients_equal_finite_differences(name: str) -> None:
-    policy, given = policy_of(name), inputs(steps=7)
+def test_gradients_equal_finite_differences(name: str, embed: tuple[int, ...]) -> None:
+    policy, given = policy_of(name, embed=embed), inputs(steps=7)
     params = {n: p.detach().clone().requires_grad_() for n, p in policy.named_parameters()}
     weight = torch.randn(M, B, 7, A, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
@@ -376,8 +377,8 @@ def test_linear_attention_reads_the_average_of_what_was_written_alike() -> None:
         if t:
             written[situation[t - 1]].append(number[t])
         here = written[situation[t]]
-        spread = 4.5 if t < 6 else 0.0  # the first step has no step before it, and is written half to each slot
-        average = (2 * sum(here) + 2 * spread) / (1 + 2 * len(here) + 1)
+        # the first step has no step before it, and is written half to each slot
+        average = (2 * sum(here) + 2 * 4.5) / (1 + 2 * len(here) + 1)
         assert float(seen[0, 0, t, 0].detach().atanh()) == pytest.approx(average), t
 
 

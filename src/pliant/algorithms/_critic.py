@@ -32,7 +32,8 @@ class CriticSettings:
     task: the memory learns to know its task (Humplik et al. 2019, arXiv:1905.06424). Needs `told`."""
     predict: float = 0.0
     """Weight of half the mean squared error with which the standardised reward of a step is predicted from features and action,
-    linear in either: the memory learns what actions bring (as the decoder of Zintgraf et al. 2020, arXiv:1910.08348)."""
+    linear in either: the memory learns what actions bring (a small part of what the decoder of Zintgraf et al. 2020,
+    arXiv:1910.08348, does)."""
 
     def __post_init__(self) -> None:
         if not self.hidden or min(self.hidden) < 1:

@@ -1,16 +1,18 @@
 """Linear attention over the whole trial: an associative memory of fixed size, without forgetting.
 
     pair_t  = [x_t, x_{t-1}]                                       what came in, now and a step ago
-    key_t   = sigmoid(gate pair_t) softmax(K pair_t)               where a step is written, for each head
+    key_t   = sqrt(S) sigmoid(gate pair_t) softmax(K pair_t)       where a step is written among S slots, for each head
     sums_t  = sums_{t-1} + key_t [V pair_t, 1]^T                   what was written there, and how much
-    read_t  = (softmax(Q pair_t) . values in sums) / (1 + softmax(Q pair_t) . counts in sums)
+    query_t = sqrt(S) softmax(Q pair_t)
+    count_t = query_t . counts in sums_t
+    read_t  = (query_t . values in sums_t) / (1 + count_t)
     seen_t  = tanh(W [read_t, log(1 + count_t), pair_t])
 
 A head keeps for each of its slots the sum and the number of what was written, and reads averages: a memory for how good each
 action was in each situation. Attention without a softmax over time, Katharopoulos et al. 2020, arXiv:2006.16236, equation 12,
-also known as fast weights (Schlag et al. 2021, arXiv:2102.11174); keys and queries are softmaxes over slots as in Shen et al.
-2021, arXiv:1812.01243. That a step sees the one before lets it write what an action has brought under the situation in which
-it was taken. A sequence is gone through a block at a time, all its steps at once.
+also known as fast weights (Schlag et al. 2021, arXiv:2102.11174); queries are softmaxes over slots as in Shen et al. 2021,
+arXiv:1812.01243, and so are keys, where theirs go over positions. That a step sees the one before lets it write what an action
+has brought under the situation in which it was taken. A sequence is gone through a block at a time, all its steps at once.
 """
 
 from dataclasses import dataclass
