@@ -37,7 +37,8 @@ WORDS = {
         "trial": ["study", "memory", "RL^2", "best players", "Bayes-optimal", "told the task", "seeds",
             "minutes per seed (cores)"],
         "tabular": "Random MDPs, return of each of the ten episodes, {tasks} test tasks (standard error of the total"
-        " {error:.1f}), rl2 the mean of {seeds} seeds; informed players know from what the MDPs are drawn (`python benchmarks/trials.py tabular`;"
+        " {error:.1f}), rl2 the mean of {seeds} seeds; informed players know from what the MDPs are drawn"
+        " (`python benchmarks/trials.py tabular`;"
         " published totals, Duan et al. 2016: RL^2 156.2, BEB 150.2, OPSRL 144.1):",
         "tabular head": ["agent", "episode {}", "all"],
         "schools": "Both schools on `point`, return of an episode by the environment steps that the agent has seen of its task"

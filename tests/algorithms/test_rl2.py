@@ -266,7 +266,10 @@ def test_the_value_loss_trains_the_memory_only_when_shared(shared: bool) -> None
 # ---- learning
 
 
-@pytest.mark.parametrize("told", [{}, {"critic__told": True, "critic__infer": 1.0}], ids=["plain", "told"])
+TOLD = {"critic__told": True, "critic__infer": 1.0, "critic__predict": 1.0}
+
+
+@pytest.mark.parametrize("told", [{}, TOLD], ids=["plain", "told"])
 def test_same_seed_same_bits_and_a_state_restores_them(told: dict[str, Any]) -> None:
     one, two = learner_of(**told), learner_of(**told)
     for learner in (one, two):
@@ -323,8 +326,7 @@ def test_it_runs_on_continuous_families_with_scaled_inputs() -> None:
 
 
 def test_lanes_of_different_length_learn_as_each_of_them_alone() -> None:
-    told = {"critic__told": True, "critic__infer": 1.0}
-    learner = learner_of("cartpole", train__episodes=2, family__horizon=40, outer__chunk=7, **told)
+    learner = learner_of("cartpole", train__episodes=2, family__horizon=40, outer__chunk=7, **TOLD)
     algorithm = double(learner)
     played = play(learner, tasks=4, lanes=3)
     played = Rollout(*(x.double() if x.is_floating_point() else x for x in played))
