@@ -38,8 +38,7 @@ WORDS = {
             "minutes per seed (cores)"],
         "tabular": "Random MDPs, return of each of the ten episodes, {tasks} test tasks (standard error of the total"
         " {error:.1f}), rl2 the mean of {seeds} seeds; informed players know from what the MDPs are drawn"
-        " (`python benchmarks/trials.py tabular`;"
-        " published totals, Duan et al. 2016: RL^2 156.2, BEB 150.2, OPSRL 144.1):",
+        " (`python benchmarks/trials.py tabular`; published totals, Duan et al. 2016: RL^2 156.2, BEB 150.2, OPSRL 144.1):",
         "tabular head": ["agent", "episode {}", "all"],
         "schools": "Both schools on `point`, return of an episode by the environment steps that the agent has seen of its task"
         " before it, mean of all seeds ± standard deviation over seeds of the last; test tasks, {memory} for `rl2` and"
@@ -202,8 +201,8 @@ def tabular(words: dict[str, Any]) -> str:
     rows = [[name, *(f"{x:.1f}" for x in curve), f"{total:.1f}"] for name, (curve, total) in curves.items()]
     agent, episode, total = words["tabular head"]
     head = [agent, *(episode.format(i + 1) for i in range(len(summary["return"]))), total]
-    told = {"error": summary["std_error_over_tasks"], "tasks": f"{document['tasks']:,}", "seeds": len(document["runs"])}
-    return f"{words['tabular'].format(**told)}\n\n{table(head, rows)}"
+    said = words["tabular"].format(error=summary["std_error_over_tasks"], **_basis(document))
+    return f"{said}\n\n{table(head, rows)}"
 
 
 def schools(words: dict[str, Any]) -> str:

@@ -147,9 +147,9 @@ def test_gradients_equal_finite_differences(name: str, embed: tuple[int, ...]) -
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("learned_start", [True, False])
-def test_gradients_of_gradients_equal_finite_differences(name: str, learned_start: bool) -> None:
-    policy, given = policy_of(name), inputs(steps=4)
+@pytest.mark.parametrize(("learned_start", "embed"), [(True, ()), (False, ()), (True, (5,))])
+def test_gradients_of_gradients_equal_finite_differences(name: str, learned_start: bool, embed: tuple[int, ...]) -> None:
+    policy, given = policy_of(name, embed=embed), inputs(steps=4)
     params = {n: p.detach().clone().requires_grad_() for n, p in policy.named_parameters()}
     with torch.no_grad():
         state: Any = () if learned_start else functional.apply(policy, params, given)[1]

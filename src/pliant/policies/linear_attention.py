@@ -29,6 +29,8 @@ State = tuple[Tensor, Tensor]
 """Sums of values and their number [M, B, heads, slots, width + 1], and the last input [M, B, E]."""
 SHARPNESS = 10.0
 """What keys and queries are multiplied by before the softmax: slots are told apart after a few steps of learning."""
+GAIN = 3.0
+"""Of keys and queries at first, sharpness included: wide enough that no two slots are the same."""
 BLOCK = 64
 """Steps that are gone through at once: what they need is quadratic in their number."""
 
@@ -58,8 +60,8 @@ class LinearAttention(nn.Module):
         super().__init__()
         R, K, V = settings.heads, settings.slots, settings.width
         self.settings, self.size_in, self.size_out = settings, size_in, settings.size
-        self.key = Linear(2 * size_in, R * K, 3 / SHARPNESS, generator)
-        self.query = Linear(2 * size_in, R * K, 3 / SHARPNESS, generator)
+        self.key = Linear(2 * size_in, R * K, GAIN / SHARPNESS, generator)
+        self.query = Linear(2 * size_in, R * K, GAIN / SHARPNESS, generator)
         self.value = Linear(2 * size_in, R * V, 1.0, generator)
         self.gate = Linear(2 * size_in, R, 1.0, generator)
         self.out = Linear(R * (V + 1) + 2 * size_in, settings.size, 1.0, generator)
