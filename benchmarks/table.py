@@ -240,7 +240,7 @@ def binding(words: dict[str, Any]) -> str:
     delays = sorted({d for _, d in sizes})
     rows = [[str(p), *(each[p, d] for d in delays)] for p in sorted({p for p, _ in sizes})]
     head = [words["binding head"][0], *(words["binding head"][1].format(d) for d in delays)]
-    settings = document["runs"][0]["config"]["train"]
+    settings = document["runs"][0]["config"]["parts"]["train"]
     trials = settings["iterations"] * settings["meta_batch"] * settings["lanes"]
     return f"{words['binding'].format(trials=f'{trials:,}', **_basis(document))}\n\n{table(head, rows)}"
 
