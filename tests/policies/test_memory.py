@@ -253,6 +253,17 @@ def test_a_gru_and_an_lstm_are_those_of_torch() -> None:
             assert torch.allclose(h.view(M, B, 6), output[:, :, t], rtol=0, atol=1e-12)
 
 
+def test_the_units_of_a_gru_keep_what_they_know_for_its_span_before_training() -> None:
+    """With a gate of z a unit forgets at the rate 1 - z, so it keeps for 1 / (1 - z) = 1 + exp(bias) steps."""
+    policy = policy_of("gru", size=2000, span=50)
+    reset, update, new = policy.core.into.bias.detach().chunk(3)
+    kept = 1 / (1 - update.sigmoid())
+    assert not reset.any() and not new.any() and not policy.core.back.bias.any()
+    assert 2 <= float(kept.min()) < 2.5 and 49.5 < float(kept.max()) <= 50
+    assert float(kept.mean()) == pytest.approx(26, abs=1)  # uniform
+    assert not policy_of("gru").core.into.bias.any()
+
+
 # ---- external
 
 
@@ -415,6 +426,9 @@ def test_a_transformer_of_wrong_sizes_is_refused(settings: dict[str, Any]) -> No
 def test_settings_of_memories_say_what_is_wrong() -> None:
     with pytest.raises(ValueError, match="size is 0: expected at least 1 unit"):
         gru.Settings(size=0)
+    for span in (1, -1):
+        with pytest.raises(ValueError, match=f"span is {span}: expected at least 2 steps, or 0"):
+            gru.Settings(span=span)
 
 
 def test_scales_of_the_encoder_bring_inputs_to_unit_size() -> None:

@@ -8,6 +8,7 @@ The memory where a trial opens is learned.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,21 +16,37 @@ from torch import Tensor, nn
 
 from pliant.policies import _layers, _memory
 from pliant.policies._layers import Linear
-from pliant.policies._memory import MemoryPolicy, recurrent_
-from pliant.policies._memory import MemorySettings as Settings
+from pliant.policies._memory import MemoryPolicy, MemorySettings, recurrent_
 from pliant.streams import Stream
 from pliant.types import Inputs, Spec
+
+
+@dataclass(frozen=True)
+class Settings(MemorySettings):
+    """Size of the memory, what it sees of a step, and how long it keeps it at first."""
+
+    span: int = 0
+    """Steps that its units keep what they know before training, up to this: each bias of the update gate z is the logarithm
+    of a uniform number from 1 to span - 1 (Tallec and Ollivier 2018, arXiv:1804.11188). 0: biases of 0, a step or two."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.span < 2 and self.span != 0:
+            raise ValueError(f"span is {self.span}: expected at least 2 steps, or 0")
 
 
 class Gru(nn.Module):
     """State: h [M, B, H]."""
 
-    def __init__(self, size_in: int, size: int, generator: torch.Generator) -> None:
+    def __init__(self, size_in: int, size: int, span: int, generator: torch.Generator) -> None:
         super().__init__()
         self.size_out = size
         self.into = Linear(size_in, 3 * size, 1.0, generator)
         self.back = recurrent_(Linear(size, 3 * size, 1.0, generator), size, generator)
         self.initial = nn.Parameter(torch.zeros(size))
+        if span:
+            with torch.no_grad():
+                self.into.bias[size : 2 * size] = torch.empty(size).uniform_(1, span - 1, generator=generator).log()
 
     def start(self, tasks: int, lanes: int) -> Tensor:
         return _layers.over_lanes(self.initial, 1, tasks, lanes)
@@ -120,4 +137,6 @@ def _again(inputs: tuple[Tensor, ...], d_seen: Tensor) -> tuple[Tensor | None, .
 
 def make(spec: Spec, settings: Settings, stream: Stream) -> MemoryPolicy:
     """A freshly initialised policy."""
-    return MemoryPolicy(spec, settings, lambda size_in, generator: Gru(size_in, settings.size, generator), stream)
+    return MemoryPolicy(
+        spec, settings, lambda size_in, generator: Gru(size_in, settings.size, settings.span, generator), stream
+    )
