@@ -5,9 +5,8 @@
     python benchmarks/memories.py two-step     # is it model-based? and its regret
     python benchmarks/memories.py dependent    # two arms that depend on each other; without the reward as input: chance
 
-Within a study all agents are trained for equally many trials, with the same settings but for their memory; `binding` adds a
-GRU trained for about as many minutes as the external memory. Measured are final parameters on test tasks, held out where a
-family has any to hold out, as expected reward, without the luck of single rewards.
+Within a study all agents are trained for equally many trials, with the same settings but for their memory. Measured are final
+parameters on test tasks, held out where a family has any to hold out, as expected reward, without the luck of single rewards.
 Runs live in runs/benchmarks and are continued if they were interrupted; each has its own core (`--jobs 2`).
 """
 
@@ -35,9 +34,6 @@ from pliant.tasks.base import Tasks
 from pliant.types import Rollout
 
 PAIRS, DELAYS = (2, 4, 8), (0, 8, 32)
-ENDS = (2, 0), (8, 32)
-LONGER = 5
-"""An iteration of the external memory takes about as long as this many of a GRU."""
 OPTIMAL_REGRET = {"easy": 0.625, "medium": 1.000, "hard": 2.312}
 """Of 100 pulls; Wang et al. 2016, arXiv:1611.05763, by the exact Bayes-optimal agent."""
 
@@ -71,18 +67,13 @@ def parameters(cell: Cell) -> int:
 
 
 def binding() -> list[Cell]:
-    """External and GRU for each number of pairs and each delay; at both ends also a GRU trained for as many minutes."""
+    """External and GRU for each number of pairs and each delay."""
     cells = []
     for pairs in PAIRS:
         for delay in DELAYS:
             settings = {"family.pairs": pairs, "family.delay": delay}
             cell = Cell(f"external {pairs} pairs delay {delay}", "binding", "external", settings)
-            gru = as_large(cell, "gru")._replace(name=f"gru {pairs} pairs delay {delay}")
-            cells += [cell, gru]
-            if (pairs, delay) in ENDS:
-                iterations = LONGER * config.load_config("rl2", "binding", settings, None, 0, "gru").parts["train"].iterations
-                longer = gru.settings | {"train.iterations": iterations}
-                cells.append(gru._replace(name=f"longer {gru.name}", settings=longer))
+            cells += [cell, as_large(cell, "gru")._replace(name=f"gru {pairs} pairs delay {delay}")]
     return cells
 
 

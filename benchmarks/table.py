@@ -46,8 +46,7 @@ WORDS = {
         "school": ["algorithm", "return (steps seen)", "seeds", "training: million steps, minutes per seed (cores)"],
         "binding": "What external memory is for: share of questions answered about symbols that were shown once with one of"
         " four labels, the questions after a delay of distractors. `external` / a GRU with as many parameters, both after"
-        " {trials} trials of training / at both ends also that GRU after {longer}, about as many minutes as `external`"
-        " took; {seeds} seeds, ± half of a 95 % interval over seeds, {tasks} new trials each"
+        " {trials} trials of training; {seeds} seeds, ± half of a 95 % interval over seeds, {tasks} new trials each"
         " (`python benchmarks/memories.py binding`); guessing has 0.25:",
         "binding head": ["pairs", "delay {} steps"],
         "recall": "What episodic memory is for: regret per episode when a context is met for the first, second, ... time, other"
@@ -104,8 +103,7 @@ WORDS = {
         "（`python benchmarks/trials.py point`）：",
         "school": ["算法", "回报（已历步数）", "种子", "训练：百万步，每个种子的分钟数（核数）"],
         "binding": "外部记忆的用处：符号与四个标签之一只一同出现一次，经过若干步干扰之后提问，表中为答对的比例。"
-        "`external` / 参数同样多的 GRU，均训练 {trials} 次试验 / 最易与最难者另有该 GRU 训练 {longer} 次，"
-        "耗时约与 `external` 相同；{seeds} 个种子，± 为种子间 95 % 区间之半，"
+        "`external` / 参数同样多的 GRU，均训练 {trials} 次试验；{seeds} 个种子，± 为种子间 95 % 区间之半，"
         "每个种子 {tasks} 次新试验（`python benchmarks/memories.py binding`）；猜测为 0.25：",
         "binding head": ["符号数", "延迟 {} 步"],
         "recall": "情景记忆的用处：同一情境第一次、第二次……出现时每回合的遗憾，其间有其他情境；"
@@ -234,17 +232,17 @@ def binding(words: dict[str, Any]) -> str:
     if not document:
         return ""
     summary = document["summary"]
-    sizes = sorted({(int(name.split()[1]), int(name.split()[-1])) for name in summary if name.startswith("external")})
-    who = "external", "gru", "longer gru"
-    found = {size: [summary.get(f"{name} {size[0]} pairs delay {size[1]}") for name in who] for size in sizes}
-    each = {size: " / ".join(_within(share) for share in shares if share) for size, shares in found.items()}
+    sizes = sorted({(int(name.split()[1]), int(name.split()[-1])) for name in summary})
+    each = {
+        size: " / ".join(_within(summary[f"{who} {size[0]} pairs delay {size[1]}"]) for who in ("external", "gru"))
+        for size in sizes
+    }
     delays = sorted({d for _, d in sizes})
     rows = [[str(p), *(each[p, d] for d in delays)] for p in sorted({p for p, _ in sizes})]
     head = [words["binding head"][0], *(words["binding head"][1].format(d) for d in delays)]
-    trained = [run["config"]["parts"]["train"] for run in document["runs"]]
-    trials = sorted(t["iterations"] * t["meta_batch"] * t["lanes"] for t in trained)
-    shortest, longest = f"{trials[0]:,}", f"{trials[-1]:,}"
-    return f"{words['binding'].format(trials=shortest, longer=longest, **_basis(document))}\n\n{table(head, rows)}"
+    settings = document["runs"][0]["config"]["parts"]["train"]
+    trials = settings["iterations"] * settings["meta_batch"] * settings["lanes"]
+    return f"{words['binding'].format(trials=f'{trials:,}', **_basis(document))}\n\n{table(head, rows)}"
 
 
 def recall(words: dict[str, Any]) -> str:
