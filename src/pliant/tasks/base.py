@@ -120,7 +120,7 @@ class Family:
 
         Without a continuum of tasks, train and test are the same choices and both are called "train".
         """
-        return _parameters.split_of(self.parameters, self._flatten(tasks))
+        return _parameters.split_of(self.parameters, self.flatten(tasks))
 
     def task(self, values: Mapping[str, Any]) -> Tasks:
         """One task (M = 1) from named values; constants may be left out.
@@ -148,12 +148,13 @@ class Family:
         columns = [p.place(tasks.arrays[p.name].reshape(len(tasks), -1)) for p in self.parameters]
         return torch.as_tensor(2 * np.concatenate(columns, axis=1) - 1, dtype=torch.float64)
 
+    def flatten(self, tasks: Tasks) -> NDArray[np.float64]:
+        """Tasks as rows of numbers, [M, all widths], parameter after parameter."""
+        return np.concatenate([tasks.arrays[p.name].reshape(len(tasks), -1) for p in self.parameters], axis=1)
+
     def _allowed(self, flat: NDArray[np.float64], split: str) -> NDArray[np.bool_]:
         shared = split == "test" and not any(p.varies for p in self.parameters)
         return np.asarray(_parameters.split_of(self.parameters, flat) == ("train" if shared else split))
-
-    def _flatten(self, tasks: Tasks) -> NDArray[np.float64]:
-        return np.concatenate([tasks.arrays[p.name].reshape(len(tasks), -1) for p in self.parameters], axis=1)
 
     def _unflatten(self, flat: NDArray[np.float64]) -> Tasks:
         arrays, column = {}, 0
@@ -199,6 +200,12 @@ class BatchEnv:
 
     # ---- what a family implements
 
+    def open(self, noise: Tensor) -> None:
+        """A trial opens; `noise` [M, B, episodes, reset_noise] is what `begin` will get, episode by episode.
+
+        For families that must know all starts beforehand; `begin` follows.
+        """
+
     def begin(self, chosen: Tensor, noise: Tensor) -> None:
         """Start an episode in the lanes `chosen` [M, B] bool, from uniform `noise` [M, B, reset_noise] float64."""
         raise NotImplementedError
@@ -241,6 +248,7 @@ class BatchEnv:
         self._elapsed = torch.zeros(M, B, dtype=torch.int64, device=self.device)
         self._episode = torch.zeros(M, B, dtype=torch.int64, device=self.device)
         self.active = torch.ones(M, B, dtype=torch.bool, device=self.device)
+        self.open(self._reset_noise)
         self.begin(self.active, self._reset_noise[:, :, 0])
         return self.observe()
 

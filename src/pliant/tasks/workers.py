@@ -1,0 +1,106 @@
+"""Environments that are not tensor code, in worker processes behind the batched contract.
+
+Lanes are dealt to the workers in chunks. One message per step and worker; actions, observations and rewards lie in shared
+memory; the task and the seed of every episode travel with the trial, so a result depends neither on the number of workers
+nor on which of them died.
+
+A worker that raises, exits, is killed, hangs, or returns what is not finite or of the wrong shape is named with its task and
+step and replaced; the new one repeats the running episodes of its lanes from their seeds and actions, and must come to the
+same observations. After three replacements in one trial the next fault is a UserError, which ends a run with its last
+checkpoint whole.
+"""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pliant.tasks import _pool
+from pliant.tasks._worker import Layout, Remote
+from pliant.tasks.base import BatchEnv, Family, Tasks, Transition
+
+TIMEOUT = 60.0
+"""Seconds that a reset or step of one environment may take."""
+
+
+def default_workers() -> int:
+    """One per core that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Pooled(BatchEnv):
+    """M x B environments in worker processes. `make` makes one, in the worker, and must be picklable."""
+
+    reset_noise = 1
+
+    def __init__(
+        self,
+        family: Family,
+        tasks: Tasks,
+        lanes: int,
+        episodes: int,
+        make: Callable[[], Remote],
+        workers: int = 0,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        super().__init__(family, tasks, lanes, episodes)
+        workers = min(workers or default_workers(), len(tasks) * lanes)
+        size = 0 if self.spec.discrete else self.spec.action_size
+        self._make, self._timeout = make, timeout
+        self._layout = Layout(len(tasks) * lanes, workers, self.spec.obs_size, size)
+        self._pool: _pool.Pool | None = None
+
+    def open(self, noise: Tensor) -> None:
+        self._release()  # a trial that was not played to its end
+        self._pool = _pool.take(self._make, self._layout, self._timeout)
+        task = self.family.flatten(self.tasks).repeat(self.lanes, axis=0)  # [M*B, K]
+        seed = (noise.flatten(0, 1)[..., 0] * 2**31).long().numpy()  # [M*B, E]
+        self._pool.open(task, seed, self.horizon, partial(_name, self.tasks, self.lanes))
+        self._seen = self._rows(self._pool.board.obs)
+
+    def begin(self, chosen: Tensor, noise: Tensor) -> None:
+        if self._pool:
+            self._seen = torch.where(chosen[..., None], self._rows(self._pool.board.obs), self._seen)
+
+    def observe(self) -> Tensor:
+        return self._seen
+
+    def advance(self, action: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if self._pool is None:
+            raise ValueError("the trial is over: reset before the next step")
+        self._pool.step(action.flatten(0, 1).reshape(self._layout.lanes, -1).numpy(), self._seen.flatten(0, 1).numpy())
+        board = self._pool.board
+        self._seen = self._rows(board.next_obs)
+        terminated, self._cut, success = self._rows(board.ended).unbind(-1)
+        return self._rows(board.reward), terminated, success
+
+    def cut(self) -> Tensor:
+        return self._cut
+
+    def step(self, action: Tensor) -> Transition:
+        result = super().step(action)
+        if not bool(self.active.any()):
+            self._release()
+        return result
+
+    def _rows(self, shared: NDArray[Any]) -> Tensor:
+        """What the lanes of this batch have on the board, copied: [M, B, *]."""
+        M, B = self.shape
+        rows: Tensor = torch.from_numpy(shared[: M * B].copy())
+        return rows.reshape(M, B, *rows.shape[1:])
+
+    def _release(self) -> None:
+        if self._pool is not None:
+            _pool.give_back(self._pool)
+            self._pool = None
+
+
+def _name(tasks: Tasks, lanes: int, row: int) -> str:
+    """A lane in words."""
+    m, b = divmod(row, lanes)
+    values = ", ".join(f"{name}={value}" for name, value in tasks[m].rows()[0].items())
+    return f"{tasks.family}, task {m} ({values}), lane {b}"
