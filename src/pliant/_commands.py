@@ -18,6 +18,8 @@ def train(arguments: argparse.Namespace, dotted: dict[str, str]) -> int:
     """Begin or resume a run, or explain its settings."""
     from pliant import train as loop
 
+    for module in arguments.imports:
+        registry.import_outside(module)
     if arguments.help:
         print(explain.settings(arguments.algorithm, arguments.family, _load(arguments, dotted), arguments.preset), end="")
         return 0

@@ -21,7 +21,7 @@ from pliant import checkpoint, distributions, errors, evaluate, functional, reco
 from pliant import config as configuration
 from pliant.progress import Progress
 from pliant.streams import Stream
-from pliant.tasks import _single
+from pliant.tasks import _single, _spaces
 from pliant.tasks.base import BatchEnv
 from pliant.types import Carry, Inputs, Params, Spec, State
 
@@ -104,7 +104,7 @@ class Agent:
         elif isinstance(task, gymnasium.Env):
             named = {"environment": str(task.spec.id if task.spec else task)}
             each = per_trial if has_memory else episodes or lanes * per_trial
-            batch, units = _single.Single(family, task, each), _single.units(task)
+            batch, units = _single.Single(family, task, each), _spaces.units(task.action_space)
         else:
             raise errors.UserError(f"task is a {type(task).__name__}: expected a dict of parameters or a gymnasium.Env")
         measured, rollouts = evaluate.curve_on(self.learner, batch, last, Stream(seed).at("adapt"))
@@ -190,7 +190,7 @@ class Adapted:
         seen = Inputs(torch.as_tensor(x).view(1, n, 1, -1), carry.action.unsqueeze(2), carry.reward.unsqueeze(2), first)
         output, memory = functional.apply(self.policy, self.params, Inputs(*(p.to(like.device) for p in seen)), carry.memory)
         drawn = self._act(output.dist[0, :, 0].cpu(), deterministic)  # [n, A] or [n]
-        action = _single.in_units(self._units, (drawn if self.spec.discrete else drawn.clamp(-1, 1)).numpy())
+        action = _spaces.in_units(self._units, (drawn if self.spec.discrete else drawn.clamp(-1, 1)).numpy())
         following = Carry(memory, drawn[None].to(like.device), torch.zeros_like(carry.reward))
         return (action if x.ndim == 2 else action[0]), following
 

@@ -22,7 +22,8 @@ EXAMPLES = {
     "": "pliant train maml half-cheetah-dir\npliant evaluate runs/maml-half-cheetah-dir-seed0\npliant list",
     "train": "pliant train maml point\npliant train maml point --help       every setting of this pair\n"
     "pliant train fomaml point --seed 1 --iterations 50 --inner.steps 3 --out runs/mine\n"
-    "pliant train maml point --out runs/mine --resume",
+    "pliant train maml point --out runs/mine --resume\n"
+    "pliant train maml gymnasium --env CartPole-v1 --vary 'length=0.3:1.5, force_mag=-15:-5|5:15'",
     "evaluate": "pliant evaluate runs/maml-point-seed0\npliant evaluate runs/maml-point-seed0 --split ood --stages 5 --json\n"
     "pliant evaluate runs/rl2-bandit-seed0 --tasks 1000 --lanes 1 --players",
     "adapt": "pliant adapt runs/maml-point-seed0 --task goal=0.3,-0.2\n"
@@ -108,6 +109,7 @@ def _add_train(commands: Any) -> None:
     train.add_argument("--preset", metavar="NAME", help="a preset of the pair, a .toml file, or none (default: the plain one)")
     train.add_argument("--policy", metavar="NAME", help="policy (default: the algorithm's)")
     train.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    _add_import(train)
     train.usage = "pliant train ALGORITHM FAMILY [options] [--PART.NAME VALUE ...]"
 
 
@@ -117,6 +119,10 @@ def _add_run(command: argparse.ArgumentParser) -> None:
     command.add_argument("--stages", type=_natural, metavar="N", help=stages)
     command.add_argument("--seed", type=_natural, metavar="N", default=0, help="address of all random numbers (default: 0)")
     command.add_argument("--device", default="cpu", metavar="NAME", help="cpu, cuda, ... (default: cpu)")
+    _add_import(command)
+
+
+def _add_import(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--import", action="append", default=[], dest="imports", metavar="MODULE", help="code outside pliant the run may use"
     )
@@ -146,6 +152,8 @@ def _run(argv: list[str]) -> int:
     if arguments.command is None and not rest:
         root.print_help()
         return 0
+    if arguments.command == "train":
+        rest = _family_flags(arguments.family, rest, dotted)
     if rest:
         raise _unexpected(arguments, rest[0])
     if arguments.command == "train":
@@ -170,6 +178,30 @@ def split_dotted(argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
             raise errors.UserError(f"--{name} is given twice: {dotted[name]!r} and {value!r}")
         dotted[name] = value
     return rest, dotted
+
+
+def _family_flags(family: str | None, words: Sequence[str], dotted: dict[str, str]) -> list[str]:
+    """Settings of the family may be written without its part: --env as --family.env. Returns the words that are none."""
+    if not words or family is None:
+        return list(words)
+    from pliant import completion
+
+    known = completion.family_settings(family)
+    rest: list[str] = []
+    left = list(words)
+    while left:
+        word = left.pop(0)
+        name, equals, value = word.removeprefix("--").partition("=")
+        name = name.replace("-", "_")
+        if not word.startswith("--") or name not in known:
+            rest.append(word)
+            continue
+        if not equals:
+            value = left.pop(0) if left and not left[0].startswith("--") else "true"
+        if f"family.{name}" in dotted:
+            raise errors.UserError(f"--{name} is given twice: {dotted[f'family.{name}']!r} and {value!r}")
+        dotted[f"family.{name}"] = value
+    return rest
 
 
 def _unexpected(arguments: argparse.Namespace, word: str) -> errors.UserError:

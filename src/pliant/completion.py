@@ -46,10 +46,18 @@ def flags(command: str, algorithm: str | None = None, family: str | None = None)
     return found
 
 
+def family_settings(family: str) -> list[str]:
+    """The settings of a family, from its source text; none for a module that is not a file here."""
+    if registry.is_outside(family):
+        path = Path(family)
+        return list(_fields(path, ast.Name("Settings"))) if path.is_file() else []
+    return list(_fields(registry.source("family", family), ast.Name("Settings")))
+
+
 def settings(algorithm: str, family: str) -> Iterator[str]:
     """The dotted names of every setting of a pair with its default policy, from the source text."""
     yield from (f"train.{name}" for name in _fields(_ROOT / "train.py", ast.Name("Settings")))
-    yield from (f"family.{name}" for name in _fields(registry.source("family", family), ast.Name("Settings")))
+    yield from (f"family.{name}" for name in family_settings(family))
     path = registry.source("algorithm", algorithm)
     where, policy = _resolve(path, ast.Name("POLICY"))
     if isinstance(policy, ast.Constant) and policy.value in registry.names("policy"):

@@ -103,22 +103,28 @@ def import_outside(name: str) -> ModuleType:
         raise
 
 
-def attribute(name: str) -> Any:
+def attribute(name: str, flag: str = "--policy.body", what: str = "Factory") -> Any:
     """What `package.module:attribute` names, if the user has named that module too (`import_outside`).
 
     A name that was read from a file never makes us import or call anything: UserError.
     """
     module, colon, last = name.partition(":")
     if not colon or not last:
-        raise errors.UserError(f"--policy.body is {name!r}: expected package.module:Factory")
+        raise errors.UserError(f"{flag} is {name!r}: expected package.module:{what}")
     if _module_name(module) not in _TRUSTED:
         raise errors.UserError(
             f"this run uses {name}, which is code outside pliant: import it first (--import {module}) if you trust it"
         )
     found = getattr(sys.modules[_module_name(module)], last, None)
     if found is None:
-        raise errors.UserError(f"--policy.body is {name!r}: {module} has no {last!r}")
+        raise errors.UserError(f"{flag} is {name!r}: {module} has no {last!r}")
     return found
+
+
+def require_imported(module: str, wanted_by: str) -> None:
+    """Raise UserError unless a module outside pliant has been imported: a name alone never makes us run anything."""
+    if module not in sys.modules:
+        raise errors.UserError(f"{wanted_by} would import the module {module}: add --import {module} if you trust it")
 
 
 def _imported(kind: Kind, name: str) -> ModuleType:

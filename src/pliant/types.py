@@ -34,6 +34,8 @@ class Spec(NamedTuple):
     """K, how many numbers describe a task; for critics, a policy never sees them. A `Family` fills it in."""
     trial_steps: int = 0
     """Steps of a whole trial in training; 0 where nobody said."""
+    image: tuple[int, int, int] | None = None
+    """Channels, height and width of an observation that is an image, D numbers of it; None for a vector."""
 
 
 class Inputs(NamedTuple):

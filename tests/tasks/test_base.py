@@ -115,6 +115,23 @@ def test_split_of_by_hand() -> None:
     assert family.split_of(Tasks("made-up", {"x": np.array(x)})).tolist() == expected
 
 
+def test_gaps_are_left_out_of_a_range_and_the_rest_is_uniform() -> None:
+    force = Parameter("x", (-15.0, 15.0), ood=(-20.0, 20.0), gaps=((-5.0, 5.0), (10.0, 12.0)))
+    family = made_up(force)
+    # Training covers [-15, -5], [5, 10] and [12, 15]: 18 in all. At 5 a share of 10/18 is covered, at 12 of 15/18.
+    x = np.array([[-15.0], [-10.0], [-5.0], [5.0], [10.0], [12.0], [15.0]])
+    assert force.place(x)[:, 0] == pytest.approx([0, 5 / 18, 10 / 18, 10 / 18, 15 / 18, 15 / 18, 1])
+    assert family.split_of(Tasks("made-up", {"x": np.array([0.0, -4.9, 4.9, 11.0, 20.1])})).tolist() == [""] * 5
+    assert family.split_of(Tasks("made-up", {"x": np.array([-16.0, 15.1, 20.0])})).tolist() == ["ood"] * 3
+    drawn = force.draw(90_000, "train", rng("gaps"))
+    assert bool(force.inside(drawn, shifted=False).all())
+    counts = np.histogram(drawn, [-15, -10, -5, 5, 10, 12, 15])[0]
+    assert counts.tolist() == pytest.approx([25_000, 25_000, 0, 25_000, 0, 15_000], abs=5 * math.sqrt(25_000))
+    shifted = family.sample(2000, "ood", rng("shift")).arrays["x"]
+    assert bool(((np.abs(shifted) > 15) & (np.abs(shifted) <= 20)).all()) and shifted.min() < -19 and shifted.max() > 19
+    assert force.describe() == "-15 to 15, not between -5 and 5, not between 10 and 12 (ood -20 to 20)"
+
+
 def test_split_of_two_parameters_adds_up_their_cells() -> None:
     family = made_up(Parameter("x", (0.0, 1.0)), Parameter("y", (0.0, 10.0)))
     # cells (1, 4) -> 5, (1, 3) -> 4, (49, 1) -> 50

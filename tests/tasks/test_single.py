@@ -13,7 +13,7 @@ from pliant.errors import UserError
 from pliant.policies import mlp
 from pliant.rollout import rollout
 from pliant.streams import Stream
-from pliant.tasks import _single
+from pliant.tasks import _single, _spaces
 from pliant.tasks.base import Family
 from pliant.types import Spec
 
@@ -94,9 +94,9 @@ def test_episodes_start_from_seeds_of_the_stream() -> None:
 def test_actions_are_scaled_from_one_to_the_environments_range() -> None:
     env = Line()
     for ours, theirs in (([-1, -1], [-2, 10]), ([0, 0], [1, 10.5]), ([1, 1], [4, 11]), ([0.5, -0.5], [2.5, 10.25])):
-        action = _single.to_env(env, np.array(ours, np.float32))
+        action = _spaces.actor(env.action_space).of(np.array(ours, np.float32))
         assert action.dtype == np.float32 and np.allclose(action, theirs)
-    assert np.allclose(_single.to_env(env, np.array([9.0, -9.0])), [4, 10]), "beyond one is as far as one"
+    assert np.allclose(_spaces.actor(env.action_space).of(np.array([9.0, -9.0])), [4, 10]), "beyond one is as far as one"
 
 
 def test_scaled_actions_never_leave_the_environments_range_by_rounding() -> None:
@@ -105,13 +105,13 @@ def test_scaled_actions_never_leave_the_environments_range_by_rounding() -> None
         low = rng.normal(size=2).astype(np.float32)
         env = Line(low=low, high=low + rng.random(2).astype(np.float32) + 0.01)
         for sign in (-1.0, 1.0):
-            assert env.action_space.contains(_single.to_env(env, np.full(2, sign, np.float32)))
+            assert env.action_space.contains(_spaces.actor(env.action_space).of(np.full(2, sign, np.float32)))
 
 
 def test_discrete_actions_are_counted_from_the_spaces_start() -> None:
     env = gymnasium.make("CartPole-v1")
     env.action_space = spaces.Discrete(2, start=5)
-    assert [_single.to_env(env, torch.tensor(i)) for i in (0, 1)] == [5, 6]
+    assert [_spaces.actor(env.action_space).of(i) for i in (0, 1)] == [5, 6]
 
 
 @pytest.mark.parametrize(

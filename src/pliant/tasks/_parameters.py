@@ -41,6 +41,8 @@ class Parameter:
     """Hold out a fifth of the choices too. Otherwise train and test share them."""
     law: Literal["uniform", "log", "normal", "dirichlet"] = "uniform"
     """Uniform in the range or in its logarithm (scale factors), normal, or probabilities that add up to 1."""
+    gaps: tuple[tuple[float, float], ...] = ()
+    """Open intervals that are left out of both ranges of a uniform law, in ascending order."""
     group: int = 0
     """Length of each vector of probabilities (dirichlet)."""
     meaning: str = ""
@@ -70,6 +72,7 @@ class Parameter:
             shift = f" (ood {_listed(self.ood)})" if self.ood else ""
             return components + "one of " + _listed(self.choices) + shift
         here, shift = _range(self.law, self.train), f" (ood {_range(self.law, self.ood)})" if self.ood else ""
+        here += "".join(f", not between {low:g} and {high:g}" for low, high in self.gaps)
         if self.law == "dirichlet":
             here += f", in groups of {self.group} that add up to 1"
         return components + here + shift
@@ -87,7 +90,10 @@ class Parameter:
             return rng.dirichlet([low] * self.group, (n, self.width // self.group)).reshape(shape)
         if self.law == "log":
             return np.clip(np.exp(rng.uniform(np.log(low), np.log(high), shape)), low, high)
-        return rng.uniform(low, high, shape)
+        x = rng.uniform(low, high - _left_out(self.gaps, np.array(low), np.array(high)), shape)
+        for start, end in self.gaps:
+            x = np.where((low < end) & (x > start), x + (end - max(low, start)), x)
+        return x
 
     def place(self, x: Array) -> Array:
         """Where values [n, width] lie in the training law, in [0, 1]; constants and choices too, [n, width]."""
@@ -102,7 +108,9 @@ class Parameter:
         x = np.clip(x, low, high)
         if self.law == "log":
             return np.asarray((np.log(x) - np.log(low)) / (np.log(high) - np.log(low) or 1.0))
-        return np.asarray((x - low) / (high - low or 1.0))
+        ends = np.array(low), np.array(high)
+        covered = x - low - _left_out(self.gaps, ends[0], x)
+        return np.asarray(covered / (high - low - _left_out(self.gaps, *ends) or 1.0))
 
     def cells(self, x: Array) -> NDArray[np.int64]:
         """The cell number of each value, [n, width]; 0 for what does not vary."""
@@ -122,7 +130,8 @@ class Parameter:
         if self.law == "dirichlet":
             total = x.reshape(len(x), -1, self.group).sum(2)
             return np.asarray((x >= 0).all(1) & (np.abs(total - 1) < 1e-6).all(1))
-        return np.asarray(((values[0] <= x) & (x <= values[1])).all(1))
+        left_out = np.logical_or.reduce([np.zeros(x.shape, bool), *((a < x) & (x < b) for a, b in self.gaps)])
+        return np.asarray(((values[0] <= x) & (x <= values[1]) & ~left_out).all(1))
 
     def parse(self, family: str, values: Mapping[str, Any]) -> Array:
         """Its value among named `values`, [1] or [1, size]. Raises ValueError if it is missing or of the wrong shape."""
@@ -156,6 +165,11 @@ def split_of(parameters: Sequence[Parameter], flat: Array) -> NDArray[np.str_]:
         split[inside & (rest == 1)] = "ood"
     split[~shifted] = ""
     return split
+
+
+def _left_out(gaps: Sequence[tuple[float, float]], low: Array, x: Array) -> Array:
+    """What of [low, x] the gaps take, shape of x."""
+    return np.asarray(sum((np.clip(np.minimum(x, b) - np.maximum(low, a), 0, None) for a, b in gaps), np.zeros_like(x)))
 
 
 def _range(law: str, values: Sequence[float]) -> str:

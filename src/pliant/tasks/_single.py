@@ -5,10 +5,10 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pliant.errors import UserError
+from pliant.tasks import _spaces
 from pliant.tasks.base import BatchEnv, Family, Tasks
 from pliant.types import Spec
 
@@ -38,6 +38,7 @@ class Single(BatchEnv):
         limit = env.spec.max_episode_steps if env.spec else None
         self.horizon = limit or family.horizon
         self.env = env
+        self.act = _spaces.actor(env.action_space).of
         self.over = False
 
     def described(self) -> Tensor:
@@ -50,32 +51,9 @@ class Single(BatchEnv):
         return torch.from_numpy(np.array(self.obs, dtype=np.float64)).view(1, 1, -1)  # a copy: environments reuse buffers
 
     def advance(self, action: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        self.obs, reward, terminated, self.over, info = self.env.step(to_env(self.env, action[0, 0].numpy()))
+        self.obs, reward, terminated, self.over, info = self.env.step(self.act(action[0, 0].numpy()))
         success = bool(info.get("success", info.get("is_success", False)))
         return torch.tensor([[float(reward)]]).double(), torch.tensor([[bool(terminated)]]), torch.tensor([[success]])
 
     def cut(self) -> Tensor:
         return torch.tensor([[bool(self.over)]])
-
-
-def to_env(env: "gymnasium.Env[Any, Any]", action: Any) -> Any:
-    """An action of ours as `env` takes it: int, or an array of its space's type."""
-    known = units(env)
-    return int(in_units(known, action)) if "start" in known else in_units(known, action).astype(env.action_space.dtype)
-
-
-def units(env: "gymnasium.Env[Any, Any]") -> dict[str, Any]:
-    """How `env` counts actions, fit for JSON: {"start": int}, or {"low": [A], "high": [A]}."""
-    space = env.action_space
-    if isinstance(space, gymnasium.spaces.Discrete):
-        return {"start": int(space.start)}
-    return {"low": space.low.tolist(), "high": space.high.tolist()}  # type: ignore[attr-defined]
-
-
-def in_units(units: dict[str, Any], action: Any) -> NDArray[Any]:
-    """Actions of ours, [..., A] in [-1, 1] or integers from 0, in an environment's units; as they are for units {}."""
-    if not units or "start" in units:
-        return np.asarray(action + units.get("start", 0))
-    low, high = np.array(units["low"]), np.array(units["high"])
-    scaled = low + (np.clip(action, -1, 1) + 1) / 2 * (high - low)
-    return np.asarray(np.clip(scaled, low, high), np.float32)  # rounding may have left the box
