@@ -10,7 +10,6 @@ same observations. After three replacements in one trial the next fault is a Use
 checkpoint whole.
 """
 
-import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -19,17 +18,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pliant import machine
 from pliant.tasks import _pool
 from pliant.tasks._worker import Layout, Remote
 from pliant.tasks.base import BatchEnv, Family, Tasks, Transition
 
 TIMEOUT = 60.0
 """Seconds that a reset or step of one environment may take."""
-
-
-def default_workers() -> int:
-    """One per core that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Pooled(BatchEnv):
@@ -48,7 +43,7 @@ class Pooled(BatchEnv):
         timeout: float = TIMEOUT,
     ) -> None:
         super().__init__(family, tasks, lanes, episodes)
-        workers = min(workers or default_workers(), len(tasks) * lanes)
+        workers = min(workers or machine.cores(), len(tasks) * lanes)
         size = 0 if self.spec.discrete else self.spec.action_size
         self._make, self._timeout = make, timeout
         self._layout = Layout(len(tasks) * lanes, workers, self.spec.obs_size, size)
