@@ -8,6 +8,8 @@ from torch import Tensor
 from pliant.types import Rollout
 
 Scope = Literal["episode", "trial"]
+MOST_NUMBERS = 128
+"""The linear baseline averages neighbours of longer observations (images) until so many are left."""
 
 
 class Horizons(NamedTuple):
@@ -81,7 +83,8 @@ def linear_baseline(rollout: Rollout, target: Tensor, ridge: float = 1e-5) -> tu
 
     Features are obs, obs squared, time, time squared, time cubed and 1, time counted in hundreds of steps since the episode
     began (Duan et al. 2016, arXiv:1604.06778, section 4). Solved in float64; observations are scaled by their largest
-    magnitude first, so that `ridge` means the same for every simulator.
+    magnitude first, so that `ridge` means the same for every simulator. Of an observation with more than `MOST_NUMBERS` numbers
+    it takes averages of neighbours.
     """
     time = _steps_since(rollout.first)  # [M, B, T]
     scale = (rollout.obs.abs() * rollout.valid[..., None]).amax((1, 2)).clamp(min=1e-6)[:, None, None]  # [M, 1, 1, D]
@@ -102,7 +105,13 @@ def _steps_since(first: Tensor) -> Tensor:
     return index - opened
 
 
+def _coarse(obs: Tensor) -> Tensor:
+    """[M, B, T, D] -> [M, B, T, MOST_NUMBERS]"""
+    pooled: Tensor = torch.nn.functional.adaptive_avg_pool1d(obs.flatten(0, 1), MOST_NUMBERS)
+    return pooled.reshape(*obs.shape[:3], MOST_NUMBERS)
+
+
 def _features(obs: Tensor, time: Tensor) -> Tensor:
     t = time.double()[..., None] / 100
-    obs = obs.double()
+    obs = obs.double() if obs.shape[-1] <= MOST_NUMBERS else _coarse(obs.double())
     return torch.cat([obs, obs.square(), t, t.square(), t**3, torch.ones_like(t)], dim=-1)  # [M, B, T, 2D+4]

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pliant.policies import _layers
+from pliant.policies import _images, _layers
 from pliant.policies._layers import HeadSettings, Linear
 from pliant.streams import Stream
 from pliant.types import Inputs, Output, Spec, State
@@ -62,7 +62,8 @@ class Encoder(nn.Module):
     def __init__(self, spec: Spec, settings: MemorySettings, generator: torch.Generator) -> None:
         super().__init__()
         self.spec, self.reward, self.symlog = spec, settings.reward, settings.symlog
-        width = spec.obs_size + spec.action_size + settings.reward + 1
+        self.images = _images.body(spec, generator)
+        width = (self.images.size_out if self.images else spec.obs_size) + spec.action_size + settings.reward + 1
         sizes = (width, *settings.embed)
         self.layers = nn.ModuleList([Linear(i, o, 1.0, generator) for i, o in pairwise(sizes)])
         self.size_out = sizes[-1]
@@ -78,6 +79,8 @@ class Encoder(nn.Module):
         reward = (reward * unit).unsqueeze(-1)  # [M, B, T, 1]
         if self.symlog:
             obs, reward = _layers.symlog(obs), _layers.symlog(reward)
+        if self.images:
+            obs = self.images(obs.flatten(1, 2)).unflatten(1, (B, -1))  # [M, B, T, features of the image]
         if self.spec.discrete:
             action = action.unsqueeze(-1) == torch.arange(self.spec.action_size, device=action.device)  # -1: none
         parts = [obs, action.to(obs.dtype), *([reward] if self.reward else []), first.unsqueeze(-1).to(obs.dtype)]

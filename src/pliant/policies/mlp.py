@@ -1,4 +1,4 @@
-"""A multi-layer perceptron policy whose layers take shared or per-task parameters, without vmap."""
+"""A multi-layer perceptron policy, with a convolutional body for images; parameters are shared or per task, without vmap."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from pliant.policies import _layers
+from pliant.policies import _images, _layers
 from pliant.policies._layers import HeadSettings, Linear
 from pliant.streams import Stream
 from pliant.types import Inputs, Output, Spec, State
@@ -39,7 +39,8 @@ class Mlp(nn.Module):
 
     def __init__(self, spec: Spec, settings: Settings, generator: torch.Generator) -> None:
         super().__init__()
-        sizes = (spec.obs_size, *settings.hidden)
+        self.images = _images.body(spec, generator)
+        sizes = (self.images.size_out if self.images else spec.obs_size, *settings.hidden)
         self.hidden = nn.ModuleList([Linear(i, o, 1.0, generator) for i, o in pairwise(sizes)])
         self.head = Linear(sizes[-1], spec.action_size, 1.0, generator)
         self.activation = {"relu": torch.relu_, "tanh": torch.tanh_}[settings.activation]
@@ -50,6 +51,7 @@ class Mlp(nn.Module):
         lead = inputs.obs.shape[:-1]
         x = inputs.obs.flatten(1, -2)  # [M, B*T, D]
         x = _layers.symlog(x) if self.symlog else x
+        x = self.images(x) if self.images else x
         for layer in self.hidden:
             x = self.activation(layer(x))
         x = _layers.dist_of(self.head(x), self.log_std, self.min_std)  # [M, B*T, P]

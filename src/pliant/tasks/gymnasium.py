@@ -22,7 +22,7 @@ from pliant.tasks.base import BatchEnv, Family, Tasks
 from pliant.tasks.workers import TIMEOUT, Pooled
 from pliant.types import Spec
 
-EXAMPLE = ("CartPole-v1", "length=0.3:1.0, force_mag=-15:-5|5:15")
+EXAMPLE = {"env": "CartPole-v1", "vary": "length=0.3:1.0, force_mag=-15:-5|5:15", "ood": "length=0.3:1.5"}
 PREFIXES = {"argument", "attribute", "option", "apply"}
 
 
@@ -77,7 +77,7 @@ def family(settings: Settings | None = None) -> Family:
     """The family of one environment. Raises UserError for an environment or a task that cannot be served."""
     settings = settings or Settings()
     if not settings.env:
-        settings = dataclasses.replace(settings, env=EXAMPLE[0], vary=EXAMPLE[1])
+        settings = dataclasses.replace(settings, **EXAMPLE)
     axes = _vary.parse("vary", settings.vary)
     shifted = {axis.name: axis for axis in _vary.parse("ood", settings.ood)}
     spec = _spec(settings)
@@ -99,7 +99,7 @@ def family(settings: Settings | None = None) -> Family:
         spec=Spec(observer.size, actor.size, actor.discrete, image=observer.image),
         horizon=horizon,
         environment=partial(_environment, recipe=recipe),
-        shift=f"{settings.ood}" if settings.ood else "none: name one with --ood",
+        shift=settings.ood or "none: name one with --ood",
         episodes=settings.episodes,
         settings=settings,
     )
