@@ -75,7 +75,7 @@ def test_algorithms_see_no_environment_and_no_file() -> None:
 
 def test_one_family_or_policy_does_not_know_another() -> None:
     for folder in ("tasks", "policies"):
-        shared = {"base"} | {p.stem for p in (SOURCE / folder).glob("_*.py")}
+        shared = {"base", "workers"} | {p.stem for p in (SOURCE / folder).glob("_*.py")}
         for path in (SOURCE / folder).glob("*.py"):
             for module in imports(ast.parse(path.read_text())):
                 if module.startswith(f"pliant.{folder}."):

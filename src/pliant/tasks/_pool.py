@@ -6,7 +6,6 @@ Whoever has a trial in play owns a pool (`take`), and gives it back at the trial
 import contextlib
 import multiprocessing
 import os
-import pickle
 import signal
 import sys
 import time
@@ -15,6 +14,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from multiprocessing import connection
 from multiprocessing.context import BaseContext
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import numpy as np
@@ -37,8 +37,8 @@ _idle: "list[Pool]" = []
 def take(make: Callable[[], Remote], wanted: Layout, timeout: float) -> "Pool":
     """An idle pool of this kind with room for the lanes, or a new one."""
     try:
-        key = pickle.dumps((make, wanted._replace(lanes=0), timeout))
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        key = bytes(ForkingPickler.dumps((make, wanted._replace(lanes=0), timeout)))  # as it is sent to a new process
+    except Exception as error:  # its type depends on what cannot be sent, and on the version of Python
         raise errors.UserError(f"workers cannot import {make!r}: environments are made by a function of a module") from error
     for pool in [p for p in _idle if p.key == key]:
         _idle.remove(pool)
@@ -68,7 +68,7 @@ class Pool:
         self.worker: list[tuple[Any, connection.Connection]] = []
         self.steady = True
         self.close = weakref.finalize(self, _end_all, self.worker)
-        with _starting(make):
+        with _starting(key):
             for w in range(layout.workers):
                 self.worker.append(self._start(w))
 
@@ -148,7 +148,7 @@ class Pool:
         while fault:
             self._report(w, fault)
             _end(*self.worker[w])
-            with _starting(self.make):
+            with _starting(self.key):
                 self.board.lane[w] = -1
                 self.worker[w] = self._start(w)
             self._send(w, self._trial(w))
@@ -224,13 +224,13 @@ def _context() -> BaseContext:
 
 
 @contextlib.contextmanager
-def _starting(make: Callable[[], Remote]) -> Iterator[None]:
+def _starting(key: bytes) -> Iterator[None]:
     """Processes that start now do not run the user's script again, use one thread each, and keep quiet."""
     quiet = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYGAME_HIDE_SUPPORT_PROMPT": "1"}
     added = {name: value for name, value in quiet.items() if name not in os.environ}
     main = sys.modules["__main__"]
     os.environ.update(added)
-    if b"__main__" not in pickle.dumps(make):
+    if b"__main__" not in key:
         sys.modules["__main__"] = types.ModuleType("__main__")
     try:
         yield

@@ -60,8 +60,8 @@ def observer(space: spaces.Space[Any]) -> Observer:
 def actor(space: spaces.Space[Any]) -> Actor:
     """The adapter of an action space. Raises ValueError for one that no policy can serve."""
     if isinstance(space, spaces.Discrete):
-        start = space.start
-        return Actor(int(space.n), True, lambda a: start + a)
+        first = int(space.start)
+        return Actor(int(space.n), True, lambda a: first + a)
     if isinstance(space, spaces.MultiDiscrete):
         shape, start = tuple(int(n) for n in space.nvec.ravel()), space.start
         if math.prod(shape) > MOST_ACTIONS:

@@ -194,8 +194,9 @@ class _Chunk:
         return terminated or truncated
 
     def _show(self, shown: Array, n: int, obs: Array) -> None:
-        if np.shape(obs) != (self.board.layout.obs,):
-            raise _Fault(f"returned an observation of shape {np.shape(obs)} where ({self.board.layout.obs},) was expected")
+        shape = getattr(obs, "shape", ())
+        if shape != (self.board.layout.obs,):
+            raise _Fault(f"returned an observation of shape {shape} where ({self.board.layout.obs},) was expected")
         shown[self.trial.first + n] = obs
 
     def _require_finite(self, lanes: list[int]) -> None:

@@ -22,7 +22,6 @@ from pliant.tasks.base import BatchEnv, Family, Tasks
 from pliant.tasks.workers import TIMEOUT, Pooled
 from pliant.types import Spec
 
-EXAMPLE = {"env": "CartPole-v1", "vary": "length=0.3:1.0, force_mag=-15:-5|5:15", "ood": "length=0.3:1.5"}
 PREFIXES = {"argument", "attribute", "option", "apply"}
 
 
@@ -73,11 +72,14 @@ class Settings:
             raise ValueError(f"ood has {unknown[0]!r}, which vary does not have: only what varies can be shifted")
 
 
+EXAMPLE = Settings("CartPole-v1", "length=0.3:1.0, force_mag=-15:-5|5:15", "length=0.3:1.5")
+
+
 def family(settings: Settings | None = None) -> Family:
     """The family of one environment. Raises UserError for an environment or a task that cannot be served."""
     settings = settings or Settings()
     if not settings.env:
-        settings = dataclasses.replace(settings, **EXAMPLE)
+        settings = dataclasses.replace(settings, env=EXAMPLE.env, vary=EXAMPLE.vary, ood=EXAMPLE.ood)
     axes = _vary.parse("vary", settings.vary)
     shifted = {axis.name: axis for axis in _vary.parse("ood", settings.ood)}
     spec = _spec(settings)
