@@ -1,8 +1,8 @@
-"""A stirred tank reactor whose reaction can run away: keep its temperature at a set-point that changes, in a plant nobody knows.
+"""A stirred tank reactor that can run away: keep its temperature at a set-point that changes, in a plant nobody knows.
 
 The standard exothermic benchmark of process control: an irreversible first-order reaction A -> B in a continuous stirred
-tank with a cooling jacket. Seborg, Edgar and Mellichamp, Process Dynamics and Control; Henson and Seborg 1997, Nonlinear Process
-Control; constants below. With c the concentration of A (mol/L), T the temperature (K), time in minutes:
+tank with a cooling jacket. Seborg, Edgar and Mellichamp, Process Dynamics and Control; Henson and Seborg 1997, Nonlinear
+Process Control; constants below. With c the concentration of A (mol/L), T the temperature (K), time in minutes:
 
     V dc/dt         = q (c_feed - c) - V k(T) c                                  k(T) = k0 exp(-activation / T)
     V rho cp dT/dt  = q rho cp (T_feed - T) + (-dH) V k(T) c + UA (T_coolant - T)
@@ -22,13 +22,18 @@ step, whatever is done. A trip that ended the episode would spare the agent the 
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pliant.tasks import _checks, _rosenbrock
 from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks
 from pliant.types import Spec
+
+Array = NDArray[np.float64]
 
 VOLUME = 100.0
 """V, L."""
@@ -52,6 +57,8 @@ TEMPERATURE, COOLANT = 350.0, 300.0
 """The nominal plant's balance, K; c is then 0.5 mol/L."""
 RATE = FACTOR * math.exp(-ACTIVATION / TEMPERATURE)
 """k at 350 K, 1/min."""
+RISE = REACTION_HEAT / (DENSITY * HEAT_CAPACITY)
+"""By how much 1 mol/L that reacts warms the tank, K."""
 
 TRIP = 400.0
 """K above which the plant shuts down."""
@@ -59,7 +66,7 @@ WORST_ERROR = 50.0
 """K of error that cost a reward of -1; more cost no more, and a plant that is shut down costs this."""
 SHOWN = 10.0
 """K of reactor temperature and set-point that are 1 in an observation."""
-TOLERANCE = (1e-6, 1e-4)
+TOLERANCE = (1e-5, 1e-3)
 """Error that an inner step of the integration may make, mol/L and K."""
 FIRST_STEP = 0.02
 """min, the first inner step that an episode tries."""
@@ -84,7 +91,7 @@ class Settings:
         _checks.positive_int("horizon", self.horizon)
         _checks.interval("set_point", self.set_point, above=250.0)
         if self.set_point[1] >= TRIP:
-            raise ValueError(f"set_point is {self.set_point!r}: expected set-points below {TRIP:g} K, where the plant shuts down")
+            raise ValueError(f"set_point is {self.set_point!r}: expected less than {TRIP:g} K, where the plant shuts down")
         for name, most in (("minutes", 1.0), ("reach", 200.0), ("band", WORST_ERROR)):
             value = getattr(self, name)
             if not 0 < value <= most:
@@ -99,8 +106,7 @@ class Reactor(BatchEnv):
     def __init__(self, family: Family, tasks: Tasks, lanes: int, episodes: int) -> None:
         super().__init__(family, tasks, lanes, episodes)
         self.settings: Settings = family.settings
-        value = {name: tasks.tensor(name)[:, None].expand(self.shape) for name in tasks.arrays}  # [M, B]
-        self.plant = Plant(**value)
+        self.plant = Plant(**{name: np.repeat(x[:, None], lanes, axis=1) for name, x in tasks.arrays.items()})  # [M, B]
         zero = torch.zeros(self.shape, dtype=torch.float64)
         self.concentration, self.temperature, self.coolant, self.inner_step = zero, zero, zero, zero
         self.set_points = torch.zeros(*self.shape, 3, dtype=torch.float64)
@@ -109,7 +115,10 @@ class Reactor(BatchEnv):
         self.tripped = torch.zeros(self.shape, dtype=torch.bool)
 
     def begin(self, chosen: Tensor, noise: Tensor) -> None:
-        """Three set-points, which change in the second and in the fourth sixth... of an episode, and a plant in balance but for its coolant."""
+        """Draw three set-points, when they change (once in the second or third sixth, once in the fourth or fifth) and a start.
+
+        The concentration is in balance at the start's temperature; the coolant is the nominal one, whatever would hold it.
+        """
         low, high = self.settings.set_point
         drawn = low + (high - low) * noise[..., :4]  # [M, B, 4]
         temperature = drawn[..., 3]
@@ -117,7 +126,7 @@ class Reactor(BatchEnv):
         share = torch.tensor([1 / 6, 1 / 2], dtype=torch.float64) + noise[..., 4:] / 3
         self.changes = torch.where(chosen[..., None], (self.family.horizon * share).floor(), self.changes)
         self.temperature = torch.where(chosen, temperature, self.temperature)
-        self.concentration = torch.where(chosen, self.plant.balance(temperature), self.concentration)
+        self.concentration = torch.where(chosen, torch.from_numpy(self.plant.balance(temperature.numpy())), self.concentration)
         self.coolant = torch.where(chosen, COOLANT, self.coolant)
         self.inner_step = torch.where(chosen, FIRST_STEP, self.inner_step)
         self.clock, self.close = torch.where(chosen, 0, self.clock), torch.where(chosen, 0, self.close)
@@ -135,7 +144,7 @@ class Reactor(BatchEnv):
         return torch.stack([warmth, wanted, (self.coolant - COOLANT) / self.settings.reach], dim=-1)
 
     def advance(self, action: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        self.coolant = COOLANT + self.settings.reach * action[..., 0]
+        self.coolant = COOLANT + self.settings.reach * action[..., 0].double()
         wanted = self.set_point
         self.react()
         error = (self.temperature - wanted).abs()
@@ -149,60 +158,80 @@ class Reactor(BatchEnv):
     def react(self) -> None:
         """Let all plants run until the next control step."""
         reached = _rosenbrock.integrate(
-            lambda state: self.plant.slope(state, self.coolant),
-            self.plant.jacobian,
-            torch.stack([self.concentration, self.temperature]),
+            Balances(self.plant, self.coolant.numpy()),
+            np.stack([self.concentration.numpy(), self.temperature.numpy()]),
             self.settings.minutes,
-            self.inner_step,
+            self.inner_step.numpy(),
             TOLERANCE,
             lambda state: state[1] > TRIP,
-            self.tripped,
+            self.tripped.numpy(),
         )
-        self.tripped = self.tripped | reached.stopped
-        self.concentration, self.inner_step = reached.y[0], reached.size
-        self.temperature = torch.where(self.tripped, TRIP, reached.y[1])
+        self.tripped = self.tripped | torch.from_numpy(reached.stopped)
+        self.concentration, self.inner_step = torch.from_numpy(reached.y[0]), torch.from_numpy(reached.size)
+        self.temperature = torch.where(self.tripped, TRIP, torch.from_numpy(reached.y[1]))
 
 
-class Plant:
-    """The balances of plants whose parameters are [M, B]."""
+class Plant(NamedTuple):
+    """The parameters of plants, each [M, B] or as many as there are plants [*]."""
 
-    def __init__(
-        self,
-        rate: Tensor,
-        activation: Tensor,
-        feed_concentration: Tensor,
-        feed_temperature: Tensor,
-        flow: Tensor,
-        cooling: Tensor,
-    ) -> None:
-        self.rate, self.activation = RATE * rate, activation
-        self.feed_concentration, self.feed_temperature = feed_concentration, feed_temperature
-        self.dilution = flow / VOLUME  # 1/min
-        self.exchange = COOLING * cooling / (VOLUME * DENSITY * HEAT_CAPACITY)  # 1/min
-        self.rise = REACTION_HEAT / (DENSITY * HEAT_CAPACITY)  # K per mol/L that reacts
+    rate: Array
+    activation: Array
+    feed_concentration: Array
+    feed_temperature: Array
+    flow: Array
+    cooling: Array
 
-    def speed(self, temperature: Tensor) -> Tensor:
+    @property
+    def dilution(self) -> Array:
+        """q / V, 1/min."""
+        return self.flow / VOLUME
+
+    @property
+    def exchange(self) -> Array:
+        """UA / (V rho cp), 1/min."""
+        return self.cooling * (COOLING / (VOLUME * DENSITY * HEAT_CAPACITY))
+
+    def speed(self, temperature: Array) -> Array:
         """k(T), 1/min."""
-        return self.rate * torch.exp(self.activation * (1 / TEMPERATURE - 1 / temperature))
+        return RATE * self.rate * np.exp(self.activation * (1 / TEMPERATURE - 1 / temperature))
 
-    def balance(self, temperature: Tensor) -> Tensor:
+    def balance(self, temperature: Array) -> Array:
         """The concentration that stays as it is at a constant temperature, mol/L."""
         return self.dilution * self.feed_concentration / (self.dilution + self.speed(temperature))
 
-    def slope(self, state: Tensor, coolant: Tensor) -> Tensor:
-        """Of the state (c, T) [2, M, B] under a coolant [M, B]: (dc/dt in mol/(L min), dT/dt in K/min) [2, M, B]."""
-        concentration, temperature = state
-        reacting = self.speed(temperature) * concentration
-        fresh = self.dilution * (self.feed_concentration - concentration)
-        warming = self.dilution * (self.feed_temperature - temperature) + self.exchange * (coolant - temperature)
-        return torch.stack([fresh - reacting, warming + self.rise * reacting])
 
-    def jacobian(self, state: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The derivatives of the slope by c and T, row by row, each [M, B]."""
-        concentration, temperature = state
-        speed = self.speed(temperature)
-        steeper = speed * concentration * self.activation / temperature.square()
-        return -self.dilution - speed, -steeper, self.rise * speed, self.rise * steeper - self.dilution - self.exchange
+class Balances:
+    """The balances of plants under a coolant (K) that stays as it is; state (c, T) [2, *], slopes in mol/(L min) and K/min.
+
+        d(c, T)/dt = fresh - lost (c, T) + reaction k(T) c
+
+    `fresh` is what feed and coolant bring, `lost` what leaves with the flow and through the jacket, `reaction` what a mol/L
+    that reacts makes of both.
+    """
+
+    def __init__(self, plant: Plant, coolant: Array) -> None:
+        dilution, exchange = plant.dilution, plant.exchange
+        self.activation = plant.activation
+        self.log_rate = np.log(RATE * plant.rate) + plant.activation / TEMPERATURE  # of k at infinite temperature
+        self.lost = np.stack([dilution, dilution + exchange])
+        self.fresh = np.stack(
+            [dilution * plant.feed_concentration, dilution * plant.feed_temperature + exchange * coolant]
+        )
+        self.reaction = np.array([-1.0, RISE]).reshape(2, *[1] * coolant.ndim)
+
+    def slope(self, y: Array) -> Array:
+        speed = np.exp(self.log_rate - self.activation / y[1])
+        slope: Array = self.fresh - self.lost * y + self.reaction * (speed * y[0])
+        return slope
+
+    def tangent(self, y: Array) -> tuple[Array, Array]:
+        inverse = self.activation / y[1]
+        speed = np.exp(self.log_rate - inverse)
+        reacting = speed * y[0]
+        jacobian = self.reaction[:, None] * np.stack([speed, reacting * inverse / y[1]])  # [2, 2, *]
+        jacobian[0, 0] -= self.lost[0]
+        jacobian[1, 1] -= self.lost[1]
+        return self.fresh - self.lost * y + self.reaction * reacting, jacobian
 
 
 def family(settings: Settings | None = None) -> Family:
