@@ -304,14 +304,13 @@ def test_an_episode_opens_in_balance_with_the_nominal_coolant_and_has_three_set_
 
 def test_the_reward_of_a_step_is_that_of_the_set_point_seen_before_it() -> None:
     batch: Any = start()
-    batch.set_points[:] = torch.tensor([341.0, 351.0, 351.0])
-    batch.changes[:] = torch.tensor([1.0, 30.0])
-    put(batch, 0.5, 346.0)
-    first, second = act(batch, 300.0), act(batch, 300.0)
-    assert float(first[0].next_obs[0, 0, 1]) == pytest.approx(0.1)
-    assert float(first[0].reward) < -3.5 / 50 and float(second[0].reward) == pytest.approx(
-        -abs(float(batch.temperature) - 351) / 50
-    )
+    batch.set_points[:] = torch.tensor([341.0, 351.0, 347.0])
+    batch.changes[:] = torch.tensor([1.0, 2.0])
+    put(batch, 0.5, 344.0)
+    for wanted, following in ((341.0, 351.0), (351.0, 347.0), (347.0, 347.0)):
+        step = act(batch, 300.0)[0]
+        assert float(step.reward) == pytest.approx(-abs(float(batch.temperature) - wanted) / 50)
+        assert float(step.next_obs[0, 0, 1]) == pytest.approx((following - 350) / 10)
 
 
 @pytest.mark.parametrize("late, succeeds", [(0.0, True), (3.0, False)])
