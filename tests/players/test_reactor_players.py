@@ -75,7 +75,7 @@ def test_tuned_on_the_nominal_plant_it_does_poorly_on_others_and_chance_does_wor
 @pytest.mark.slow
 @pytest.mark.parametrize("plants", ["nominal", "train"])
 def test_no_neighbour_of_the_constants_is_better_by_more_than_noise(plants: str) -> None:
-    """A tenth more or less of gain, a third of reset time, against the episodes' own scatter; for `pi-robust` on plants that the search has not seen."""
+    """A tenth more or less of gain, a third of reset time, against the scatter of the episodes; plants of training are new."""
     tuning = players.NOMINAL if plants == "nominal" else players.ROBUST
     tasks = players.nominal() if plants == "nominal" else FAMILY.sample(600, "train", Stream(4).rng())
     lanes = 600 // len(tasks)
