@@ -67,7 +67,7 @@ WORST_ERROR = 50.0
 SHOWN = 10.0
 """K of reactor temperature and set-point that are 1 in an observation."""
 TOLERANCE = (1e-5, 1e-3)
-"""Error that an inner step of the integration may make, mol/L and K."""
+"""Error that an inner step of the integration may make, mol/L and K. A control step then errs by less than 0.01 K."""
 FIRST_STEP = 0.02
 """min, the first inner step that an episode tries."""
 
@@ -156,7 +156,7 @@ class Reactor(BatchEnv):
         return -cost, torch.zeros_like(settled), settled
 
     def react(self) -> None:
-        """Let all plants run until the next control step."""
+        """Let all plants run until the next control step, or until one is found above 400 K after an inner step."""
         reached = _rosenbrock.integrate(
             Balances(self.plant, self.coolant.numpy()),
             np.stack([self.concentration.numpy(), self.temperature.numpy()]),
