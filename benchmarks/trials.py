@@ -26,6 +26,7 @@ STUDIES: dict[str, dict[str, Any]] = {
     "tabular": {"family": "tabular", "preset": None, "tasks": 2_000},
     "gridnavi": {"family": "gridnavi", "preset": None, "tasks": 2_100},
     "point": {"family": "point", "preset": None, "tasks": 400, "players": False},
+    "reactor": {"family": "reactor", "preset": None, "tasks": 1_000},
 }
 
 
@@ -42,6 +43,7 @@ def run_seed(study: dict[str, Any], name: str, seed: int, cores: set[int]) -> di
         "seed": seed,
         "trial_return": document["trial_return"],
         "return": [point["return"]["mean"] for point in document["curve"]],
+        "success": [point["success"] and point["success"]["mean"] for point in document["curve"]],
         "steps_seen": [point["steps_seen"] for point in document["curve"]],
         "players": document.get("players"),
         "train_minutes": document["cost"]["train_seconds"] / 60,
