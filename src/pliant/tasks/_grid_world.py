@@ -1,0 +1,172 @@
+"""MiniGrid's rules for all lanes at once: walls, doors, keys, balls, boxes, lava, and the partial view of an agent.
+
+A batched twin of the package minigrid 3.2.0 (Chevalier-Boisvert et al. 2023, arXiv:2306.13831; `MiniGridEnv.step` and `gen_obs`,
+`Grid.process_vis`, `core/world_object.py`). Numbers of object types, colours, door states and actions are MiniGrid's. What stands
+in a cell is one number, its code: 18 type + 3 colour + state; code 0 is what the agent does not see.
+
+A grid of width W and height H has cells W y + x from the top left, y downwards, and one more behind them: the wall that MiniGrid
+shows beyond the edge. Directions are 0 right, 1 down, 2 left, 3 up. Boxes are empty: opening one removes it.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+UNSEEN, EMPTY_TYPE, WALL_TYPE, FLOOR, DOOR, KEY, BALL, BOX, GOAL, LAVA = range(10)
+RED, GREEN, BLUE, PURPLE, YELLOW, GREY = range(6)
+OPEN, CLOSED, LOCKED = range(3)
+LEFT, RIGHT, FORWARD, PICKUP, DROP, TOGGLE, DONE = range(7)
+STEP = ((1, 0), (0, 1), (-1, 0), (0, -1))
+"""What a step in each direction adds to x and y."""
+
+VIEW = 7
+"""Side of the square that the agent sees: it stands in the middle of the last row and looks towards the first."""
+OWN = VIEW * (VIEW // 2) + VIEW - 1
+"""The agent's own cell in its view, where MiniGrid shows what it carries."""
+
+
+def code(kind: int, colour: int = 0, state: int = 0) -> int:
+    """The code of an object."""
+    return 18 * kind + 3 * colour + state
+
+
+EMPTY, WALL = code(EMPTY_TYPE), code(WALL_TYPE, GREY)
+NOTHING = 0
+"""Carried by an agent with empty hands."""
+
+_CODE = torch.arange(18 * (LAVA + 1))
+_TYPE, _COLOUR, _STATE = _CODE // 18, _CODE // 3 % 6, _CODE % 3
+_IS_DOOR = _TYPE == DOOR
+_SOLID = torch.isin(_TYPE, torch.tensor([WALL_TYPE, KEY, BALL, BOX])) | (_IS_DOOR & (_STATE != OPEN))
+_OPAQUE = (_TYPE == WALL_TYPE) | (_IS_DOOR & (_STATE != OPEN))
+_PORTABLE = torch.isin(_TYPE, torch.tensor([KEY, BALL, BOX]))
+_KEY_OF = torch.where(_IS_DOOR & (_STATE == LOCKED), code(KEY) + 3 * _COLOUR, -1)
+"""The key that unlocks each locked door."""
+_TOGGLED = torch.where(
+    _IS_DOOR & (_STATE != LOCKED), _CODE - _STATE + (1 - _STATE), torch.where(_TYPE == BOX, EMPTY, _CODE)
+)
+"""What each object becomes by action `TOGGLE`, locked doors without their key."""
+_TURN = torch.tensor([3, 1, 0, 0, 0, 0, 0])
+PARTS = torch.stack([_TYPE, _COLOUR, _STATE], dim=1)
+"""Type, colour and state of each code, [codes, 3]."""
+
+
+class World(NamedTuple):
+    """The state of every lane."""
+
+    cells: Tensor
+    """[M, B, W H + 1] codes, the last one a wall."""
+    position: Tensor
+    """[M, B] the agent's cell."""
+    direction: Tensor
+    """[M, B]"""
+    carried: Tensor
+    """[M, B] the code of what the agent carries, or `NOTHING`."""
+
+
+class Grid:
+    """Where things are in a grid of one size: tables that depend on nothing else."""
+
+    def __init__(self, width: int, height: int, see_through: bool = False) -> None:
+        self.width, self.height, self.see_through = width, height, see_through
+        cell = torch.arange(width * height)
+        x, y = (cell % width)[:, None], (cell // width)[:, None]  # [cells, 1]
+        dx, dy = torch.tensor(STEP).unbind(1)  # [4]
+        self.ahead = self._cell(x + dx, y + dy).flatten()  # [cells * 4] the cell before the agent
+        column, row = torch.arange(VIEW * VIEW) // VIEW, torch.arange(VIEW * VIEW) % VIEW  # as in MiniGrid's image
+        forward, aside = VIEW - 1 - row, column - VIEW // 2
+        dx, dy = dx[:, None], dy[:, None]  # to the right of (dx, dy) is (-dy, dx)
+        over = x[..., None] + dx * forward - dy * aside  # [cells, 4, 49]
+        down = y[..., None] + dy * forward + dx * aside
+        self.seen = self._cell(over, down).flatten(0, 1)  # [cells * 4, 49] the cells in view
+
+    def _cell(self, x: Tensor, y: Tensor) -> Tensor:
+        inside = (x >= 0) & (x < self.width) & (y >= 0) & (y < self.height)
+        return torch.where(inside, self.width * y + x, self.width * self.height)
+
+    def walled(self) -> Tensor:
+        """An empty room with a wall around it, [W H + 1]."""
+        cells = torch.full((self.height, self.width), EMPTY)
+        cells[0], cells[-1], cells[:, 0], cells[:, -1] = WALL, WALL, WALL, WALL
+        return torch.cat([cells.flatten(), torch.tensor([WALL])])
+
+    def inside(self) -> Tensor:
+        """The cells that are not at the edge, in order."""
+        return torch.arange(self.width * self.height).view(self.height, self.width)[1:-1, 1:-1].flatten()
+
+
+def act(grid: Grid, world: World, action: Tensor) -> tuple[World, Tensor]:
+    """One action [M, B] in every lane: the world after it, and the code [M, B] of the cell that was stepped into, else 0.
+
+    Ending an episode at the goal or in lava, and what it pays, is the caller's business.
+    """
+    front = grid.ahead[4 * world.position + world.direction]
+    there = world.cells.gather(-1, front.unsqueeze(-1)).squeeze(-1)
+    moves = (action == FORWARD) & ~_SOLID[there]
+    takes = (action == PICKUP) & _PORTABLE[there] & (world.carried == NOTHING)
+    drops = (action == DROP) & (there == EMPTY) & (world.carried != NOTHING)
+    toggled = torch.where(_KEY_OF[there] == world.carried, there - LOCKED + OPEN, _TOGGLED[there])
+    left = torch.where(action == TOGGLE, toggled, there)
+    left = torch.where(takes, EMPTY, torch.where(drops, world.carried, left))
+    carried = torch.where(takes, there, torch.where(drops, NOTHING, world.carried))
+    after = World(
+        world.cells.scatter(-1, front.unsqueeze(-1), left.unsqueeze(-1)),
+        torch.where(moves, front, world.position),
+        (world.direction + _TURN[action]) % 4,
+        carried,
+    )
+    return after, torch.where(moves, there, 0)
+
+
+def view(grid: Grid, world: World) -> Tensor:
+    """The codes that each agent sees, [M, B, 49], ordered as MiniGrid's image: column by column; 0 where it sees nothing."""
+    seen = grid.seen[4 * world.position + world.direction]
+    codes = world.cells.gather(-1, seen)
+    if not grid.see_through:
+        codes = torch.where(_visible(codes), codes, UNSEEN)
+    codes[..., OWN] = torch.where(world.carried == NOTHING, EMPTY, world.carried)
+    return codes
+
+
+def image(codes: Tensor) -> Tensor:
+    """What MiniGrid gives as `image`, [M, B, 7, 7, 3]: type, colour and state of the codes of a view [M, B, 49]."""
+    return PARTS[codes].unflatten(-2, (VIEW, VIEW))
+
+
+def _visible(codes: Tensor) -> Tensor:
+    """Which cells of a view [M, B, 49] the agent sees, bool, as `Grid.process_vis` spreads light from row to row.
+
+    A row of seven cells is a number of seven bits, and what a row makes of the light that falls on it is looked up.
+    """
+    within, onward, bit = _light()
+    clear = (~_OPAQUE[codes]).unflatten(-1, (VIEW, VIEW))  # [M, B, columns, rows]
+    clear = (clear * bit[:, None]).sum(-2)  # [M, B, rows]
+    light, rows = torch.full_like(clear[..., 0], 1 << VIEW // 2), []
+    for row in reversed(range(VIEW)):
+        index = (light << VIEW) + clear[..., row]
+        rows.append(within[index])
+        light = onward[index]
+    lit = torch.stack(rows[::-1], dim=-1)  # [M, B, rows]
+    return ((lit.unsqueeze(-2) & bit[:, None]) > 0).flatten(-2)  # [M, B, columns * rows]
+
+
+@lru_cache
+def _light() -> tuple[Tensor, Tensor, Tensor]:
+    """For light falling on a row and the cells it passes, seven bits each: what is lit in that row, and in the next; the bits.
+
+    A lit cell that light passes lights its neighbour, and of the next row the cells before itself and before that neighbour: from
+    left to right, then from right to left.
+    """
+    bit = 1 << torch.arange(VIEW)
+    lit, clear = ((torch.arange(1 << VIEW)[:, None] & bit) > 0 for _ in range(2))  # [128, 7]
+    lit = lit[:, None].repeat(1, 1 << VIEW, 1)  # [light, clear, 7]
+    onward = torch.zeros_like(lit)
+    to_right = [(i, i + 1) for i in range(VIEW - 1)]
+    for here, beside in to_right + [(i, i - 1) for i in reversed(range(1, VIEW))]:
+        passes = lit[..., here] & clear[:, here]
+        lit[..., beside] |= passes
+        onward[..., beside] |= passes
+        onward[..., here] |= passes
+    return (lit * bit).sum(-1).flatten(), (onward * bit).sum(-1).flatten(), bit
