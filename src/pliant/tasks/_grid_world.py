@@ -22,9 +22,7 @@ STEP = ((1, 0), (0, 1), (-1, 0), (0, -1))
 """What a step in each direction adds to x and y."""
 
 VIEW = 7
-"""Side of the square that the agent sees: it stands in the middle of the last row and looks towards the first."""
-OWN = VIEW * (VIEW // 2) + VIEW - 1
-"""The agent's own cell in its view, where MiniGrid shows what it carries."""
+"""Side of the square that MiniGrid's agent sees: it stands in the middle of the last row and looks towards the first."""
 
 
 def code(kind: int, colour: int = 0, state: int = 0) -> int:
@@ -69,18 +67,20 @@ class World(NamedTuple):
 class Grid:
     """Where things are in a grid of one size: tables that depend on nothing else."""
 
-    def __init__(self, width: int, height: int, see_through: bool = False) -> None:
-        self.width, self.height, self.see_through = width, height, see_through
+    def __init__(self, width: int, height: int, see_through: bool = False, view: int = VIEW) -> None:
+        self.width, self.height, self.see_through, self.view = width, height, see_through, view
+        self.own = view * (view // 2) + view - 1  # the agent's own cell in its view
         cell = torch.arange(width * height)
         x, y = (cell % width)[:, None], (cell // width)[:, None]  # [cells, 1]
         dx, dy = torch.tensor(STEP).unbind(1)  # [4]
         self.ahead = self._cell(x + dx, y + dy).flatten()  # [cells * 4] the cell before the agent
-        column, row = torch.arange(VIEW * VIEW) // VIEW, torch.arange(VIEW * VIEW) % VIEW  # as in MiniGrid's image
-        forward, aside = VIEW - 1 - row, column - VIEW // 2
+        cell = torch.arange(view * view)
+        column, row = cell // view, cell % view  # as in MiniGrid's image
+        forward, aside = view - 1 - row, column - view // 2
         dx, dy = dx[:, None], dy[:, None]  # to the right of (dx, dy) is (-dy, dx)
-        over = x[..., None] + dx * forward - dy * aside  # [cells, 4, 49]
+        over = x[..., None] + dx * forward - dy * aside  # [cells, 4, V V]
         down = y[..., None] + dy * forward + dx * aside
-        self.seen = self._cell(over, down).flatten(0, 1)  # [cells * 4, 49] the cells in view
+        self.seen = self._cell(over, down).flatten(0, 1)  # [cells * 4, V V] the cells in view
 
     def _cell(self, x: Tensor, y: Tensor) -> Tensor:
         inside = (x >= 0) & (x < self.width) & (y >= 0) & (y < self.height)
@@ -121,31 +121,31 @@ def act(grid: Grid, world: World, action: Tensor) -> tuple[World, Tensor]:
 
 
 def view(grid: Grid, world: World) -> Tensor:
-    """The codes that each agent sees, [M, B, 49], ordered as MiniGrid's image: column by column; 0 where it sees nothing."""
+    """The codes in the V V cells that each agent sees, [M, B, V V], ordered as MiniGrid's image: column by column, 0 if unseen."""
     seen = grid.seen[4 * world.position + world.direction]
     codes = world.cells.gather(-1, seen)
     if not grid.see_through:
-        codes = torch.where(_visible(codes), codes, UNSEEN)
-    codes[..., OWN] = torch.where(world.carried == NOTHING, EMPTY, world.carried)
+        codes = torch.where(_visible(codes, grid.view), codes, UNSEEN)
+    codes[..., grid.own] = torch.where(world.carried == NOTHING, EMPTY, world.carried)
     return codes
 
 
-def image(codes: Tensor) -> Tensor:
-    """What MiniGrid gives as `image`, [M, B, 7, 7, 3]: type, colour and state of the codes of a view [M, B, 49]."""
-    return PARTS[codes].unflatten(-2, (VIEW, VIEW))
+def image(grid: Grid, world: World) -> Tensor:
+    """What MiniGrid gives as `image`: type, colour and state of every cell in view, [M, B, V, V, 3]."""
+    return PARTS[view(grid, world)].unflatten(-2, (grid.view, grid.view))
 
 
-def _visible(codes: Tensor) -> Tensor:
-    """Which cells of a view [M, B, 49] the agent sees, bool, as `Grid.process_vis` spreads light from row to row.
+def _visible(codes: Tensor, side: int) -> Tensor:
+    """Which cells of a view [M, B, V V] the agent sees, bool, as `Grid.process_vis` spreads light from row to row.
 
-    A row of seven cells is a number of seven bits, and what a row makes of the light that falls on it is looked up.
+    A row of V cells is a number of V bits, and what a row makes of the light that falls on it is looked up.
     """
-    within, onward, bit = _light()
-    clear = (~_OPAQUE[codes]).unflatten(-1, (VIEW, VIEW))  # [M, B, columns, rows]
+    within, onward, bit = _light(side)
+    clear = (~_OPAQUE[codes]).unflatten(-1, (side, side))  # [M, B, columns, rows]
     clear = (clear * bit[:, None]).sum(-2)  # [M, B, rows]
-    light, rows = torch.full_like(clear[..., 0], 1 << VIEW // 2), []
-    for row in reversed(range(VIEW)):
-        index = (light << VIEW) + clear[..., row]
+    light, rows = torch.full_like(clear[..., 0], 1 << side // 2), []
+    for row in reversed(range(side)):
+        index = (light << side) + clear[..., row]
         rows.append(within[index])
         light = onward[index]
     lit = torch.stack(rows[::-1], dim=-1)  # [M, B, rows]
@@ -153,18 +153,18 @@ def _visible(codes: Tensor) -> Tensor:
 
 
 @lru_cache
-def _light() -> tuple[Tensor, Tensor, Tensor]:
-    """For light falling on a row and the cells it passes, seven bits each: what is lit in that row, and in the next; the bits.
+def _light(side: int) -> tuple[Tensor, Tensor, Tensor]:
+    """For light falling on a row and the cells it passes, V bits each: what is lit in that row, and in the next; the bits.
 
     A lit cell that light passes lights its neighbour, and of the next row the cells before itself and before that neighbour: from
     left to right, then from right to left.
     """
-    bit = 1 << torch.arange(VIEW)
-    lit, clear = ((torch.arange(1 << VIEW)[:, None] & bit) > 0 for _ in range(2))  # [128, 7]
-    lit = lit[:, None].repeat(1, 1 << VIEW, 1)  # [light, clear, 7]
+    bit = 1 << torch.arange(side)
+    row = (torch.arange(1 << side)[:, None] & bit) > 0  # [rows, V]
+    lit, clear = row[:, None].repeat(1, 1 << side, 1), row  # [light, clear, V], [clear, V]
     onward = torch.zeros_like(lit)
-    to_right = [(i, i + 1) for i in range(VIEW - 1)]
-    for here, beside in to_right + [(i, i - 1) for i in reversed(range(1, VIEW))]:
+    to_right = [(i, i + 1) for i in range(side - 1)]
+    for here, beside in to_right + [(i, i - 1) for i in reversed(range(1, side))]:
         passes = lit[..., here] & clear[:, here]
         lit[..., beside] |= passes
         onward[..., beside] |= passes

@@ -71,6 +71,11 @@ class Settings:
     """key-door, empty, crossing, lava or colours."""
     size: int = 0
     """Cells per side, walls included; 0 for the game's own: 6, or 9 in crossing and lava, where it must be odd."""
+    view: int = _grid_world.VIEW
+    """Side of the square of cells that the agent sees, odd. MiniGrid's `agent_view_size`; with 3 there is much to search for."""
+    start: Literal["same", "random"] = "same"
+    """Where an episode opens, of the cells and directions that MiniGrid draws from: where the first of the trial did, or drawn
+    anew."""
     horizon: int = 0
     """Steps after which an episode is truncated; 0 for size^2."""
     subgoals: float = 0.0
@@ -85,6 +90,10 @@ class Settings:
         for name in ("size", "horizon"):
             if getattr(self, name) != 0:
                 _checks.positive_int(name, getattr(self, name))
+        if self.view not in (3, 5, 7):
+            raise ValueError(f"view is {self.view}: expected 3, 5 or 7 cells")
+        if self.start not in ("same", "random"):
+            raise ValueError(f"start is {self.start!r}: expected same or random")
         _checks.not_negative("subgoals", self.subgoals)
         if self.subgoals and self.game != "key-door":
             raise ValueError(f"subgoals is {self.subgoals}: expected 0 for {self.game}, which has none")
@@ -126,12 +135,15 @@ class Rooms(BatchEnv):
         else:
             self.opening = _grid_rooms.layout_opening(settings.game, self.grid, tasks, lanes)
         self.reset_noise = self.opening.noise
+        self.keeps_start = settings.start == "same" and self.right is None
         self.world = self.opening.open(torch.zeros(*self.shape, self.reset_noise, dtype=torch.float64))
         self.door = (self.world.cells == _LOCKED_DOOR).long().argmax(-1, keepdim=True) if settings.subgoals else None
         self.subgoals = settings.subgoals
         self.reached = torch.zeros(self.shape, dtype=torch.int64)  # subgoals of this episode
 
     def begin(self, chosen: Tensor, noise: Tensor) -> None:
+        if self.keeps_start:
+            noise = self._reset_noise[:, :, 0]
         fresh = self.opening.open(noise)
         old_and_new = zip(self.world, fresh, strict=True)
         self.reached = torch.where(chosen, 0, self.reached)
@@ -139,12 +151,12 @@ class Rooms(BatchEnv):
 
     def observe(self) -> Tensor:
         codes = _grid_world.view(self.grid, self.world)
-        cells = self.described_cell.index_select(0, codes.flatten()).view(*self.shape, -1)  # [M, B, 49 K]
+        cells = self.described_cell.index_select(0, codes.flatten()).view(*self.shape, -1)  # [M, B, view^2 K]
         return torch.cat([cells, self.compass[self.world.direction]], dim=-1)
 
     def image(self) -> Tensor:
-        """What MiniGrid gives as `image`, [M, B, 7, 7, 3]."""
-        return _grid_world.image(_grid_world.view(self.grid, self.world))
+        """What MiniGrid gives as `image`, [M, B, view, view, 3]."""
+        return _grid_world.image(self.grid, self.world)
 
     def advance(self, action: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         self.world, entered = _grid_world.act(self.grid, self.world, self.action[action])
@@ -168,7 +180,7 @@ class Rooms(BatchEnv):
 
 def grid_of(settings: Settings) -> Grid:
     """The grid of a game."""
-    return Grid(settings.side, settings.side, see_through=settings.game == "empty")
+    return Grid(settings.side, settings.side, see_through=settings.game == "empty", view=settings.view)
 
 
 def encoding(game: str) -> Tensor:
@@ -209,7 +221,7 @@ def family(settings: Settings | None = None) -> Family:
     """The family of a game's rooms."""
     settings = settings or Settings()
     colours = settings.game == "colours"
-    size = _grid_world.VIEW**2 * encoding(settings.game).shape[1] + 4
+    size = settings.view**2 * encoding(settings.game).shape[1] + 4
     layout = () if colours else _grid_rooms.layout_parameters(settings.game, settings.side)
     return Family(
         name="minigrid",
