@@ -12,8 +12,8 @@ from pliant.tasks import _grid_world
 from pliant.tasks._grid_world import Grid, World
 
 pytest.importorskip("minigrid", exc_type=ImportError)
-from minigrid.core import world_object as objects  # noqa: E402
-from minigrid.minigrid_env import MiniGridEnv  # noqa: E402
+from minigrid.core import world_object as objects
+from minigrid.minigrid_env import MiniGridEnv
 
 LEFT, RIGHT, FORWARD, PICKUP, DROP, TOGGLE, DONE = range(7)
 ROOMS = ["DoorKey-5x5", "DoorKey-6x6", "DoorKey-8x8", "Empty-Random-6x6", "SimpleCrossingS9N1", "SimpleCrossingS9N3"]
@@ -79,7 +79,7 @@ def compare(grid: Grid, world: World, envs: list[Any], obs: list[Any]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name, view", [*((name, 7) for name in ROOMS), ("DoorKey-8x8", 3), ("KeyCorridorS4R3", 5)])
 def test_the_rules_are_those_of_minigrid_in_its_rooms(name: str, view: int) -> None:
-    """8 lanes x 80 steps of the base rules in each room: the mission's own endings are left out, so that objects are carried."""
+    """8 lanes x 80 steps of the base rules in each room: without the mission's own endings, so that objects are carried."""
     envs = [make(name, agent_view_size=view) for _ in range(8)]
     obs = [env.reset(seed=b)[0] for b, env in enumerate(envs)]
     grid = Grid(envs[0].width, envs[0].height, envs[0].see_through_walls, view)
@@ -96,10 +96,10 @@ def test_the_rules_are_those_of_minigrid_in_its_rooms(name: str, view: int) -> N
 def thing(rng: np.random.Generator) -> Any:
     """Any object of MiniGrid."""
     colour = str(rng.choice(["red", "green", "blue", "purple", "yellow", "grey"]))
-    doors = [lambda: objects.Door(colour), lambda: objects.Door(colour, is_open=True), lambda: objects.Door(colour, is_locked=True)]
-    others = [objects.Key, objects.Ball, objects.Box, objects.Floor, objects.Goal, objects.Wall]
-    made = [*doors, *(lambda made=made: made(colour) for made in others), objects.Lava]
-    return made[rng.integers(len(made))]()
+    doors = [objects.Door(colour), objects.Door(colour, is_open=True), objects.Door(colour, is_locked=True)]
+    others = [objects.Key(colour), objects.Ball(colour), objects.Box(colour), objects.Floor(colour), objects.Goal(colour)]
+    made = [*doors, *others, objects.Wall(colour), objects.Lava()]
+    return made[rng.integers(len(made))]
 
 
 def strew(env: Any, width: int, height: int, rng: np.random.Generator) -> None:
@@ -152,7 +152,8 @@ def test_numbers_are_those_of_minigrid() -> None:
         (constants.STATE_TO_IDX, ("OPEN", "CLOSED", "LOCKED")),
         (actions.Actions.__members__, ("LEFT", "RIGHT", "FORWARD", "PICKUP", "DROP", "TOGGLE", "DONE")),
     ):
-        assert [table[name if name in table else name.lower()] for name in names] == [getattr(_grid_world, name) for name in names]
+        theirs = {name.upper(): number for name, number in table.items()}
+        assert [theirs[name] for name in names] == [getattr(_grid_world, name) for name in names]
     assert [tuple(step) for step in constants.DIR_TO_VEC] == list(_grid_world.STEP)
 
 

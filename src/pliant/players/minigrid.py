@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from pliant.players._grid import Random
 from pliant.streams import Stream
-from pliant.tasks import _grid_rooms, _grid_world, minigrid
-from pliant.tasks._grid_world import DOOR, EMPTY, GOAL, KEY, LOCKED, YELLOW, Grid, code
+from pliant.tasks import _grid_rooms, minigrid
+from pliant.tasks._grid_world import DOOR, EMPTY, GOAL, GREEN, KEY, LOCKED, YELLOW, Grid, code
 from pliant.tasks.base import Family, Tasks
 
 FAR = 1_000_000
@@ -32,11 +32,11 @@ def ceiling(family: Family, tasks: Tasks, episodes: int) -> NDArray[np.float64]:
     """
     settings: minigrid.Settings = family.settings
     if settings.game == "colours":
-        needed = _to_right_one(settings)[None].expand(len(tasks), -1)
-        starts = torch.ones_like(needed)
+        needed, starts = _to_right_one(settings).expand(len(tasks), 1, -1), torch.ones(len(tasks), DRAWN)
     else:
         needed, starts = _to_goal(settings, tasks)
-    paid = torch.where(needed <= family.horizon, 1 - 0.9 * needed / family.horizon, 0.0)
+    in_time = needed <= family.horizon  # [M, aims, starts], the last aim being the goal
+    paid = in_time[:, -1] * (1 - 0.9 * needed[:, -1] / family.horizon) + settings.subgoals * in_time[:, :-1].sum(1)
     return np.asarray(episodes * (paid * starts).sum(1) / starts.sum(1))
 
 
@@ -65,23 +65,33 @@ def steps_needed(grid: Grid, open_: Tensor, last: Tensor) -> Tensor:
 
 
 def _to_goal(settings: minigrid.Settings, tasks: Tasks) -> tuple[Tensor, Tensor]:
-    """Steps to the goal from every cell and direction, and which of these are starts, both [M, cells * 4]."""
+    """Steps to each subgoal and to the goal from every cell and direction, [M, aims, cells * 4]; the starts, [M, cells * 4].
+
+    The way to the goal passes the subgoals as early as can be: without the key no door, without the door no goal.
+    """
     grid = minigrid.grid_of(settings)
     cells, begins = _grid_rooms.cells(settings.game, grid, tasks.arrays["layout"])
-    goal = cells == code(GOAL, _grid_world.GREEN)
-    door, key = cells == code(DOOR, YELLOW, LOCKED), cells == code(KEY, YELLOW)
-    floor = (cells == EMPTY) | goal
+    goal, key = cells == code(GOAL, GREEN), cells == code(KEY, YELLOW)
+    door = cells == code(DOOR, YELLOW, LOCKED)
+    floor, ahead = (cells == EMPTY) | goal, grid.ahead.view(-1, 4)
+    legs = [(floor, key[:, ahead]), (floor | key, door[:, ahead])] if settings.game == "key-door" else []
+
+    def through(legs: list[tuple[Tensor, Tensor]], last: Tensor) -> Tensor:
+        """Steps from where the first leg begins, if it takes `last` from where the last one ends."""
+        for open_, there in reversed(legs):
+            last = steps_needed(grid, open_, torch.where(there, last + 1, FAR))
+        return last
+
     arrived = torch.where(goal[:, :-1, None], 0, FAR).expand(-1, -1, 4)
-    needed = steps_needed(grid, floor | key | door, arrived)
-    if settings.game == "key-door":
-        needed = steps_needed(grid, floor | key, torch.where(door[:, grid.ahead.view(-1, 4)], needed + 1, FAR))
-        needed = steps_needed(grid, floor, torch.where(key[:, grid.ahead.view(-1, 4)], needed + 1, FAR))
-    directions = torch.arange(4) < _grid_rooms.directions(settings.game)
-    return needed.flatten(1), (begins[:, :, None] & directions).flatten(1)
+    to_goal = through(legs, steps_needed(grid, floor | key | door, arrived))
+    aims = [through(legs[: i + 1], torch.zeros_like(to_goal)) for i in range(len(legs))]
+    turns = torch.arange(4) < _grid_rooms.directions(settings.game)
+    starts = (begins[:, :, None] & turns).flatten(1)
+    return torch.stack([*aims, to_goal], dim=1).flatten(2), starts
 
 
 def _to_right_one(settings: minigrid.Settings) -> Tensor:
-    """Steps to the right one in rooms drawn by a fixed stream, [DRAWN]. What is right does not matter: all are alike."""
+    """Steps to the right one from one start in each room drawn by a fixed stream, [DRAWN]; whichever is right."""
     grid = minigrid.grid_of(settings)
     tasks = Tasks("minigrid", {"kind": np.array([float(KEY)]), "colour": np.array([0.0])})
     opening = _grid_rooms.colour_opening(grid, tasks)

@@ -3,9 +3,9 @@
 A layout is one number whose digits are coordinates, so that a person can read and set it; coordinates inside a room of at most
 11 cells a side have one digit, counted from the top left wall, which is 0.
 
-    key-door       wall's column, door's row, key's column, key's row, goal's row (its column is the last)    31124
-    empty          goal's column, goal's row                                                                  44
-    crossing, lava 1 for a column or 2 for a row of wall or lava, which one, the cell of it that is open       143
+    key-door       wall's column, door's row, key's column, key's row, goal's row (its column is the last)  31124
+    empty          goal's column, goal's row                                                                44
+    crossing, lava 1 for a column or 2 for a row of wall or lava, which one, which cell of it is open       143
 
 `key-door` has every layout that MiniGrid's DoorKey generates, `empty` moves the goal of Empty-Random, `crossing` and `lava` have
 every layout of SimpleCrossing and LavaCrossing with one crossing. Shifted are goals in another row; goals in the top right
@@ -54,7 +54,8 @@ def layouts(game: str, size: int) -> tuple[list[int], list[int]]:
         shifted = [_number(x, y) for x in side for y in side if x > last - last // 2 and y <= last // 2]
         return [n for n in (_number(x, y) for x in side for y in side) if n not in shifted], shifted
     even, odd = (
-        [_number(way, line, opening) for way in (1, 2) for line in range(first, last, 2) for opening in side] for first in (2, 3)
+        [_number(way, line, opening) for way in (1, 2) for line in range(first, last, 2) for opening in side]
+        for first in (2, 3)
     )
     return even, odd
 
@@ -73,7 +74,7 @@ WIDTH = {"key-door": 5, "empty": 2, "crossing": 3, "lava": 3}
 
 
 def cells(game: str, grid: Grid, layout: NDArray[np.float64]) -> tuple[Tensor, Tensor]:
-    """What stands in the rooms of layouts [M] where an episode opens, and the cells where it may: [M, cells + 1], [M, cells]."""
+    """What stands in the rooms of layouts [M] as an episode opens, and where it may: [M, cells + 1] codes, [M, cells] bool."""
     size, M = grid.width, len(layout)
     room = grid.walled().repeat(M, 1)  # [M, cells + 1]
     cell = torch.arange(size * size)

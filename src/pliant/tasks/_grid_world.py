@@ -1,11 +1,12 @@
 """MiniGrid's rules for all lanes at once: walls, doors, keys, balls, boxes, lava, and the partial view of an agent.
 
-A batched twin of the package minigrid 3.2.0 (Chevalier-Boisvert et al. 2023, arXiv:2306.13831; `MiniGridEnv.step` and `gen_obs`,
-`Grid.process_vis`, `core/world_object.py`). Numbers of object types, colours, door states and actions are MiniGrid's. What stands
-in a cell is one number, its code: 18 type + 3 colour + state; code 0 is what the agent does not see.
+A batched twin of the package minigrid 3.2.0 (Chevalier-Boisvert et al. 2023, arXiv:2306.13831): `MiniGridEnv.step` and
+`gen_obs`, `Grid.process_vis`, and the objects of `core/world_object.py`. Numbers of object types, colours, door states and
+actions are MiniGrid's. What stands in a cell is one number, its code: 18 type + 3 colour + state; 0 is what the agent does not
+see.
 
-A grid of width W and height H has cells W y + x from the top left, y downwards, and one more behind them: the wall that MiniGrid
-shows beyond the edge. Directions are 0 right, 1 down, 2 left, 3 up. Boxes are empty: opening one removes it.
+A grid of width W and height H has cells W y + x from the top left, y downwards, and one more behind them: the wall that
+MiniGrid shows beyond the edge. Directions are 0 right, 1 down, 2 left, 3 up. Boxes are empty: opening one removes it.
 """
 
 from functools import lru_cache
@@ -69,13 +70,13 @@ class Grid:
 
     def __init__(self, width: int, height: int, see_through: bool = False, view: int = VIEW) -> None:
         self.width, self.height, self.see_through, self.view = width, height, see_through, view
-        self.own = view * (view // 2) + view - 1  # the agent's own cell in its view
         cell = torch.arange(width * height)
         x, y = (cell % width)[:, None], (cell // width)[:, None]  # [cells, 1]
         dx, dy = torch.tensor(STEP).unbind(1)  # [4]
         self.ahead = self._cell(x + dx, y + dy).flatten()  # [cells * 4] the cell before the agent
         cell = torch.arange(view * view)
         column, row = cell // view, cell % view  # as in MiniGrid's image
+        self.own: Tensor = (column == view // 2) & (row == view - 1)  # [V V] the agent's own cell
         forward, aside = view - 1 - row, column - view // 2
         dx, dy = dx[:, None], dy[:, None]  # to the right of (dx, dy) is (-dy, dx)
         over = x[..., None] + dx * forward - dy * aside  # [cells, 4, V V]
@@ -121,18 +122,18 @@ def act(grid: Grid, world: World, action: Tensor) -> tuple[World, Tensor]:
 
 
 def view(grid: Grid, world: World) -> Tensor:
-    """The codes in the V V cells that each agent sees, [M, B, V V], ordered as MiniGrid's image: column by column, 0 if unseen."""
-    seen = grid.seen[4 * world.position + world.direction]
-    codes = world.cells.gather(-1, seen)
+    """The codes in the V V cells that each agent sees, [M, B, V V], column by column as in MiniGrid's image; 0 if unseen."""
+    codes = world.cells.gather(-1, grid.seen[4 * world.position + world.direction])
     if not grid.see_through:
         codes = torch.where(_visible(codes, grid.view), codes, UNSEEN)
-    codes[..., grid.own] = torch.where(world.carried == NOTHING, EMPTY, world.carried)
-    return codes
+    carried: Tensor = torch.where(world.carried == NOTHING, EMPTY, world.carried)
+    return torch.where(grid.own, carried.unsqueeze(-1), codes)
 
 
 def image(grid: Grid, world: World) -> Tensor:
     """What MiniGrid gives as `image`: type, colour and state of every cell in view, [M, B, V, V, 3]."""
-    return PARTS[view(grid, world)].unflatten(-2, (grid.view, grid.view))
+    shown: Tensor = PARTS[view(grid, world)].unflatten(-2, (grid.view, grid.view))
+    return shown
 
 
 def _visible(codes: Tensor, side: int) -> Tensor:
@@ -156,8 +157,8 @@ def _visible(codes: Tensor, side: int) -> Tensor:
 def _light(side: int) -> tuple[Tensor, Tensor, Tensor]:
     """For light falling on a row and the cells it passes, V bits each: what is lit in that row, and in the next; the bits.
 
-    A lit cell that light passes lights its neighbour, and of the next row the cells before itself and before that neighbour: from
-    left to right, then from right to left.
+    A lit cell that light passes lights its neighbour, and of the next row the cells before itself and before that neighbour:
+    from left to right, then from right to left.
     """
     bit = 1 << torch.arange(side)
     row = (torch.arange(1 << side)[:, None] & bit) > 0  # [rows, V]

@@ -1,6 +1,6 @@
 """Rooms of MiniGrid: find the way in a layout that stays the same throughout a trial, then take it at once.
 
-A batched twin of rooms of the package minigrid 3.2.0 (Chevalier-Boisvert et al. 2023, arXiv:2306.13831), which is not needed here:
+A batched twin of rooms of the package minigrid 3.2.0 (Chevalier-Boisvert et al. 2023, arXiv:2306.13831), without needing it:
 
     key-door  DoorKey: fetch the key, unlock the door, reach the goal      5 actions
     empty     Empty-Random, with the goal anywhere: reach the goal         3 actions
@@ -8,16 +8,17 @@ A batched twin of rooms of the package minigrid 3.2.0 (Chevalier-Boisvert et al.
     lava      LavaCrossing: the same, and lava ends the episode            3 actions
     colours   pick up the right one of four things, nobody says which      4 actions
 
-An episode that reaches its aim in step t of at most H pays 1 - 0.9 t / H, all else 0. In `colours`, a game of ours by the rules of
-MiniGrid's Fetch, picking up anything else ends the episode; the room is new in every episode, and only what is right stays. A
-game's actions are the first ones of left, right, forward, pickup, toggle, or with `all_actions` MiniGrid's seven.
+An episode that reaches its aim in step t of at most H pays 1 - 0.9 t / H, all else 0. In `colours`, a game of ours by the rules
+of MiniGrid's Fetch, picking up anything else ends the episode; the room is new in every episode, and only what is right stays.
+A game's actions are the first ones of left, right, forward, pickup, toggle, or with `all_actions` MiniGrid's seven.
 
-The agent sees 7x7 cells before and beside it, not through walls and closed doors (`empty` excepted, as in MiniGrid), and what it
-carries. Each cell in view is told one-hot: its type, of those that the game has; its colour, where that matters; and the door's
-state. A cell out of sight is all zeros. Then the agent's direction, one-hot. `Rooms.image` gives MiniGrid's own image.
+The agent sees 7x7 cells before and beside it, not through walls and closed doors (`empty` excepted, as in MiniGrid), and what
+it carries. Each cell in view is told one-hot: its type, of those that the game has; its colour, where that matters; and the
+door's state. A cell out of sight is all zeros. Then the agent's direction, one-hot. `Rooms.image` gives MiniGrid's own image.
 
-Two things are ours: H is short, so that who knows the layout succeeds more often than who has to look for it (MiniGrid has 10 size^2
-in `key-door` and 4 size^2 elsewhere); and an aim that is reached in the last step terminates the episode, and does not truncate it.
+Three things are ours. H is short, so that who knows the layout succeeds more often than who has to look for it (MiniGrid has
+10 size^2 in `key-door` and 4 size^2 elsewhere). An aim that is reached in the last step terminates the episode and does not
+truncate it too. And the episodes of a trial all open where the first one does, unless `start` is random.
 """
 
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pliant.tasks import _checks, _grid_rooms, _grid_world
-from pliant.tasks._grid_world import DROP, EMPTY_TYPE, FORWARD, GOAL, LAVA, LEFT, PICKUP, RIGHT, TOGGLE, Grid
+from pliant.tasks._grid_world import EMPTY_TYPE, FORWARD, GOAL, LAVA, LEFT, PICKUP, RIGHT, TOGGLE, Grid, World
 from pliant.tasks.base import BatchEnv, Family, Tasks, Told
 from pliant.types import Spec
 
@@ -72,7 +73,7 @@ class Settings:
     size: int = 0
     """Cells per side, walls included; 0 for the game's own: 6, or 9 in crossing and lava, where it must be odd."""
     view: int = _grid_world.VIEW
-    """Side of the square of cells that the agent sees, odd. MiniGrid's `agent_view_size`; with 3 there is much to search for."""
+    """Side of the square of cells that the agent sees: 3, 5 or 7. MiniGrid's `agent_view_size`; with 3 it has to search."""
     start: Literal["same", "random"] = "same"
     """Where an episode opens, of the cells and directions that MiniGrid draws from: where the first of the trial did, or drawn
     anew."""
@@ -145,9 +146,10 @@ class Rooms(BatchEnv):
         if self.keeps_start:
             noise = self._reset_noise[:, :, 0]
         fresh = self.opening.open(noise)
-        old_and_new = zip(self.world, fresh, strict=True)
         self.reached = torch.where(chosen, 0, self.reached)
-        self.world = fresh._make(torch.where(chosen if new.dim() == 2 else chosen[..., None], new, old) for old, new in old_and_new)
+        cells = torch.where(chosen[..., None], fresh.cells, self.world.cells)
+        agent = zip(fresh[1:], self.world[1:], strict=True)
+        self.world = World(cells, *(torch.where(chosen, new, old) for new, old in agent))
 
     def observe(self) -> Tensor:
         codes = _grid_world.view(self.grid, self.world)
