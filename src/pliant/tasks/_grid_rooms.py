@@ -3,13 +3,13 @@
 A layout is one number whose digits are coordinates, so that a person can read and set it; coordinates inside a room of at most
 11 cells a side have one digit, counted from the top left wall, which is 0.
 
-    key-door       wall's column, door's row, key's column, key's row, goal's row (its column is the last)  31124
-    empty          goal's column, goal's row                                                                44
-    crossing, lava 1 for a column or 2 for a row of wall or lava, which one, which cell of it is open       143
+    31124  key-door: the wall's column, the door's row, the key's column and row, the goal's row (its column is the last)
+    44     empty: the goal's column and row
+    143    crossing, lava: 1 for a column or 2 for a row of wall or lava, which one, which cell of it is open
 
-`key-door` has every layout that MiniGrid's DoorKey generates, `empty` moves the goal of Empty-Random, `crossing` and `lava` have
-every layout of SimpleCrossing and LavaCrossing with one crossing. Shifted are goals in another row; goals in the top right
-quarter; and walls in odd columns and rows, where MiniGrid has none.
+`key-door` has every layout that MiniGrid's DoorKey generates, `empty` moves the goal of Empty-Random, `crossing` and `lava`
+have every layout of SimpleCrossing and LavaCrossing with one crossing. Shifted are goals in another row; goals in the top
+right quarter; and walls in odd columns and rows, where MiniGrid has none.
 """
 
 from collections.abc import Callable

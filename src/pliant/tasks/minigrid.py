@@ -16,9 +16,9 @@ The agent sees 7x7 cells before and beside it, not through walls and closed door
 it carries. Each cell in view is told one-hot: its type, of those that the game has; its colour, where that matters; and the
 door's state. A cell out of sight is all zeros. Then the agent's direction, one-hot. `Rooms.image` gives MiniGrid's own image.
 
-Three things are ours. H is short, so that who knows the layout succeeds more often than who has to look for it (MiniGrid has
-10 size^2 in `key-door` and 4 size^2 elsewhere). An aim that is reached in the last step terminates the episode and does not
-truncate it too. And the episodes of a trial all open where the first one does, unless `start` is random.
+Three things are ours. H is short, three times the side, so that who knows the layout succeeds more often than who has to look
+for it (MiniGrid has 10 size^2 in `key-door` and 4 size^2 elsewhere). An aim that is reached in the last step terminates the
+episode and does not truncate it too. And all episodes of a trial open where the first one does, unless `start` is random.
 """
 
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ class Game:
 _LOCKED_DOOR = _grid_world.code(_grid_world.DOOR, _grid_world.YELLOW, _grid_world.LOCKED)
 _WALKS = (LEFT, RIGHT, FORWARD)
 GAMES: dict[str, Game] = {
-    "key-door": Game(6, 5, (*_WALKS, PICKUP, TOGGLE), (_grid_world.WALL_TYPE, _grid_world.DOOR, _grid_world.KEY, GOAL)),
+    "key-door": Game(8, 5, (*_WALKS, PICKUP, TOGGLE), (_grid_world.WALL_TYPE, _grid_world.DOOR, _grid_world.KEY, GOAL)),
     "empty": Game(6, 5, _WALKS, (_grid_world.WALL_TYPE, GOAL)),
     "crossing": Game(9, 7, _WALKS, (_grid_world.WALL_TYPE, GOAL)),
     "lava": Game(9, 7, _WALKS, (_grid_world.WALL_TYPE, GOAL, LAVA)),
@@ -71,17 +71,18 @@ class Settings:
     game: Name = "key-door"
     """key-door, empty, crossing, lava or colours."""
     size: int = 0
-    """Cells per side, walls included; 0 for the game's own: 6, or 9 in crossing and lava, where it must be odd."""
+    """Cells per side, walls included; 0 for the game's own: 8 in key-door, 9 in crossing and lava, where it must be
+    odd, else 6."""
     view: int = _grid_world.VIEW
     """Side of the square of cells that the agent sees: 3, 5 or 7. MiniGrid's `agent_view_size`; with 3 it has to search."""
     start: Literal["same", "random"] = "same"
     """Where an episode opens, of the cells and directions that MiniGrid draws from: where the first of the trial did, or drawn
     anew."""
     horizon: int = 0
-    """Steps after which an episode is truncated; 0 for size^2."""
+    """Steps after which an episode is truncated; 0 for three times the side."""
     subgoals: float = 0.0
     """Also paid in key-door, once an episode each, for picking up the key and for unlocking the door: so that an agent which
-    has never reached the goal has something to learn from. MiniGrid pays nothing."""
+    has never reached the goal has something to learn from. MiniGrid pays nothing for them, other games have none."""
     all_actions: bool = False
     """Act by all seven actions of MiniGrid, in its order: left, right, forward, pickup, drop, toggle, done."""
 
@@ -96,8 +97,6 @@ class Settings:
         if self.start not in ("same", "random"):
             raise ValueError(f"start is {self.start!r}: expected same or random")
         _checks.not_negative("subgoals", self.subgoals)
-        if self.subgoals and self.game != "key-door":
-            raise ValueError(f"subgoals is {self.subgoals}: expected 0 for {self.game}, which has none")
         least, odd = GAMES[self.game].least, self.game in ("crossing", "lava")
         if not least <= self.side <= MOST_SIDE or (odd and self.side % 2 == 0):
             kind = "an odd number" if odd else "a number"
@@ -111,7 +110,7 @@ class Settings:
     @property
     def steps(self) -> int:
         """H, the most steps of an episode."""
-        return self.horizon or self.side**2
+        return self.horizon or 3 * self.side
 
     @property
     def actions(self) -> tuple[int, ...]:
@@ -138,7 +137,9 @@ class Rooms(BatchEnv):
         self.reset_noise = self.opening.noise
         self.keeps_start = settings.start == "same" and self.right is None
         self.world = self.opening.open(torch.zeros(*self.shape, self.reset_noise, dtype=torch.float64))
-        self.door = (self.world.cells == _LOCKED_DOOR).long().argmax(-1, keepdim=True) if settings.subgoals else None
+        self.door = None
+        if settings.subgoals and settings.game == "key-door":
+            self.door = (self.world.cells == _LOCKED_DOOR).long().argmax(-1, keepdim=True)  # [M, B, 1]
         self.subgoals = settings.subgoals
         self.reached = torch.zeros(self.shape, dtype=torch.int64)  # subgoals of this episode
 
