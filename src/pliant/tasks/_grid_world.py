@@ -39,7 +39,7 @@ _CODE = torch.arange(18 * (LAVA + 1))
 _TYPE, _COLOUR, _STATE = _CODE // 18, _CODE // 3 % 6, _CODE % 3
 _IS_DOOR = _TYPE == DOOR
 _SOLID = torch.isin(_TYPE, torch.tensor([WALL_TYPE, KEY, BALL, BOX])) | (_IS_DOOR & (_STATE != OPEN))
-_OPAQUE = (_TYPE == WALL_TYPE) | (_IS_DOOR & (_STATE != OPEN))
+_CLEAR = 1.0 - ((_TYPE == WALL_TYPE) | (_IS_DOOR & (_STATE != OPEN))).float()
 _PORTABLE = torch.isin(_TYPE, torch.tensor([KEY, BALL, BOX]))
 _KEY_OF = torch.where(_IS_DOOR & (_STATE == LOCKED), code(KEY) + 3 * _COLOUR, -1)
 """The key that unlocks each locked door."""
@@ -141,33 +141,33 @@ def _visible(codes: Tensor, side: int) -> Tensor:
 
     A row of V cells is a number of V bits, and what a row makes of the light that falls on it is looked up.
     """
-    within, onward, bit = _light(side)
-    clear = (~_OPAQUE[codes]).unflatten(-1, (side, side))  # [M, B, columns, rows]
-    clear = (clear * bit[:, None]).sum(-2)  # [M, B, rows]
-    light, rows = torch.full_like(clear[..., 0], 1 << side // 2), []
+    within, onward, bits, weight = _light(side)
+    clear = _CLEAR.take(codes).unflatten(-1, (side, side)).mT @ weight  # [M, B, rows]
+    clear = clear.long()
+    light, rows = torch.full_like(clear[..., 0], (1 << side // 2) << side), []
     for row in reversed(range(side)):
-        index = (light << side) + clear[..., row]
-        rows.append(within[index])
-        light = onward[index]
-    lit = torch.stack(rows[::-1], dim=-1)  # [M, B, rows]
-    return ((lit.unsqueeze(-2) & bit[:, None]) > 0).flatten(-2)  # [M, B, columns * rows]
+        index = light + clear[..., row]  # [M, B]
+        rows.append(within.take(index))
+        light = onward.take(index)
+    return bits[torch.stack(rows[::-1], dim=-1)].mT.flatten(-2)  # [M, B, columns * rows]
 
 
 @lru_cache
-def _light(side: int) -> tuple[Tensor, Tensor, Tensor]:
-    """For light falling on a row and the cells it passes, V bits each: what is lit in that row, and in the next; the bits.
+def _light(side: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What is lit in a row of V cells, and in the next, by light falling on the row and by which of its cells light passes.
 
     A lit cell that light passes lights its neighbour, and of the next row the cells before itself and before that neighbour:
-    from left to right, then from right to left.
+    from left to right, then from right to left. Two tables of numbers [2^V 2^V], indexed by 2^V light + passing cells, those of
+    the second multiplied by 2^V; the V bits of every number [2^V, V]; and what each bit is worth [V].
     """
-    bit = 1 << torch.arange(side)
-    row = (torch.arange(1 << side)[:, None] & bit) > 0  # [rows, V]
-    lit, clear = row[:, None].repeat(1, 1 << side, 1), row  # [light, clear, V], [clear, V]
+    worth = 1 << torch.arange(side)
+    bits = (torch.arange(1 << side)[:, None] & worth) > 0  # [rows, V]
+    lit = bits[:, None].repeat(1, 1 << side, 1)  # [light, clear, V]
     onward = torch.zeros_like(lit)
     to_right = [(i, i + 1) for i in range(side - 1)]
     for here, beside in to_right + [(i, i - 1) for i in reversed(range(1, side))]:
-        passes = lit[..., here] & clear[:, here]
+        passes = lit[..., here] & bits[:, here]
         lit[..., beside] |= passes
         onward[..., beside] |= passes
         onward[..., here] |= passes
-    return (lit * bit).sum(-1).flatten(), (onward * bit).sum(-1).flatten(), bit
+    return (lit * worth).sum(-1).flatten(), ((onward * worth).sum(-1) << side).flatten(), bits, worth.float()
