@@ -47,17 +47,14 @@ def _names(words: str) -> tuple[str, ...]:
     return tuple(f"{word}-v3" for word in words.split())
 
 
-CLASSES = tuple(
-    sorted(
-        _names(
-            "assembly basketball bin-picking box-close button-press button-press-topdown button-press-topdown-wall button-press-wall"
-            " coffee-button coffee-pull coffee-push dial-turn disassemble door-close door-lock door-open door-unlock drawer-close drawer-open"
-            " faucet-close faucet-open hammer hand-insert handle-press handle-press-side handle-pull handle-pull-side lever-pull"
-            " peg-insert-side peg-unplug-side pick-out-of-hole pick-place pick-place-wall plate-slide plate-slide-back"
-            " plate-slide-back-side plate-slide-side push push-back push-wall reach reach-wall shelf-place soccer stick-pull stick-push"
-            " sweep sweep-into window-close window-open"
-        )
-    )
+CLASSES = _names(
+    "assembly basketball bin-picking box-close button-press-topdown button-press-topdown-wall"
+    " button-press button-press-wall coffee-button coffee-pull coffee-push dial-turn disassemble"
+    " door-close door-lock door-open door-unlock drawer-close drawer-open faucet-close faucet-open hammer"
+    " hand-insert handle-press-side handle-press handle-pull-side handle-pull lever-pull peg-insert-side"
+    " peg-unplug-side pick-out-of-hole pick-place pick-place-wall plate-slide-back-side plate-slide-back"
+    " plate-slide-side plate-slide push-back push push-wall reach reach-wall shelf-place soccer"
+    " stick-pull stick-push sweep-into sweep window-close window-open"
 )
 """All 50, as ML1 has them, by number."""
 
@@ -98,14 +95,15 @@ def described(number: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.f
 
     [M, 6 + len(names)], without the second part for a single class; what does not vary in a class is 0.
     """
-    kind, goal = np.divmod(number.astype(np.int64), STRIDE)
     told = np.zeros((len(number), MOST_GOAL + (len(names) if len(names) > 1 else 0)))
-    for row, (k, g) in enumerate(zip(kind.tolist(), goal.tolist(), strict=True)):
-        every = goals(CLASSES[k])
-        low, high = (every[: COUNT["train"]].min(0), every[: COUNT["train"]].max(0))
-        told[row, : every.shape[1]] = np.where(high > low, (2 * vector(float(number[row])) - low - high) / _width(low, high), 0)
+    for row, one in enumerate(number.tolist()):
+        name = CLASSES[int(one) // STRIDE]
+        seen = goals(name)[: COUNT["train"]]  # [50, K]
+        low, high = seen.min(0), seen.max(0)
+        place = (2 * vector(one) - low - high) / np.where(high > low, high - low, 1.0)
+        told[row, : len(place)] = np.where(high > low, place, 0.0)
         if len(names) > 1:
-            told[row, MOST_GOAL + names.index(CLASSES[k])] = 1
+            told[row, MOST_GOAL + names.index(name)] = 1
     return told
 
 
@@ -115,7 +113,7 @@ def vector(number: float) -> NDArray[np.float64]:
     row = 0
     for split, first in FIRST.items():
         if 0 <= kind < len(CLASSES) and first <= goal < first + COUNT[split]:
-            return goals(CLASSES[kind])[row + goal - first].copy()
+            return np.array(goals(CLASSES[kind])[row + goal - first])
         row += COUNT[split]
     raise errors.UserError(f"Meta-World has no task {number:g} here: expected 1000 class + goal, class 0 to 49, goal 0 to 139")
 
@@ -131,7 +129,8 @@ def goals(name: str) -> NDArray[np.float64]:
     if found is None:
         from pliant.tasks import _metaworld_env
 
-        found = np.concatenate([_metaworld_env.draw_goals(name, split, COUNT[split], generator(name, split)) for split in FIRST])
+        drawn = [_metaworld_env.draw_goals(name, split, COUNT[split], generator(name, split)) for split in FIRST]
+        found = np.concatenate(drawn)
         if len(np.unique(found, axis=0)) != len(found):
             raise AssertionError(f"{name} has drawn a goal twice")
         _write(path, name, found)
@@ -149,10 +148,6 @@ def cache_folder() -> Path:
     """Where goals are kept: a folder of the user's cache for this version."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "pliant" / f"metaworld-{VERSION}-{GOALS}"
-
-
-def _width(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(high > low, high - low, 1.0)
 
 
 def _digest(name: str, rows: list[list[float]]) -> str:

@@ -53,23 +53,21 @@ def stage(name: str) -> Stage:
 
 
 class Lane:
-    """Plays one task at a time; `classes` are the names that task numbers count, `horizon` the steps of an episode."""
+    """Plays one task at a time; `horizon` is the steps of an episode."""
 
-    def __init__(self, classes: tuple[str, ...] = _metaworld.CLASSES, horizon: int = 500) -> None:
-        self._classes, self._horizon = classes, horizon
+    def __init__(self, horizon: int = 500) -> None:
+        self._horizon = horizon
         self._number = -1.0
-        self._name = ""
+        self._env: Any = None
 
     def begin(self, task: Array, seed: int) -> Array:
         """Open an episode of the task [1], a number; the first observation [39]. `seed` changes nothing."""
         if float(task[0]) != self._number:
             self._set(float(task[0]))
         self._time = 0
-        stage, env = self._stage, self._env
-        stage.holder = None
-        mujoco.mj_setState(env.model, env.data, self._start, STATE)
-        env.__dict__.update(_copied(self._memory))
-        return self._first.copy()
+        mujoco.mj_setState(self._env.model, self._env.data, self._start, STATE)
+        vars(self._env).update(_copied(self._memory))
+        return np.array(self._first)
 
     def advance(self, action: Array) -> tuple[Array, float, bool, bool, bool]:
         """Act, [4] in [-1, 1]: (observation [39], reward, False, the horizon is reached, success)."""
@@ -81,14 +79,12 @@ class Lane:
     def close(self) -> None:
         """Let go of the simulation."""
         self._number = -1.0
-        self._env = self._start = self._memory = None
+        self._env = None
 
     def _set(self, number: float) -> None:
         """Simulate the opening of a task and keep it."""
-        kind, goal = divmod(int(number), _metaworld.STRIDE)
-        name = self._classes[kind]
-        vector = _metaworld.vector(_metaworld.STRIDE * _metaworld.CLASSES.index(name) + goal)
-        self._stage = stage(name)
+        vector = _metaworld.vector(number)
+        self._stage = stage(_metaworld.CLASSES[int(number) // _metaworld.STRIDE])
         self._stage.clear()
         model = self._stage.model
         self._env = frozen(self._stage.quick, vector)
@@ -97,6 +93,7 @@ class Lane:
         mujoco.mj_getState(model, self._env.data, self._start, STATE)
         self._memory = _copied(vars(self._env))
         self._positions = (model.body_pos.copy(), model.site_pos.copy())
+        self._stage.holder = self
         self._number = number
 
 

@@ -88,7 +88,7 @@ def hstack(parts: Any, **named: Any) -> Any:
 
 
 def tolerance(
-    x: Any, bounds: Any = (0.0, 0.0), margin: Any = 0.0, sigmoid: str = "gaussian", value_at_margin: float = 0.1
+    x: Any, bounds: Any = (0.0, 0.0), margin: Any = 0.0, sigmoid: Any = "gaussian", value_at_margin: float = 0.1
 ) -> Any:
     """`reward_utils.tolerance` for a number and the sigmoid that nearly every reward uses."""
     lower, upper = bounds
@@ -208,6 +208,41 @@ class Quick:
         reward, info = self.evaluate_state(obs, action)
         return obs, reward, False, False, info
 
+    def _gripper_caging_reward(
+        self: Any,
+        action: Array,
+        obj_pos: Array,
+        obj_radius: float,
+        pad_success_thresh: float,
+        object_reach_radius: float,
+        xz_thresh: float,
+        desired_gripper_effort: float = 1.0,
+        high_density: bool = False,
+        medium_density: bool = False,
+    ) -> float:
+        """How well the gripper encloses an object, 0 to 1; Meta-World's own formula, number by number."""
+        if high_density and medium_density:
+            raise ValueError("Can only be either high_density or medium_density")
+        product, body = reward_utils.hamacher_product, self.data.body
+        y, y_start = float(obj_pos[1]), float(self.obj_init_pos[1])
+        caged = []
+        for pad in (float(body("leftpad").xpos[1]), float(body("rightpad").xpos[1])):
+            margin = abs(abs(pad - y_start) - pad_success_thresh)
+            caged.append(tolerance(abs(pad - y), (obj_radius, pad_success_thresh), margin, "long_tail"))
+        tcp = self.tcp_center
+        apart, apart_start = norm(tcp[::2] - obj_pos[::2]), norm(self.obj_init_pos[::2] - self.init_tcp[::2])
+        caged_xz = tolerance(apart, (0, xz_thresh), apart_start - xz_thresh, "long_tail")
+        caging = product(product(*caged), float(caged_xz))
+        closed = min(max(0, action[-1]), desired_gripper_effort) / desired_gripper_effort
+        result = product(caging, closed if caging > 0.97 else 0.0)
+        if high_density:
+            result = (result + caging) / 2
+        if medium_density:
+            margin = abs(norm(self.obj_init_pos - self.init_tcp) - object_reach_radius)
+            reach = tolerance(norm(obj_pos - tcp), (0, object_reach_radius), margin, "long_tail")
+            result = (result + float(reach)) / 2
+        return float(result)
+
     def touching_object(self, object_geom_id: int) -> bool:
         """Both pads press the object: the forces of the contacts of each, added up, are positive."""
         data = self.data
@@ -242,7 +277,9 @@ def quick(name: str) -> Any:
     for owner in reversed(source.__mro__):
         if owner is SawyerXYZEnv or owner is SawyerMocapBase or owner.__module__.startswith("metaworld.envs."):
             methods |= {key: changed for key, value in vars(owner).items() if (changed := _seeing(value)) is not value}
-    methods |= {key: value for key, value in vars(Quick).items() if isinstance(value, types.FunctionType)}
+    for key, value in vars(Quick).items():
+        if isinstance(value, types.FunctionType) and getattr(source, key, None) is getattr(SawyerXYZEnv, key, None):
+            methods[key] = value  # and not where the class has a method of its own
     path = source.model_name.fget(None)
     methods["compiled"] = mujoco.MjModel.from_xml_path(path)
     # As for all robots here: a simulation that diverges shows NaN instead of starting anew unseen.
