@@ -110,8 +110,8 @@ def frozen(kind: Any, vector: Array) -> Any:
 def opened(env: Any) -> Array:
     """The first observation after `env.reset()`, in half its time.
 
-    Meta-World resets twice and the second time from the data's beginning; of the first only what it leaves in the model matters,
-    which needs no simulation. The tests hold all classes to the original.
+    Meta-World resets twice, the second time with the simulation's data as new. Of the first reset only what it leaves in the
+    model and the attributes matters, and that needs no simulation. The tests hold all classes to the original.
     """
     env.do_simulation = _still
     env.reset_model()

@@ -85,7 +85,7 @@ class Parameter:
         shape = (n, self.width)
         values = self.ood if split == "ood" and self.ood else (self.choices or self.train)
         if self.held_out and split != "ood":
-            values = self.held_out if split == "test" else tuple(value for value in values if value not in set(self.held_out))
+            values = self.held_out if split == "test" else tuple(np.setdiff1d(values, self.held_out))
         if self.choices and self.stride:
             return _in_turn(np.array(values, dtype=np.float64), n, self.stride, rng)
         if self.choices:
