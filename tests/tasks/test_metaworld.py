@@ -295,7 +295,8 @@ def test_observations_do_not_tell_the_goal() -> None:
 
 
 def test_shortcuts_give_what_the_general_functions_give() -> None:
-    _, fast = simulators()
+    simulators()
+    sums = import_module("pliant.tasks._metaworld_sums")
     reward_utils = import_module("metaworld.utils.reward_utils")
     rotation = import_module("scipy.spatial.transform").Rotation
     rng = np.random.default_rng(0)
@@ -304,22 +305,28 @@ def test_shortcuts_give_what_the_general_functions_give() -> None:
         wide = np.zeros(2 * len(x))
         wide[::2] = x
         for vector in (x, wide[::2]):
-            assert fast.norm(vector) == np.linalg.norm(vector) and fast.norm(vector, ord=2) == np.linalg.norm(vector, ord=2)
+            assert sums.norm(vector) == np.linalg.norm(vector) and sums.norm(vector, ord=2) == np.linalg.norm(vector, ord=2)
         low, high = np.sort(rng.uniform(0, 0.1, 2))
         margin = rng.choice([0.0, rng.exponential(0.3)])
         for value in (rng.exponential(0.2), np.float64(rng.normal()), low, high):
             for sigmoid in ("long_tail", "gaussian"):
                 wanted = reward_utils.tolerance(value, (low, high), margin, sigmoid)
-                assert fast.tolerance(value, (low, high), margin, sigmoid) == wanted
+                assert sums.tolerance(value, (low, high), margin, sigmoid) == wanted
     for matrix in rotation.random(500, random_state=0).as_matrix():
         for turn in (matrix, matrix + 1e-9, 1.1 * matrix):
-            assert np.array_equal(fast._Turn.from_matrix(turn).as_quat(), rotation.from_matrix(turn).as_quat())
+            assert np.array_equal(sums.Turn.from_matrix(turn).as_quat(), rotation.from_matrix(turn).as_quat())
     with pytest.raises(ValueError, match="determinant"):
-        fast._Turn.from_matrix(-np.eye(3))
-    assert np.array_equal(fast.hstack((np.ones(2), np.zeros(3))), [1, 1, 0, 0, 0])
-    assert fast.hstack((1.0, np.float64(2.0))).tolist() == [1, 2] and fast.hstack((np.ones(2), 3.0)).tolist() == [1, 1, 3]
+        sums.Turn.from_matrix(-np.eye(3))
+    assert np.array_equal(sums.hstack((np.ones(2), np.zeros(3))), [1, 1, 0, 0, 0])
+    assert sums.hstack((1.0, np.float64(2.0))).tolist() == [1, 2] and sums.hstack((np.ones(2), 3.0)).tolist() == [1, 1, 3]
     with pytest.raises(ValueError, match="margin"):
-        fast.tolerance(1.0, (0.0, 0.5), -1.0, "long_tail")
+        sums.tolerance(1.0, (0.0, 0.5), -1.0, "long_tail")
+
+
+def test_another_metaworld_is_refused_in_one_line() -> None:
+    _, fast = simulators()
+    with pytest.raises(UserError, match=r"metaworld is 3.0.0: expected 3.1.1, .*pip install 'pliant\[metaworld\]'"):
+        fast.require_version("3.0.0")
 
 
 # ---- the families

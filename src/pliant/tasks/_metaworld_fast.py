@@ -9,13 +9,13 @@ Meta-World in which
   `Rotation` instead of the general ones: the same function objects' code, with other globals;
 - `step`, the observation and the contact test are written out, without what nothing reads (`mj_rnePostConstraint`, site
   positions that the next `mj_forward` overwrites);
-- all environments of a class share one compiled model (21 MB); `begin` and `step` are told whose body and site positions hold.
+- all environments of a class share one compiled model (21 MB): who steps one puts its own body and site positions in before.
 
 Observations, rewards and success are the original's bit for bit; the tests play both side by side. Meta-World itself is not
 altered, and nothing here is random.
 """
 
-import math
+import importlib.metadata
 import types
 from typing import Any
 
@@ -25,14 +25,15 @@ from metaworld import env_dict  # type: ignore[import-untyped, unused-ignore]
 from metaworld.sawyer_xyz_env import SawyerMocapBase, SawyerXYZEnv  # type: ignore[import-untyped, unused-ignore]
 from metaworld.utils import reward_utils  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
+
+from pliant import errors
+from pliant.tasks import _metaworld
+from pliant.tasks._metaworld_sums import Turn, hstack, norm, tolerance
 
 Array = NDArray[np.float64]
 
 FINGER_GAP = 0.1
 """Distance of the open fingers, m: the unit of an observation's gripper."""
-LONG_TAIL = math.sqrt(1 / 0.1 - 1)
-"""Scale of the sigmoid "long_tail" whose value at the margin is 0.1."""
 
 
 class _Data(mujoco.MjData):  # type: ignore[misc]
@@ -66,76 +67,6 @@ class _Data(mujoco.MjData):  # type: ignore[misc]
         return self._joints[name]
 
 
-# ---- functions of few numbers
-
-
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """`numpy.linalg.norm`: the same dot product and root, for a vector without the questions."""
-    if axis is None and (ord is None or ord == 2) and type(x) is np.ndarray and x.ndim == 1 and x.dtype == np.float64:
-        if not x.flags.c_contiguous:
-            x = x.copy()  # as the original: a strided product may be summed in another order
-        return np.float64(math.sqrt(x.dot(x)))
-    return np.linalg.norm(x, ord, axis, keepdims)
-
-
-def hstack(parts: Any, **named: Any) -> Any:
-    """`numpy.hstack`: vectors are concatenated and numbers listed without being made arrays first."""
-    if not named and all(type(part) is np.ndarray and part.ndim == 1 for part in parts):
-        return np.concatenate(parts)
-    if not named and all(isinstance(part, float) for part in parts):
-        return np.array(parts)
-    return np.hstack(parts, **named)
-
-
-def tolerance(
-    x: Any, bounds: Any = (0.0, 0.0), margin: Any = 0.0, sigmoid: Any = "gaussian", value_at_margin: float = 0.1
-) -> Any:
-    """`reward_utils.tolerance` for a number and the sigmoid that nearly every reward uses."""
-    lower, upper = bounds
-    if sigmoid != "long_tail" or value_at_margin != 0.1 or not isinstance(x, float) or not (margin > 0 and lower <= upper):
-        return reward_utils.tolerance(x, bounds, margin, sigmoid, value_at_margin)
-    if lower <= x <= upper:
-        return 1.0
-    distance = float(((lower - x) if x < lower else (x - upper)) / margin)
-    return 1 / ((distance * LONG_TAIL) ** 2 + 1)
-
-
-class _Turn:
-    """What is asked of SciPy's `Rotation`: `from_matrix(m).as_quat()`."""
-
-    def __init__(self, quat: Array) -> None:
-        self._quat = quat
-
-    def as_quat(self) -> Array:
-        return self._quat
-
-    @staticmethod
-    def from_matrix(matrix: Array) -> Any:
-        """SciPy's own arithmetic where it finds the matrix [3, 3] orthogonal, else SciPy."""
-        (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
-        trace = a + e + i
-        most = max(a, e, i, trace)
-        if not _is_orthogonal(a, b, c, d, e, f, g, h, i):
-            return Rotation.from_matrix(matrix)
-        if most == a:
-            x, y, z, w = 1 - trace + 2 * a, d + b, g + c, h - f
-        elif most == e:
-            x, y, z, w = b + d, 1 - trace + 2 * e, h + f, c - g
-        elif most == i:
-            x, y, z, w = c + g, f + h, 1 - trace + 2 * i, d - b
-        else:
-            x, y, z, w = h - f, c - g, d - b, 1 + trace
-        length = math.sqrt(x * x + y * y + z * z + w * w)
-        return _Turn(np.array((x / length, y / length, z / length, w / length)))
-
-
-def _is_orthogonal(a: float, b: float, c: float, d: float, e: float, f: float, g: float, h: float, i: float) -> bool:
-    """Well within what SciPy takes as it is (1e-12), and right-handed."""
-    across = abs(a * d + b * e + c * f) + abs(a * g + b * h + c * i) + abs(d * g + e * h + f * i)
-    along = abs(a * a + b * b + c * c - 1) + abs(d * d + e * e + f * f - 1) + abs(g * g + h * h + i * i - 1)
-    return across < 5e-13 and along < 5e-13 and a * (e * i - f * h) + b * (f * g - d * i) + c * (d * h - e * g) > 0
-
-
 class _Instead:
     """A module with some of its functions exchanged."""
 
@@ -150,7 +81,7 @@ class _Instead:
 SEEN = {
     "np": _Instead(np, hstack=hstack, linalg=_Instead(np.linalg, norm=norm)),
     "reward_utils": _Instead(reward_utils, tolerance=tolerance),
-    "Rotation": _Turn,
+    "Rotation": Turn,
 }
 """What methods of Meta-World see under these names."""
 
@@ -263,6 +194,16 @@ DOWN = np.array([1, 0, 1, 0])
 
 
 # ---- the classes
+
+
+def require_version(found: str) -> None:
+    """Raise UserError unless `found` is the Meta-World whose numbers these are."""
+    if found != _metaworld.VERSION:
+        wanted = f"expected {_metaworld.VERSION}, whose goals and classes these are: pip install 'pliant[metaworld]'"
+        raise errors.UserError(f"metaworld is {found}: {wanted}")
+
+
+require_version(importlib.metadata.version("metaworld"))
 
 
 def original(name: str) -> Any:
