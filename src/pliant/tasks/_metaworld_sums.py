@@ -12,6 +12,8 @@ Array = NDArray[np.float64]
 
 LONG_TAIL = math.sqrt(1 / 0.1 - 1)
 """Scale of the sigmoid "long_tail" whose value at the margin is 0.1."""
+GAUSSIAN = float(np.sqrt(-2 * np.log(0.1)))
+"""The same of the sigmoid "gaussian"."""
 
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
@@ -35,13 +37,16 @@ def hstack(parts: Any, **named: Any) -> Any:
 def tolerance(
     x: Any, bounds: Any = (0.0, 0.0), margin: Any = 0.0, sigmoid: Any = "gaussian", value_at_margin: float = 0.1
 ) -> Any:
-    """`reward_utils.tolerance` for a number and the sigmoid that nearly every reward uses."""
+    """`reward_utils.tolerance` for a number and the two sigmoids that rewards use."""
     lower, upper = bounds
-    if sigmoid != "long_tail" or value_at_margin != 0.1 or not isinstance(x, float) or not (margin > 0 and lower <= upper):
+    plain = isinstance(x, float) and margin > 0 and lower <= upper and value_at_margin == 0.1
+    if not plain or sigmoid not in ("long_tail", "gaussian"):
         return reward_utils.tolerance(x, bounds, margin, sigmoid, value_at_margin)
     if lower <= x <= upper:
         return 1.0
     distance = float(((lower - x) if x < lower else (x - upper)) / margin)
+    if sigmoid == "gaussian":
+        return float(np.exp(-0.5 * (distance * GAUSSIAN) ** 2))
     return 1 / ((distance * LONG_TAIL) ** 2 + 1)
 
 
