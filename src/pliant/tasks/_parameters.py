@@ -39,6 +39,10 @@ class Parameter:
     """The values it may take, for a parameter that is no range."""
     split: bool = False
     """Hold out a fifth of the choices too. Otherwise train and test share them."""
+    held_out: tuple[float, ...] = ()
+    """Those of the choices that are the test split, where a family lists them itself; nothing else may vary there."""
+    stride: float = 0.0
+    """Choices between two multiples of it are of one kind, and draws take the kinds in turn. 0: they are all alike."""
     law: Literal["uniform", "log", "normal", "dirichlet"] = "uniform"
     """Uniform in the range or in its logarithm (scale factors), normal, or probabilities that add up to 1."""
     gaps: tuple[tuple[float, float], ...] = ()
@@ -56,7 +60,9 @@ class Parameter:
     @property
     def varies(self) -> bool:
         """Train and test tasks differ in it."""
-        return self.split if self.choices else self.law in ("normal", "dirichlet") or self.train[0] < self.train[1]
+        if self.choices:
+            return self.split or bool(self.held_out)
+        return self.law in ("normal", "dirichlet") or self.train[0] < self.train[1]
 
     @property
     def reweighs(self) -> bool:
@@ -81,6 +87,10 @@ class Parameter:
         """`n` values of a split's law, [n, width], before anything is held out."""
         shape = (n, self.width)
         values = self.ood if split == "ood" and self.ood else (self.choices or self.train)
+        if self.held_out and split != "ood":
+            values = self.held_out if split == "test" else tuple(np.setdiff1d(values, self.held_out))
+        if self.choices and self.stride:
+            return _in_turn(np.array(values, dtype=np.float64), n, self.stride, rng)
         if self.choices:
             return _balanced(np.array(values, dtype=np.float64), shape, rng)
         low, high = values
@@ -116,6 +126,8 @@ class Parameter:
         """The cell number of each value, [n, width]; 0 for what does not vary."""
         if not self.varies:
             return np.zeros(x.shape, dtype=np.int64)
+        if self.held_out:
+            return (~np.isin(x, self.held_out)).astype(np.int64)
         if self.choices:
             return np.searchsorted(np.sort(np.array(self.choices)), x)
         return np.clip(np.floor(CELLS * self.place(x)), 0, CELLS - 1).astype(np.int64)
@@ -189,3 +201,12 @@ def _balanced(choices: Array, shape: tuple[int, int], rng: np.random.Generator) 
     rounds = -(-shape[0] // len(choices))
     order = rng.permuted(np.tile(choices, (rounds, shape[1], 1)), axis=2)  # [rounds, width, choices]
     return order.swapaxes(1, 2).reshape(-1, shape[1])[: shape[0]]
+
+
+def _in_turn(values: Array, n: int, stride: float, rng: np.random.Generator) -> Array:
+    """`n` of the choices, [n, 1]: each round holds one of every kind in random order, and a kind repeats none before it is
+    through."""
+    kinds = [values[values // stride == kind] for kind in np.unique(values // stride)]
+    rounds = -(-n // len(kinds))
+    columns = [np.concatenate([rng.permutation(kind) for _ in range(-(-rounds // len(kind)))])[:rounds] for kind in kinds]
+    return rng.permuted(np.stack(columns, axis=1), axis=1).reshape(-1, 1)[:n]

@@ -1,0 +1,33 @@
+"""Meta-World ML25: learn 25 kinds of manipulation, then adapt to 5 others that training never saw.
+
+Yu et al. 2019, arXiv:1910.10897; package metaworld 3.1.1, whose lists of classes these are. `basketball-v3` is
+in both lists, as in Meta-World; its goals are not. The arm, its
+observation, reward and protocol are those of `metaworld-ml1`. 50 goals of each class of training, 40 of each for tests.
+"""
+
+from dataclasses import dataclass
+
+from pliant.tasks import _checks, _metaworld, _metaworld_family
+from pliant.tasks.base import Family
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Length of an episode."""
+
+    horizon: int = 500
+    """Steps after which an episode is truncated."""
+
+    def __post_init__(self) -> None:
+        _checks.positive_int("horizon", self.horizon)
+
+
+def family(settings: Settings | None = None) -> Family:
+    """The family "metaworld-ml25"."""
+    return _metaworld_family.made(
+        "metaworld-ml25",
+        "a robot arm that has learned 25 kinds of manipulation adapts to 5 that it has not",
+        _metaworld.ML25["train"],
+        _metaworld.ML25["test"],
+        settings or Settings(),
+    )
