@@ -10,22 +10,20 @@ episodes to adapt and is measured on the 3 that follow, here of every lane alike
 
 from dataclasses import dataclass
 
-from pliant.tasks import _checks, _metaworld, _metaworld_family
+from pliant.tasks import _metaworld, _metaworld_family
 from pliant.tasks.base import Family
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(_metaworld_family.LaneSettings):
     """Which task, and the length of an episode."""
 
     task: str = "reach-v3"
     """One of the 50 classes of Meta-World, such as push-v3, pick-place-v3 or door-open-v3."""
-    horizon: int = 500
-    """Steps after which an episode is truncated."""
 
     def __post_init__(self) -> None:
         _metaworld.require_class(self.task)
-        _checks.positive_int("horizon", self.horizon)
+        super().__post_init__()
 
 
 def family(settings: Settings | None = None) -> Family:

@@ -7,19 +7,13 @@ observation, reward and protocol are those of `metaworld-ml1`. 50 goals of each 
 
 from dataclasses import dataclass
 
-from pliant.tasks import _checks, _metaworld, _metaworld_family
+from pliant.tasks import _metaworld, _metaworld_family
 from pliant.tasks.base import Family
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Length of an episode."""
-
-    horizon: int = 500
-    """Steps after which an episode is truncated."""
-
-    def __post_init__(self) -> None:
-        _checks.positive_int("horizon", self.horizon)
+class Settings(_metaworld_family.LaneSettings):
+    """Length of an episode, and where it is played."""
 
 
 def family(settings: Settings | None = None) -> Family:

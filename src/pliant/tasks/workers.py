@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -54,7 +55,9 @@ class Pooled(BatchEnv):
         self._pool = _pool.take(self._make, self._layout, self._timeout)
         task = self.family.flatten(self.tasks).repeat(self.lanes, axis=0)  # [M*B, K]
         seed = (noise.flatten(0, 1)[..., 0] * 2**31).long().numpy()  # [M*B, E]
-        self._pool.open(task, seed, self.horizon, partial(_name, self.tasks, self.lanes))
+        self._lane = np.lexsort(task.T[::-1])  # tasks that are alike go to one worker, which may have to load less for them
+        self._row = np.argsort(self._lane)
+        self._pool.open(task[self._lane], seed[self._lane], self.horizon, partial(_name, self.tasks, self.lanes, self._lane))
         self._seen = self._rows(self._pool.board.obs)
 
     def begin(self, chosen: Tensor, noise: Tensor) -> None:
@@ -67,7 +70,8 @@ class Pooled(BatchEnv):
     def advance(self, action: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if self._pool is None:
             raise ValueError("the trial is over: reset before the next step")
-        self._pool.step(action.flatten(0, 1).reshape(self._layout.lanes, -1).numpy(), self._seen.flatten(0, 1).numpy())
+        acts, seen = (x.flatten(0, 1).reshape(self._layout.lanes, -1).numpy()[self._lane] for x in (action, self._seen))
+        self._pool.step(acts, seen)
         board = self._pool.board
         self._seen = self._rows(board.next_obs)
         terminated, self._cut, success = self._rows(board.ended).unbind(-1)
@@ -84,9 +88,8 @@ class Pooled(BatchEnv):
 
     def _rows(self, shared: NDArray[Any]) -> Tensor:
         """What the lanes of this batch have on the board, copied: [M, B, *]."""
-        M, B = self.shape
-        rows: Tensor = torch.from_numpy(shared[: M * B].copy())
-        return rows.reshape(M, B, *rows.shape[1:])
+        rows: Tensor = torch.from_numpy(shared[self._row])
+        return rows.reshape(*self.shape, *rows.shape[1:])
 
     def _release(self) -> None:
         if self._pool is not None:
@@ -94,8 +97,8 @@ class Pooled(BatchEnv):
             self._pool = None
 
 
-def _name(tasks: Tasks, lanes: int, row: int) -> str:
-    """A lane in words."""
-    m, b = divmod(row, lanes)
+def _name(tasks: Tasks, lanes: int, lane: NDArray[np.int64], row: int) -> str:
+    """The lane of a row of the board, in words."""
+    m, b = divmod(int(lane[row]), lanes)
     values = ", ".join(f"{name}={value}" for name, value in tasks[m].rows()[0].items())
     return f"{tasks.family}, task {m} ({values}), lane {b}"

@@ -1,0 +1,10 @@
+"""Makes lanes of Meta-World, where they are played: importing this imports no simulator."""
+
+from typing import Any
+
+
+def make(horizon: int) -> Any:
+    """A `Remote` whose episodes have `horizon` steps."""
+    from pliant.tasks import _metaworld_env
+
+    return _metaworld_env.Lane(horizon)
