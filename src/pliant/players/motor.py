@@ -1,0 +1,112 @@
+"""Players of motor control: the classical PI controllers, tuned on the nominal motor, for all motors, or on each; and noise.
+
+Field-oriented control: each current has a PI controller, and what speed induces in the winding is fed forward (decoupling).
+
+    u = g (L / tau) (error + sum of errors * tau / T) + induced voltage
+
+Speed control puts a PI controller of the speed around it, which asks for the current that makes the torque; i_d stays 0. Integration
+stops while the voltage, or the current asked for, is at its bound.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pliant.streams import Stream
+from pliant.tasks import _motor, motor
+from pliant.tasks.base import Family, Tasks
+from pliant.types import Inputs, Output, State
+
+SURE = -20.0
+"""Log standard deviation of a player that does not explore."""
+
+
+class Gains(NamedTuple):
+    """The constants of a controller."""
+
+    current: float
+    """g, share of a current's error that one step takes away on the motor for which it is tuned."""
+    current_time: float
+    """Integration time of the current controllers, seconds; infinite: no integration."""
+    speed: float = 0.0
+    """Share of the speed's error that one step takes away."""
+    speed_time: float = 1.0
+    """Integration time of the speed controller, seconds."""
+    headroom: float = 0.9
+    """Largest current asked for, in units of the limit."""
+
+
+class _Sums(NamedTuple):
+    """What a controller remembers."""
+
+    voltage: Tensor
+    """[M, B, currents] V, integrated."""
+    current: Tensor
+    """[M, B, 1] A, integrated by the speed controller."""
+
+
+class Pi(nn.Module):
+    """The cascade of PI controllers with the constants of `plant`, which may be those of each task ([M, 1]) or of one motor."""
+
+    broadcasts = True
+
+    def __init__(self, settings: motor.Settings, plant: _motor.Plant, gains: Gains) -> None:
+        super().__init__()
+        self.settings, self.plant, self.gains = settings, plant, gains
+        self.plate = _motor.NAMEPLATES[settings.machine]
+
+    def forward(self, inputs: Inputs, state: State) -> tuple[Output, State]:
+        plate, n = self.plate, self.plate.currents
+        obs = inputs.obs[:, :, 0].double()
+        references = n if self.settings.control == "current" else 1
+        reference, currents = obs[..., :references], plate.current_limit * obs[..., references : references + n]
+        speed = plate.speed_limit * obs[..., references + n]  # [M, B]
+        if state == ():
+            state = _Sums(torch.zeros_like(currents), torch.zeros_like(reference[..., :1]))
+        kept = ~inputs.first[:, :, 0, None]
+        sums = _Sums(state.voltage * kept, state.current * kept)
+        if self.settings.control == "current":
+            wanted = plate.current_limit * reference
+        else:
+            wanted, sums = self.cascade(plate.speed_limit * reference - speed[..., None], sums)
+        action, sums = self.currents(wanted - currents, currents, speed, sums)
+        action = action.unsqueeze(2).to(inputs.obs.dtype)  # [M, B, 1, A]
+        return Output(torch.cat([action, torch.full_like(action, SURE)], dim=-1)), sums
+
+    def currents(self, error: Tensor, currents: Tensor, speed: Tensor, sums: _Sums) -> tuple[Tensor, _Sums]:
+        """The action [M, B, A] for errors [M, B, A] in A."""
+        plant, tau, gains = self.plant, self.settings.seconds, self.gains
+        inductance = torch.stack([plant.inductance_d, plant.inductance_q], dim=-1)[..., : self.plate.currents]  # [M, 1, A]
+        gain = gains.current * inductance / tau
+        volt = gain * error + sums.voltage + self.induced(currents, speed)
+        full = self.plate.supply[self.settings.control] / (2 if self.settings.machine == "pmsm" else 1)
+        length = volt.norm(dim=-1, keepdim=True) / full
+        free = length < 1
+        voltage = sums.voltage + free * gain * error * tau / gains.current_time
+        return volt / (full * length.clamp(min=1.0)), sums._replace(voltage=voltage)
+
+    def induced(self, currents: Tensor, speed: Tensor) -> Tensor:
+        """What the turning rotor induces, [M, B, A] V."""
+        plant = self.plant
+        turning = plant.pole_pairs * speed
+        if self.settings.machine == "dc":
+            return (turning * plant.flux)[..., None]
+        d, q = currents.unbind(-1)
+        return torch.stack(
+            [-turning * plant.inductance_q * q, turning * (plant.inductance_d * d + plant.flux)], dim=-1
+        )
+
+    def cascade(self, error: Tensor, sums: _Sums) -> tuple[Tensor, _Sums]:
+        """The currents [M, B, A] that a speed's error [M, B, 1] in rad/s asks for."""
+        plant, gains, tau = self.plant, self.gains, self.settings.seconds
+        constant = plant.flux * (1.5 * plant.pole_pairs if self.settings.machine == "pmsm" else 1.0)  # Nm/A
+        gain = gains.speed * plant.inertia[..., None] / (constant * tau)
+        asked = gain * error + sums.current
+        most = gains.headroom * self.plate.current_limit
+        free = asked.abs() < most
+        sums = sums._replace(current=sums.current + free * gain * error * tau / gains.speed_time)
+        asked = asked.clamp(-most, most)
+        return (torch.cat([torch.zeros_like(asked), asked], dim=-1) if self.plate.currents == 2 else asked), sums
