@@ -29,8 +29,8 @@ class Gains(NamedTuple):
 
     current: float
     """g, share of a current's error that one step takes away on the motor for which it is tuned."""
-    current_time: float
-    """Integration time of the current controllers, seconds; infinite: no integration."""
+    current_time: float = 0.0
+    """Integration time of the current controllers, seconds; 0: each winding's own time constant L / R."""
     speed: float = 0.0
     """Share of the speed's error that one step takes away."""
     speed_time: float = 1.0
@@ -85,7 +85,8 @@ class Pi(nn.Module):
         full = self.plate.supply[self.settings.control] / (2 if self.settings.machine == "pmsm" else 1)
         length = volt.norm(dim=-1, keepdim=True) / full
         free = length < 1
-        voltage = sums.voltage + free * gain * error * tau / gains.current_time
+        time = gains.current_time or inductance / plant.resistance[..., None]  # seconds
+        voltage = sums.voltage + free * gain * error * tau / time
         return volt / (full * length.clamp(min=1.0)), sums._replace(voltage=voltage)
 
     def induced(self, currents: Tensor, speed: Tensor) -> Tensor:

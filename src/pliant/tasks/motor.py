@@ -86,7 +86,7 @@ class Settings:
     """Set-points that jump now and then, or a Wiener process."""
     hold: float = 25.0
     """Mean number of steps between two jumps of the set-point."""
-    span: float = 0.5
+    span: float = 0.25
     """Largest set-point, in units of the motor's nominal current or speed."""
     resistance: Range | None = None
     """Range of the winding's resistance in training, as multiples of the original; none: a default by what is controlled."""
