@@ -10,7 +10,7 @@ Balakrishna et al. 2021, JOSS 6(58), 2498 (gym-electric-motor). A state is [M, B
           L_q di_q/dt = u_q - R i_q - p omega (L_d i_d + psi)              torque = 3/2 p (psi + (L_d - L_q) i_d) i_q
     J d omega/dt = torque - load(omega), or omega held by the load machine
 
-Within a control step the converter's mean voltage is constant, for the synchronous machine in the rotor's coordinates, as there.
+Within a control step the converter's mean voltage is constant, that of the synchronous motor in the rotor's coordinates.
 """
 
 import math

@@ -12,8 +12,10 @@ whose current leaves its limit (and, under speed control, its speed) trips: the 
 was left cost the largest error, 1. So no ending pays: whatever goes on costs at most 1 a step. (There a trip costs 10, and a
 drive that errs by more than that in the steps it has left does better to trip.)
 
-What is ours: the reference jumps to a new set-point now and then, or is a Wiener process as there, from our own noise, and lives
-as long as our episodes, a hundred steps or two. Speed is controlled in steps of 0.5 ms, a rotor needs that long to move.
+What is ours: the reference jumps to a new set-point now and then, or is a Wiener process as there, from our own noise, and an
+episode is a hundred steps. Set-points stay within a quarter of the nominal value (`span`): with larger jumps the time in which
+the converter gives all it has, the same for every controller, hides what control is about. Speed is controlled in steps of
+0.5 ms; a rotor needs that long to move.
 """
 
 import math
