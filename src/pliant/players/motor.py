@@ -147,7 +147,7 @@ class Pi(nn.Module):
 
     def forward(self, inputs: Inputs, state: State) -> tuple[Output, State]:
         plate, n = self.plate, self.plate.currents
-        obs = inputs.obs[:, :, 0].double()
+        obs = inputs.obs[:, :, 0].double() * motor.units_of(self.settings)  # in units of the limits
         references = n if self.settings.control == "current" else 1
         reference, currents = obs[..., :references], plate.current_limit * obs[..., references : references + n]
         speed = plate.speed_limit * obs[..., references + n]  # [M, B]

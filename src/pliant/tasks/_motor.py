@@ -173,7 +173,8 @@ def pmsm_voltage(action: Tensor, state: Tensor, supply: float, seconds: float, p
     beginning (`DqToAbcActionProcessor` before a `SynchronousMotorSystem`).
     """
     speed, _, _, angle = state.unbind(-1)
-    alpha, beta = turned(*action.unbind(-1), angle + ANGLE_ADVANCE * seconds * pole_pairs * speed)
+    d, q = action.unbind(-1)
+    alpha, beta = turned(d, q, angle + ANGLE_ADVANCE * seconds * pole_pairs * speed)
     rise = 0.5 * math.sqrt(3) * beta
     a, b, c = (0.5 * supply * phase.clamp(-1.0, 1.0) for phase in (alpha, rise - 0.5 * alpha, -rise - 0.5 * alpha))
     alpha, beta = (2 * a - b - c) / 3, (b - c) / math.sqrt(3)

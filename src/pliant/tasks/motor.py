@@ -165,12 +165,8 @@ class Motor(BatchEnv):
         self.speed_limit, self.current_limit = plate.speed_limit, plate.current_limit
         self.references = n if settings.control == "current" else 1
         self.reset_noise, self.step_noise = self.references + 1, self.references + 1
-        nominal, limit = (
-            (plate.current_nominal, plate.current_limit)
-            if settings.control == "current"
-            else (plate.speed_nominal, plate.speed_limit)
-        )
-        self.span = settings.span * nominal / limit
+        self.span = span_of(settings)
+        self.units = units_of(settings)  # [D]
         self.state = torch.zeros(*self.shape, 2 * n, dtype=torch.float64)  # [M, B, S], 2 for dc and 4 for pmsm
         self.reference = torch.zeros(*self.shape, self.references, dtype=torch.float64)
         self.sigma = torch.zeros(*self.shape, 1, dtype=torch.float64)
@@ -189,7 +185,7 @@ class Motor(BatchEnv):
 
     def observe(self) -> Tensor:
         speed = self.state[..., :1] / self.speed_limit
-        return torch.cat([self.reference, self.currents(), speed, self.voltage], dim=-1)
+        return torch.cat([self.reference, self.currents(), speed, self.voltage], dim=-1) / self.units
 
     def advance(self, action: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         settings, plate = self.settings, self.plate
@@ -228,6 +224,28 @@ class Motor(BatchEnv):
         else:
             normal = torch.special.ndtri(value.clamp(1e-12, 1 - 1e-12))
             self.reference = (self.reference + self.sigma * normal).clamp(-self.span, self.span)
+
+
+def span_of(settings: Settings) -> float:
+    """The largest set-point in units of the limit."""
+    plate = _motor.NAMEPLATES[settings.machine]
+    if settings.control == "current":
+        return settings.span * plate.current_nominal / plate.current_limit
+    return settings.span * plate.speed_nominal / plate.speed_limit
+
+
+def units_of(settings: Settings) -> Tensor:
+    """What an observation has as 1, in units of the limits, [D]: reference, currents, speed, last action.
+
+    The largest set-point, for all that is compared with it; the nominal current, or the speed of a held shaft at a load of 1.
+    """
+    plate = _motor.NAMEPLATES[settings.machine]
+    span, n = span_of(settings), plate.currents
+    if settings.control == "current":
+        units = [span] * (2 * n) + [_motor.HELD_SPEED / plate.speed_limit]
+    else:
+        units = [span] + [plate.current_nominal / plate.current_limit] * n + [span]
+    return torch.tensor(units + [1.0] * n, dtype=torch.float64)
 
 
 def plant_of(settings: Settings, tasks: Tasks) -> tuple[_motor.Plant, Tensor]:
