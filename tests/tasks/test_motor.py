@@ -182,23 +182,27 @@ def adaptive(settings: motor.Settings) -> Any:
 @pytest.mark.slow
 @pytest.mark.parametrize("machine, control", DRIVES)
 def test_twin_equals_the_original_with_eulers_method(machine: str, control: str) -> None:
-    """10 motors x 2 lanes x 200 steps, one lane at random and tripping, one under control.
+    """10 motors x 2 lanes x 150 steps, one lane at random and tripping, one under control; 12,000 steps for the four drives.
 
-    1e-9 of the limits, for times add up there, so that the length of a step is off by 1e-13 of itself.
+    To rounding, 1e-12 of the limits: there the time is added up, so that a step's length is off by 1e-13 of itself.
     """
     settings = {"machine": machine, "control": control, "solver": "euler"}
-    trips, worst = compare(settings, euler, steps=200, tolerance=1e-9, wild=0.5)
-    print(trips, worst)
-    assert trips > 20 and 0 < worst < 1e-9
+    trips, worst = compare(settings, euler, steps=150, tolerance=1e-12, wild=0.5)
+    assert trips > 20 and 0 < worst < 1e-12
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("machine, control", DRIVES)
-def test_twin_agrees_with_the_originals_default_solver(machine: str, control: str) -> None:
-    """Runge-Kutta beside the adaptive dopri5, whose own relative tolerance is 1e-6 a step."""
-    trips, worst = compare({"machine": machine, "control": control}, adaptive, steps=100, tolerance=2e-4, wild=0.5)
-    print(trips, worst)
-    assert trips > 10 and worst < 2e-4
+@pytest.mark.parametrize(
+    "machine, control, tolerance",
+    [("pmsm", "current", 1e-8), ("pmsm", "speed", 2e-4), ("dc", "current", 1e-6), ("dc", "speed", 1e-5)],
+)
+def test_twin_agrees_with_the_originals_default_solver(machine: str, control: str, tolerance: float) -> None:
+    """Runge-Kutta in fixed steps beside the adaptive dopri5, whose own relative tolerance is 1e-6 a step.
+
+    Farthest apart where the wild lanes overspeed: the rotor turns by up to 0.3 rad in a substep of 0.1 ms.
+    """
+    trips, worst = compare({"machine": machine, "control": control}, adaptive, steps=60, tolerance=tolerance, wild=0.5)
+    assert trips > 10 and worst < tolerance
 
 
 # ---- by hand
@@ -347,7 +351,7 @@ def test_each_drive_varies_what_matters_to_it(machine: str, control: str) -> Non
     family = family_of(machine, control)
     names = [p.name for p in family.parameters]
     assert names == [n for n in ("resistance", "inductance", "inertia", "load") if n != "inertia" or control == "speed"]
-    assert all(p.train[0] <= 1 <= p.train[1] or p.name == "inertia" for p in family.parameters)
+    assert all(p.train[0] <= 1 <= p.train[1] for p in family.parameters)
     batch: BatchEnv = family.batch(family.sample(2, "ood", Stream(0).rng()), 3)
     assert batch.reset(Stream(0)).shape == (2, 3, family.spec.obs_size)
 
