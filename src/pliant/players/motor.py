@@ -68,9 +68,9 @@ GAINS: dict[tuple[str, str], dict[str, Gains]] = {
         "retuned": Gains(1.24, 4.55e-4),
     },
     ("dc", "speed"): {
-        "pi": Gains(1 / 3, 5e-3, 0.1, 0.02),
-        "robust-pi": Gains(1 / 3, 5e-3, 0.1, 0.02),
-        "retuned": Gains(1 / 3, 5e-3, 0.1, 0.02),
+        "pi": Gains(0.952, 1.04e-3, 0.371, 0.02),
+        "robust-pi": Gains(0.952, 1.04e-3, 0.371, 0.02),
+        "retuned": Gains(0.952, 1.04e-3, 0.371, 0.02),
     },
 }
 """By machine and what is controlled; "retuned" goes with the constants of each motor."""
