@@ -218,8 +218,8 @@ def test_a_step_of_the_dc_motor_by_hand() -> None:
     assert float(batch.state[0, 0, 1]) == pytest.approx(9.868421, abs=1e-6) and float(batch.state[0, 0, 0]) == 50
     assert float(step.reward) == pytest.approx(-0.5 * (0.3 - 9.868421 / 210), abs=1e-8)
     seen = step.next_obs[0, 0].tolist()
-    # Of a largest set-point of a quarter of 97 A, and of the 100 rad/s of a held shaft.
-    assert seen[1:] == pytest.approx([9.868421 / 24.25, 0.5, 0.2], abs=1e-6) and len(seen) == 4
+    # In units of the nominal 97 A and 300 rad/s.
+    assert seen[1:] == pytest.approx([9.868421 / 97, 50 / 300, 0.2], abs=1e-6) and len(seen) == 4
     # Then 3.75 - 0.016 * 9.868421 V are left: 3.592105 / 38e-6 * 1e-4 = 9.452909 A more.
     batch.step(torch.full((1, 1, 1), 0.2))
     assert float(batch.state[0, 0, 1]) == pytest.approx(19.321330, abs=1e-5)
@@ -339,8 +339,8 @@ def test_an_episode_opens_at_rest_and_shows_what_a_drive_measures() -> None:
     family = family_of("pmsm", "current")
     batch: Any = family.batch(family.task({"resistance": 1.0, "inductance": 1.0, "load": 0.8}), 500)
     obs = batch.reset(Stream(2))
-    assert obs.shape == (1, 500, 7) and 0.99 < float(obs[..., :2].abs().max()) <= 1
-    opened = torch.tensor([0, 0, 0.8, 0, 0], dtype=torch.float64)
+    assert obs.shape == (1, 500, 7) and 0.24 < float(obs[..., :2].abs().max()) <= 0.25
+    opened = torch.tensor([0, 0, 80 / (3e3 * math.pi / 30), 0, 0], dtype=torch.float64)
     assert torch.allclose(obs[..., 2:], opened.expand(1, 500, 5), rtol=0, atol=1e-12)
     step = batch.step(torch.tensor([0.1, -2.0]).expand(1, 500, 2))
     assert step.next_obs[0, 0, 5:].tolist() == pytest.approx([0.1, -1.0]), "the voltage that acted"

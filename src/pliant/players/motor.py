@@ -69,8 +69,8 @@ GAINS: dict[tuple[str, str], dict[str, Gains]] = {
     },
     ("dc", "speed"): {
         "pi": Gains(0.952, 1.04e-3, 0.371, 0.02),
-        "robust-pi": Gains(0.952, 1.04e-3, 0.371, 0.02),
-        "retuned": Gains(0.952, 1.04e-3, 0.371, 0.02),
+        "robust-pi": Gains(1.24, 3.85e-3, 0.13, 0.126),
+        "retuned": Gains(0.952, 2.28e-3, 1.06, 0.02),
     },
 }
 """By machine and what is controlled; "retuned" goes with the constants of each motor."""

@@ -235,17 +235,11 @@ def span_of(settings: Settings) -> float:
 
 
 def units_of(settings: Settings) -> Tensor:
-    """What an observation has as 1, in units of the limits, [D]: reference, currents, speed, last action.
-
-    The largest set-point, for all that is compared with it; the nominal current, or the speed of a held shaft at a load of 1.
-    """
+    """What an observation has as 1, in units of the limits, [D]: nominal values of reference, currents and speed; last action."""
     plate = _motor.NAMEPLATES[settings.machine]
-    span, n = span_of(settings), plate.currents
-    if settings.control == "current":
-        units = [span] * (2 * n) + [_motor.HELD_SPEED / plate.speed_limit]
-    else:
-        units = [span] + [plate.current_nominal / plate.current_limit] * n + [span]
-    return torch.tensor(units + [1.0] * n, dtype=torch.float64)
+    n, current, speed = plate.currents, plate.current_nominal / plate.current_limit, plate.speed_nominal / plate.speed_limit
+    reference = [current] * n if settings.control == "current" else [speed]
+    return torch.tensor([*reference, *[current] * n, speed, *[1.0] * n], dtype=torch.float64)
 
 
 def plant_of(settings: Settings, tasks: Tasks) -> tuple[_motor.Plant, Tensor]:
