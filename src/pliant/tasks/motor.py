@@ -235,7 +235,7 @@ def span_of(settings: Settings) -> float:
 
 
 def units_of(settings: Settings) -> Tensor:
-    """What an observation has as 1, in units of the limits, [D]: nominal values of reference, currents and speed; last action."""
+    """What an observation has as 1, in units of the limits, [D]: nominal values; the last action is in its own units."""
     plate = _motor.NAMEPLATES[settings.machine]
     n, current, speed = plate.currents, plate.current_nominal / plate.current_limit, plate.speed_nominal / plate.speed_limit
     reference = [current] * n if settings.control == "current" else [speed]
