@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from pliant.tasks import _highway_collisions as collisions
-from pliant.tasks._highway_drivers import View
+from pliant.tasks._highway_drivers import View, desired_gap
 from pliant.tasks._highway_road import WIDTH, Road, wrapped
 from pliant.tasks._highway_state import (
     DELAY,
@@ -83,7 +83,7 @@ class Traffic:
         acceleration = view.following(view.ahead(state.lane))
         row, one = (thinks & (state.lane != state.target)).nonzero(as_tuple=True)
         ahead, _ = view.neighbours(row, one, state.target[row, one])
-        there = view.acceleration(row, one, view.at(row, one), view.at(row, ahead), ahead < self.V)
+        there = view.acceleration(row, one, one, ahead)
         acceleration[row, one] = torch.minimum(acceleration[row, one], there)
         acceleration = acceleration.clamp(-HARDEST, HARDEST)
         acceleration[:, 0] = cast.speed_gain * (state.wish[:, 0] - state.speed[:, 0])
@@ -94,13 +94,14 @@ class Traffic:
         state = self.state
         row, one = (idle & (state.timer > DELAY)).nonzero(as_tuple=True)
         state.timer = state.timer.index_put((row, one), torch.zeros((), dtype=torch.float64))
-        target = state.target
-        for right in (False, True):  # who would go either way goes right, the last one tried
-            lane, exists = self.road.beside(row, state.lane[row, one], right)
-            exists &= self._reachable(row, lane, state.x[row, one], state.y[row, one]) & (state.speed[row, one].abs() >= 1)
-            r, i, lane = row[exists], one[exists], lane[exists]
-            better = view.mobil(r, i, lane)
-            target = target.index_put((r[better], i[better]), lane[better])
+        lanes, exist = zip(*(self.road.beside(row, state.lane[row, one], right) for right in (False, True)), strict=True)
+        row, one, lane, exists = row.repeat(2), one.repeat(2), torch.cat(lanes), torch.cat(exist)
+        exists &= self._reachable(row, lane, state.x[row, one], state.y[row, one]) & (state.speed[row, one].abs() >= 1)
+        row, one, lane = row[exists], one[exists], lane[exists]
+        right = lane > state.lane[row, one]
+        better, target = view.mobil(row, one, lane), state.target
+        for chosen in (better & ~right, better & right):  # who would go either way goes right, which is tried last
+            target = target.index_put((row[chosen], one[chosen]), lane[chosen])
         return target
 
     def _abort(self, view: View, changing: Tensor, target: Tensor, before: Tensor) -> Tensor:
@@ -116,7 +117,7 @@ class Traffic:
             return target
         wanted = target[row, one][:, None]  # [C, 1]
         me, all_here = view.at(row, one)[:, None], view.at_row(row)  # [C, 1, F], [C, V, F]
-        gap = view.gap(row, me, all_here)  # [C, V]
+        gap = desired_gap(me, all_here, self.cast.time_gap[row], self.cast.acceleration[row])  # [C, V]
         ahead = x[row] - x[row, one][:, None]
         close = (lane[row] != wanted) & self.state.drives[row] & (0 < ahead) & (ahead < gap)
         earlier = torch.arange(self.V) < one[:, None]

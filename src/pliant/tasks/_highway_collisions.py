@@ -73,24 +73,18 @@ def _separate(bodies: Bodies, row: Tensor, one: Tensor, other: Tensor, seconds: 
     a, b = _corners(bodies, row, one), _corners(bodies, row, other)  # [C, 4, 2]
     moved = _displacement(bodies, row, one, seconds) - _displacement(bodies, row, other, seconds)  # [C, 2]
     apart = a.mean(1) - b.mean(1)
-    overlap, will = (torch.ones(len(row), dtype=torch.bool) for _ in range(2))
-    least, axis = torch.full_like(apart[:, 0], torch.inf), torch.zeros_like(apart)
-    for corners in (a, b):
-        for k in range(4):
-            edge = corners[:, (k + 1) % 4] - corners[:, k]
-            normal = torch.stack([-edge[:, 1], edge[:, 0]], dim=-1)
-            normal = normal / normal.norm(dim=-1, keepdim=True)  # [C, 2]
-            on_a, on_b = ((x * normal[:, None]).sum(-1) for x in (a, b))  # [C, 4]
-            (low_a, high_a), (low_b, high_b) = on_a.aminmax(dim=-1), on_b.aminmax(dim=-1)
-            overlap &= ~(_gap(low_a, high_a, low_b, high_b) > 0)
-            ahead = (normal * moved).sum(-1)
-            gap = _gap(low_a + ahead.clamp(max=0), high_a + ahead.clamp(min=0), low_b, high_b)
-            will &= ~(gap > 0)
-            nearer = gap.abs() < least
-            least = torch.where(nearer, gap.abs(), least)
-            away = torch.where(((apart * normal).sum(-1) > 0)[:, None], normal, -normal)
-            axis = torch.where(nearer[:, None], away, axis)
-    return overlap, will, least[:, None] * axis
+    edge = torch.cat([x.roll(-1, 1) - x for x in (a, b)], dim=1)  # [C, 8, 2]
+    normal = torch.stack([-edge[..., 1], edge[..., 0]], dim=-1)
+    normal = normal / normal.norm(dim=-1, keepdim=True)
+    (low_a, high_a), (low_b, high_b) = ((normal @ x.mT).aminmax(dim=-1) for x in (a, b))  # [C, 8] each
+    overlap = ~(_gap(low_a, high_a, low_b, high_b) > 0).any(1)
+    ahead = (normal @ moved[..., None]).squeeze(-1)
+    gap = _gap(low_a + ahead.clamp(max=0), high_a + ahead.clamp(min=0), low_b, high_b)
+    least, size = gap.abs().amin(1), gap.abs()
+    first = ((size == least[:, None]) * torch.arange(8, 0, -1)).argmax(1)  # of several as small the first
+    axis = normal[torch.arange(len(first)), first]
+    axis = torch.where(((apart * axis).sum(-1) > 0)[:, None], axis, -axis)
+    return overlap, ~(gap > 0).any(1), least[:, None] * axis
 
 
 def _corners(bodies: Bodies, row: Tensor, one: Tensor) -> Tensor:

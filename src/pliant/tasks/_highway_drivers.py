@@ -41,8 +41,9 @@ class View:
         self.last = torch.where(behind < 0, self.V, behind)
 
     def at(self, row: Tensor, one: Tensor) -> Tensor:
-        """What is seen of vehicles [C], [C, F]."""
-        return self.seen[row, one]
+        """What is seen of vehicles [*], [*, F]."""
+        flat = (row * (self.V + 1) + one).flatten()
+        return self.seen.flatten(0, 1).index_select(0, flat).view(*one.shape, self.seen.shape[2])
 
     def at_row(self, row: Tensor) -> Tensor:
         """What is seen of all vehicles of some scenes, [C, V, F]."""
@@ -61,46 +62,36 @@ class View:
 
     def following(self, ahead: Tensor) -> Tensor:
         """Acceleration of every driver behind the vehicles `ahead` [N, V]; [N, V] m/s^2."""
-        front = self.seen.gather(1, ahead[..., None].expand(-1, -1, self.seen.shape[2]))  # [N, V, F]
-        return self._idm(self.seen[:, : self.V], front, ahead < self.V, self.cast, self.state.exponent)
+        cast, row = self.cast, torch.arange(len(ahead))[:, None]
+        return _idm(
+            self.seen[:, : self.V], self.at(row, ahead), ahead < self.V, cast.time_gap, cast.acceleration, self.state.exponent
+        )
 
-    def acceleration(self, row: Tensor, one: Tensor, follower: Tensor, leader: Tensor, led: Tensor) -> Tensor:
-        """What driver `one` [C] expects of a `follower` [C, F] behind a `leader`, if he is `led`; 0 for nobody. [C] m/s^2."""
-        return self._idm(follower, leader, led, self._drivers(row), self.state.exponent[row, one]) * follower[..., DRIVES]
-
-    def gap(self, row: Tensor, follower: Tensor, leader: Tensor) -> Tensor:
-        """Distance that a driver [C, *, F] wants to the `leader`, m."""
-        cast = self.cast
-        return desired_gap(follower, leader, cast.time_gap[row], cast.acceleration[row])
+    def acceleration(self, row: Tensor, one: Tensor, follower: Tensor, leader: Tensor) -> Tensor:
+        """What driver `one` [C] expects of vehicles `follower` [*, C] behind vehicles `leader`; 0 of nobody. [*, C] m/s^2."""
+        cast, seen = self.cast, self.at(row, follower)
+        time_gap, acceleration, exponent = cast.time_gap[row, 0], cast.acceleration[row, 0], self.state.exponent[row, one]
+        return _idm(seen, self.at(row, leader), leader < self.V, time_gap, acceleration, exponent) * seen[..., DRIVES]
 
     def mobil(self, row: Tensor, one: Tensor, lane: Tensor) -> Tensor:
         """Whether driver `one` should change to `lane`, all [C]. `IDMVehicle.mobil`, for drivers without a route."""
-        me = self.at(row, one)
-        always = torch.ones_like(row, dtype=torch.bool)
         front, rear = self.neighbours(row, one, lane)
         old_front, old_rear = self.neighbours(row, one, self.state.lane[row, one])
-        ahead, behind, old_ahead, old_behind = (self.at(row, other) for other in (front, rear, old_front, old_rear))
+        followers = torch.stack([rear, rear, old_rear, old_rear, one, one])
+        leaders = torch.stack([one, front, old_front, one, front, old_front])  # [6, C]
+        imposed, spared, closed, left, mine, before = self.acceleration(row, one, followers, leaders)
+        gain = mine - before + self.cast.politeness[row, 0] * (imposed - spared + closed - left)
+        wins: Tensor = ~(imposed < -IMPOSED) & ~(gain < GAIN)
+        return wins
 
-        def expected(follower: Tensor, leader: Tensor, led: Tensor) -> Tensor:
-            return self.acceleration(row, one, follower, leader, led)
 
-        imposed = expected(behind, me, always)
-        change = imposed - expected(behind, ahead, front < self.V)
-        change = change + expected(old_behind, old_ahead, old_front < self.V) - expected(old_behind, me, always)
-        mine = expected(me, ahead, front < self.V) - expected(me, old_ahead, old_front < self.V)
-        gain = mine + self.cast.politeness[row, 0] * change
-        return ~(imposed < -IMPOSED) & ~(gain < GAIN)
-
-    def _drivers(self, row: Tensor) -> Cast:
-        return self.cast._replace(time_gap=self.cast.time_gap[row, 0], acceleration=self.cast.acceleration[row, 0])
-
-    @staticmethod
-    def _idm(follower: Tensor, leader: Tensor, led: Tensor, cast: Cast, exponent: Tensor) -> Tensor:
-        """The intelligent driver model, m/s^2."""
-        free = follower[..., SPEED].clamp(min=0) / not_zero(follower[..., WISH]).abs()
-        kept = desired_gap(follower, leader, cast.time_gap, cast.acceleration) / not_zero(leader[..., X] - follower[..., X])
-        acceleration = cast.acceleration * (1 - free.pow(exponent))
-        return acceleration - torch.where(led, cast.acceleration * kept.square(), 0.0)
+def _idm(
+    follower: Tensor, leader: Tensor, led: Tensor, time_gap: Tensor, acceleration: Tensor, exponent: Tensor
+) -> Tensor:
+    """The intelligent driver model, m/s^2: what is seen of `follower` and `leader` is [*, F], the rest [*]."""
+    free = follower[..., SPEED].clamp(min=0) / not_zero(follower[..., WISH]).abs()
+    kept = desired_gap(follower, leader, time_gap, acceleration) / not_zero(leader[..., X] - follower[..., X])
+    return acceleration * (1 - free.pow(exponent)) - torch.where(led, acceleration * kept.square(), 0.0)
 
 
 def desired_gap(follower: Tensor, leader: Tensor, time_gap: Tensor, acceleration: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ class Settings:
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {getattr(self, name)!r}: expected {' or '.join(known)}")
         if not 3 <= self.frequency <= 60:
-            raise ValueError(f"frequency is {self.frequency}: expected 3 to 60 per second, as with fewer the steering overshoots")
+            raise ValueError(f"frequency is {self.frequency}: expected 3 to 60 per second; with fewer, steering overshoots")
         if self.vehicles > 100 or self.horizon > 150:
             got = f"vehicles is {self.vehicles} and horizon is {self.horizon}"
             raise ValueError(f"{got}: expected at most 100 vehicles and 150 steps, as the highway is 10 km long")
