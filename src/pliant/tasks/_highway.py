@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from pliant.tasks import _highway_collisions as collisions
-from pliant.tasks._highway_drivers import View, desired_gap
+from pliant.tasks._highway_drivers import Seen, View, desired_gap
 from pliant.tasks._highway_road import WIDTH, Road, wrapped
 from pliant.tasks._highway_state import (
     DELAY,
@@ -43,12 +43,19 @@ class Traffic:
 
     def __init__(self, road: Road, cast: Cast, state: State, frequency: int, all_collide: bool) -> None:
         self.road, self.cast, self.state, self.seconds = road, cast, state, 1 / frequency
+        self.frequency, self.all_collide = frequency, all_collide
         self.V = state.x.shape[1]
         still = cast.still.nonzero().flatten().tolist()
         pairs = [(i, j) for i in range(self.V) for j in range(i + 1, self.V)]
         self.pairs = torch.tensor([p for p in pairs if p[0] not in still and (all_collide or p[0] == 0 or p[1] in still)])
         self.row = torch.arange(len(state.x))[:, None]  # [N, 1]
         self.others = torch.arange(self.V) > 0
+        self.lateral_gain = torch.where(self.others, LATERAL_GAIN, cast.lateral_gain[:, None])  # [N, V]
+
+    def part(self, rows: Tensor) -> "Traffic":
+        """Some of the scenes."""
+        road, cast, state = self.road.part(rows), self.cast.part(rows), self.state.part(rows)
+        return Traffic(road, cast, state, self.frequency, self.all_collide)
 
     def command(self, action: Tensor) -> None:
         """The agent's wish [N]: a lane or a speed, from the speed it has. Like `MDPVehicle.act`."""
@@ -80,7 +87,7 @@ class Traffic:
         view = View(self.road, cast, state)
         elsewhere = state.lane != state.target
         state.target = self._abort(view, thinks & elsewhere, self._decide(view, thinks & ~elsewhere), before)
-        acceleration = view.following(view.ahead(state.lane))
+        acceleration = view.following(state.lane)
         row, one = (thinks & (state.lane != state.target)).nonzero(as_tuple=True)
         ahead, _ = view.neighbours(row, one, state.target[row, one])
         there = view.acceleration(row, one, one, ahead)
@@ -92,8 +99,9 @@ class Traffic:
     def _decide(self, view: View, idle: Tensor) -> Tensor:
         """MOBIL for those whose turn it is, once a second: the lanes everybody wants, [N, V]."""
         state = self.state
-        row, one = (idle & (state.timer > DELAY)).nonzero(as_tuple=True)
-        state.timer = state.timer.index_put((row, one), torch.zeros((), dtype=torch.float64))
+        fires = idle & (state.timer > DELAY)
+        row, one = fires.nonzero(as_tuple=True)
+        state.timer = torch.where(fires, 0.0, state.timer)
         lanes, exist = zip(*(self.road.beside(row, state.lane[row, one], right) for right in (False, True)), strict=True)
         row, one, lane, exists = row.repeat(2), one.repeat(2), torch.cat(lanes), torch.cat(exist)
         exists &= self._reachable(row, lane, state.x[row, one], state.y[row, one]) & (state.speed[row, one].abs() >= 1)
@@ -116,7 +124,8 @@ class Traffic:
         if not len(row):
             return target
         wanted = target[row, one][:, None]  # [C, 1]
-        me, all_here = view.at(row, one)[:, None], view.at_row(row)  # [C, 1, F], [C, V, F]
+        me = Seen(*(seen[:, None] for seen in view.at(row, one)))  # [C, 1]
+        all_here = Seen(*(seen[row] for seen in view.all))  # [C, V]
         gap = desired_gap(me, all_here, self.cast.time_gap[row], self.cast.acceleration[row])  # [C, V]
         ahead = x[row] - x[row, one][:, None]
         close = (lane[row] != wanted) & self.state.drives[row] & (0 < ahead) & (ahead < gap)
@@ -135,10 +144,8 @@ class Traffic:
         state, cast = self.state, self.cast
         lane, speed = state.target, not_zero(state.speed)
         heading = self.road.heading(lane, state.x + state.speed * PREVIEW)
-        gain = torch.full_like(speed, LATERAL_GAIN)
-        gain[:, 0] = cast.lateral_gain
         offset = self.road.offset(self.row.expand_as(lane), lane, state.x, state.y)
-        aim = torch.asin((-gain * offset / speed).clamp(-1, 1)).clamp(-math.pi / 4, math.pi / 4)
+        aim = torch.asin((-self.lateral_gain * offset / speed).clamp(-1, 1)).clamp(-math.pi / 4, math.pi / 4)
         rate = HEADING_GAIN * wrapped(heading + aim - state.heading)
         slip = torch.asin((cast.length / 2 / speed * rate).clamp(-1, 1))
         return torch.atan(2 * torch.tan(slip)).clamp(-STEEPEST, STEEPEST)
@@ -149,19 +156,20 @@ class Traffic:
         speed, heading = state.speed, state.heading
         steering = torch.where(state.crashed, 0.0, steering)
         acceleration = torch.where(state.crashed, -speed, acceleration)
-        acceleration = torch.where(speed > FASTEST, torch.minimum(acceleration, FASTEST - speed), acceleration)
-        acceleration = torch.where(speed < -FASTEST, torch.maximum(acceleration, -FASTEST - speed), acceleration)
+        if bool((speed.abs() > FASTEST).any()):
+            acceleration = torch.where(speed > FASTEST, torch.minimum(acceleration, FASTEST - speed), acceleration)
+            acceleration = torch.where(speed < -FASTEST, torch.maximum(acceleration, -FASTEST - speed), acceleration)
         slip = torch.atan(0.5 * torch.tan(steering))
-        push = torch.where(state.pushed[..., None], state.push, 0.0)
-        state.x = state.x + speed * torch.cos(heading + slip) * dt + push[..., 0]
-        state.y = state.y + speed * torch.sin(heading + slip) * dt + push[..., 1]
+        state.x = state.x + speed * torch.cos(heading + slip) * dt + state.push[..., 0]  # 0 where nobody is pushed
+        state.y = state.y + speed * torch.sin(heading + slip) * dt + state.push[..., 1]
         state.crashed = state.crashed | state.pushed
         state.heading = heading + speed * torch.sin(slip) / (cast.length / 2) * dt
+        state.cos, state.sin = state.heading.cos(), state.heading.sin()
         state.speed = speed + acceleration * dt
         state.lane = self.road.closest(state.x, state.y, state.heading)
         state.timer = state.timer + dt
         bodies = collisions.Bodies(
-            state.x, state.y, state.heading, state.speed, cast.length, cast.breadth.expand_as(state.x), cast.still
+            state.x, state.y, state.cos, state.sin, state.speed, cast.length, cast.breadth.expand_as(state.x), cast.still
         )
         hits = collisions.find(bodies, self.pairs, dt)
         state.crashed, state.pushed, state.push = state.crashed | hits.crashed, hits.pushed, hits.push

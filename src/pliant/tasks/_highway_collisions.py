@@ -10,16 +10,22 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+_ALONG = torch.tensor([-1.0, -1.0, 1.0, 1.0], dtype=torch.float64)
+_ACROSS = torch.tensor([-1.0, 1.0, 1.0, -1.0], dtype=torch.float64)
+"""A rectangle's corners, in the order of highway-env."""
+
 
 class Bodies(NamedTuple):
     """The rectangles of N scenes, all [N, V] but the last."""
 
     x: Tensor
     y: Tensor
-    heading: Tensor
+    cos: Tensor
+    """Of the heading."""
+    sin: Tensor
     speed: Tensor
     length: Tensor
-    width: Tensor
+    breadth: Tensor
     solid: Tensor
     """[V] bool: an obstacle, which nothing pushes."""
 
@@ -62,16 +68,18 @@ def find(bodies: Bodies, pairs: Tensor, seconds: float) -> Hits:
 
 def _candidates(bodies: Bodies, pairs: Tensor, seconds: float) -> Tensor:
     """Whether each pair is near enough to be worth a look, [N, P]."""
-    reach = torch.sqrt(bodies.length.square() + bodies.width.square()) / 2
-    first, second = pairs.unbind(-1)
+    reach = torch.hypot(bodies.length, bodies.breadth) / 2
+    first, second = (x if len(x.unique()) > 1 else x[:1] for x in pairs.T)  # against one vehicle there is nothing to gather
     far = torch.hypot(bodies.x[:, second] - bodies.x[:, first], bodies.y[:, second] - bodies.y[:, first])
     return ~(far > reach[:, first] + reach[:, second] + bodies.speed[:, first] * seconds)
 
 
 def _separate(bodies: Bodies, row: Tensor, one: Tensor, other: Tensor, seconds: float) -> tuple[Tensor, Tensor, Tensor]:
     """Of C pairs: overlap now [C], will overlap [C], and how the first would get free [C, 2]."""
-    a, b = _corners(bodies, row, one), _corners(bodies, row, other)  # [C, 4, 2]
-    moved = _displacement(bodies, row, one, seconds) - _displacement(bodies, row, other, seconds)  # [C, 2]
+    table = torch.stack(bodies[:-1], dim=-1)  # [N, V, 7]
+    ours, theirs = table[row, one], table[row, other]  # [C, 7]
+    a, b = _corners(ours), _corners(theirs)  # [C, 4, 2]
+    moved = ours[:, 4:5] * seconds * ours[:, 2:4] - theirs[:, 4:5] * seconds * theirs[:, 2:4]  # [C, 2]
     apart = a.mean(1) - b.mean(1)
     edge = torch.cat([x.roll(-1, 1) - x for x in (a, b)], dim=1)  # [C, 8, 2]
     normal = torch.stack([-edge[..., 1], edge[..., 0]], dim=-1)
@@ -87,21 +95,11 @@ def _separate(bodies: Bodies, row: Tensor, one: Tensor, other: Tensor, seconds: 
     return overlap, ~(gap > 0).any(1), least[:, None] * axis
 
 
-def _corners(bodies: Bodies, row: Tensor, one: Tensor) -> Tensor:
-    """The corners of vehicle `one` [C] of scene `row`, [C, 4, 2]."""
-    half = torch.stack([bodies.length[row, one], bodies.width[row, one]], dim=-1)[:, None] / 2  # [C, 1, 2]
-    local = half * torch.tensor([[-1.0, -1.0], [-1.0, 1.0], [1.0, 1.0], [1.0, -1.0]], dtype=torch.float64)
-    heading = bodies.heading[row, one][:, None]
-    cos, sin = heading.cos(), heading.sin()
-    x = cos * local[..., 0] - sin * local[..., 1] + bodies.x[row, one][:, None]
-    y = sin * local[..., 0] + cos * local[..., 1] + bodies.y[row, one][:, None]
-    return torch.stack([x, y], dim=-1)
-
-
-def _displacement(bodies: Bodies, row: Tensor, one: Tensor, seconds: float) -> Tensor:
-    heading = bodies.heading[row, one]
-    velocity = bodies.speed[row, one][:, None] * torch.stack([heading.cos(), heading.sin()], dim=-1)
-    return velocity * seconds
+def _corners(body: Tensor) -> Tensor:
+    """The corners of C bodies, [C, 4, 2]."""
+    x, y, cos, sin, _, length, breadth = body[:, :, None].unbind(1)  # [C, 1]
+    along, across = length / 2 * _ALONG, breadth / 2 * _ACROSS  # [C, 4]
+    return torch.stack([cos * along - sin * across + x, sin * along + cos * across + y], dim=-1)
 
 
 def _gap(low_a: Tensor, high_a: Tensor, low_b: Tensor, high_b: Tensor) -> Tensor:

@@ -5,14 +5,31 @@ for his neighbours among all others. Here vehicles are sorted along the road onc
 list give the next vehicle on each lane. This takes no two vehicles of a scene to have exactly the same x.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from pliant.tasks._highway_road import SPEED_LIMIT, Road
 from pliant.tasks._highway_state import BRAKING, GAIN, IMPOSED, JAM, Cast, State, not_zero
 
-X, SPEED, WISH, COS, SIN, VX, VY, DRIVES = range(8)
-"""Columns of what drivers see of a vehicle."""
+_BEGIN, _END = torch.tensor(-1, dtype=torch.int16), torch.tensor(2**14, dtype=torch.int16)
+"""Places before the first vehicle and after the last."""
+
+
+class Seen(NamedTuple):
+    """What drivers see of vehicles, all of one shape [*]."""
+
+    x: Tensor
+    speed: Tensor
+    wish: Tensor
+    """Speed it wants and may have, m/s."""
+    cos: Tensor
+    sin: Tensor
+    vx: Tensor
+    vy: Tensor
+    drives: Tensor
+    """1, or 0 for an obstacle and for nobody."""
 
 
 class View:
@@ -20,63 +37,55 @@ class View:
 
     def __init__(self, road: Road, cast: Cast, state: State) -> None:
         self.cast, self.state = cast, state
-        self.V = state.x.shape[1]
-        cos, sin = state.heading.cos(), state.heading.sin()
+        self.V, self.K = state.x.shape[1], road.lanes
+        cos, sin = state.cos, state.sin
         wish = state.wish.clamp(0, SPEED_LIMIT)
-        drives = state.drives.double()
-        columns = [state.x, state.speed, wish, cos, sin, state.speed * cos, state.speed * sin, drives]
-        seen = torch.stack(columns, dim=-1)  # [N, V, F]
-        self.seen = torch.cat([seen, torch.zeros_like(seen[:, :1])], dim=1)  # [N, V+1, F], the last is nobody
+        self.all = Seen(state.x, state.speed, wish, cos, sin, state.speed * cos, state.speed * sin, state.drives.double())
+        seen = torch.stack(self.all, dim=-1)  # [N, V, F]
+        self.table = torch.nn.functional.pad(seen, (0, 0, 0, 1)).flatten(0, 1)  # [N (V+1), F], each scene's last is nobody
         order = state.x.argsort(dim=1)  # [N, V]
-        place = torch.arange(self.V)
-        self.rank = torch.empty_like(order).scatter_(1, order, place.expand_as(order))
-        self.order = torch.cat([order, torch.full_like(order[:, :1], self.V)], dim=1)  # [N, V+1] of places, the last is nobody
-        on = road.near(state.x, state.y).gather(1, order[..., None].expand(-1, -1, road.lanes))  # [N, V, K]
-        place = place[:, None]
-        ahead = torch.where(on, place, self.V).flip(1).cummin(1).values.flip(1)
-        behind = torch.where(on, place, -1).cummax(1).values
-        nobody = torch.full_like(ahead[:, :1], self.V)
-        self.next = torch.cat([ahead[:, 1:], nobody], dim=1)  # [N, V, K] place of the first one further ahead
-        behind = torch.cat([nobody, behind[:, :-1]], dim=1)
-        self.last = torch.where(behind < 0, self.V, behind)
+        place = torch.arange(self.V, dtype=torch.int16)
+        self.rank = torch.empty_like(order, dtype=torch.int16).scatter_(1, order, place.expand_as(order))
+        self.order = torch.nn.functional.pad(order, (0, 1), value=self.V)  # [N, V+1] by place, the last is nobody
+        on = road.near(state.x, state.y).gather(1, order[..., None].expand(-1, -1, self.K))  # [N, V, K] by place
+        place, pad = place[:, None], (0, 0, 0, 1)
+        ahead = torch.where(on, place, _END).flip(1).cummin(1).values.flip(1)
+        behind = torch.where(on, place, _BEGIN).cummax(1).values
+        # By place: the place of the next vehicle on each lane from there on, and of the last one up to there.
+        self.next = torch.nn.functional.pad(ahead, pad, value=_END.item()).clamp(max=self.V)  # [N, V+1, K]
+        self.last = torch.nn.functional.pad(behind, pad, value=_BEGIN.item())  # [N, V+1, K], -1 for nobody and after the end
 
-    def at(self, row: Tensor, one: Tensor) -> Tensor:
-        """What is seen of vehicles [*], [*, F]."""
+    def at(self, row: Tensor, one: Tensor) -> Seen:
+        """What is seen of vehicles `one` [*] of scenes `row`."""
         flat = (row * (self.V + 1) + one).flatten()
-        return self.seen.flatten(0, 1).index_select(0, flat).view(*one.shape, self.seen.shape[2])
-
-    def at_row(self, row: Tensor) -> Tensor:
-        """What is seen of all vehicles of some scenes, [C, V, F]."""
-        return self.seen[row, : self.V]
-
-    def ahead(self, lane: Tensor) -> Tensor:
-        """The vehicle ahead of each on `lane` [N, V], or V for nobody; [N, V]."""
-        K = self.next.shape[2]
-        place = self.next.flatten(1).gather(1, self.rank * K + lane)  # [N, V]
-        return self.order.gather(1, place)
+        return Seen(*self.table.index_select(0, flat).view(*one.shape, -1 if flat.numel() else len(Seen._fields)).unbind(-1))
 
     def neighbours(self, row: Tensor, one: Tensor, lane: Tensor) -> tuple[Tensor, Tensor]:
-        """The vehicles ahead of and behind `one` on `lane`, all [C]; V for nobody."""
-        place = self.rank[row, one]
-        return self.order[row, self.next[row, place, lane]], self.order[row, self.last[row, place, lane]]
+        """The vehicles ahead of and behind `one` [C] on `lane` [*, C]; V for nobody."""
+        place = self.rank[row, one].long()
+        ahead, behind = self.next[row, place + 1, lane].long(), self.last[row, place - 1, lane].long()
+        return self.order[row, ahead], self.order[row, behind]
 
-    def following(self, ahead: Tensor) -> Tensor:
-        """Acceleration of every driver behind the vehicles `ahead` [N, V]; [N, V] m/s^2."""
-        cast, row = self.cast, torch.arange(len(ahead))[:, None]
-        return _idm(
-            self.seen[:, : self.V], self.at(row, ahead), ahead < self.V, cast.time_gap, cast.acceleration, self.state.exponent
-        )
+    def following(self, lane: Tensor) -> Tensor:
+        """Acceleration of every driver behind the vehicle ahead of him on `lane` [N, V]; [N, V] m/s^2."""
+        place = self.next.flatten(1).gather(1, (self.rank.long() + 1) * self.K + lane)  # [N, V]
+        ahead = self.order.gather(1, place.long())
+        led = ahead < self.V
+        ahead = torch.where(led, ahead, 0)
+        x, vx, vy = (one.gather(1, ahead) for one in (self.all.x, self.all.vx, self.all.vy))
+        leader = self.all._replace(x=x, vx=vx, vy=vy)
+        return _idm(self.all, leader, led, self.cast.time_gap, self.cast.acceleration, self.state.exponent)
 
     def acceleration(self, row: Tensor, one: Tensor, follower: Tensor, leader: Tensor) -> Tensor:
         """What driver `one` [C] expects of vehicles `follower` [*, C] behind vehicles `leader`; 0 of nobody. [*, C] m/s^2."""
         cast, seen = self.cast, self.at(row, follower)
         time_gap, acceleration, exponent = cast.time_gap[row, 0], cast.acceleration[row, 0], self.state.exponent[row, one]
-        return _idm(seen, self.at(row, leader), leader < self.V, time_gap, acceleration, exponent) * seen[..., DRIVES]
+        return _idm(seen, self.at(row, leader), leader < self.V, time_gap, acceleration, exponent) * seen.drives
 
     def mobil(self, row: Tensor, one: Tensor, lane: Tensor) -> Tensor:
         """Whether driver `one` should change to `lane`, all [C]. `IDMVehicle.mobil`, for drivers without a route."""
-        front, rear = self.neighbours(row, one, lane)
-        old_front, old_rear = self.neighbours(row, one, self.state.lane[row, one])
+        ahead, behind = self.neighbours(row, one, torch.stack([lane, self.state.lane[row, one]]))  # [2, C]
+        (front, old_front), (rear, old_rear) = ahead, behind
         followers = torch.stack([rear, rear, old_rear, old_rear, one, one])
         leaders = torch.stack([one, front, old_front, one, front, old_front])  # [6, C]
         imposed, spared, closed, left, mine, before = self.acceleration(row, one, followers, leaders)
@@ -85,18 +94,14 @@ class View:
         return wins
 
 
-def _idm(
-    follower: Tensor, leader: Tensor, led: Tensor, time_gap: Tensor, acceleration: Tensor, exponent: Tensor
-) -> Tensor:
-    """The intelligent driver model, m/s^2: what is seen of `follower` and `leader` is [*, F], the rest [*]."""
-    free = follower[..., SPEED].clamp(min=0) / not_zero(follower[..., WISH]).abs()
-    kept = desired_gap(follower, leader, time_gap, acceleration) / not_zero(leader[..., X] - follower[..., X])
-    return acceleration * (1 - free.pow(exponent)) - torch.where(led, acceleration * kept.square(), 0.0)
+def _idm(follower: Seen, leader: Seen, led: Tensor, time_gap: Tensor, acceleration: Tensor, exponent: Tensor) -> Tensor:
+    """The intelligent driver model, m/s^2; 0 m are kept to nobody."""
+    free = follower.speed.clamp(min=0) / not_zero(follower.wish).abs()
+    kept = desired_gap(follower, leader, time_gap, acceleration) / not_zero(leader.x - follower.x)
+    return acceleration * (1 - free.pow(exponent) - kept.square() * led)
 
 
-def desired_gap(follower: Tensor, leader: Tensor, time_gap: Tensor, acceleration: Tensor) -> Tensor:
+def desired_gap(follower: Seen, leader: Seen, time_gap: Tensor, acceleration: Tensor) -> Tensor:
     """`IDMVehicle.desired_gap`: jam distance, time gap, and what braking takes; m."""
-    speed = follower[..., SPEED]
-    closing = (follower[..., VX] - leader[..., VX]) * follower[..., COS]
-    closing = closing + (follower[..., VY] - leader[..., VY]) * follower[..., SIN]
-    return JAM + speed * time_gap + speed * closing / (2 * torch.sqrt(acceleration * BRAKING))
+    closing = (follower.vx - leader.vx) * follower.cos + (follower.vy - leader.vy) * follower.sin
+    return JAM + follower.speed * (time_gap + closing / (2 * torch.sqrt(acceleration * BRAKING)))

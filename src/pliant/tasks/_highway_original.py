@@ -50,7 +50,7 @@ class Original(Driving):
     def place(self, env: Any, n: int) -> Any:
         """Open an episode in `env` as scene `n` of the twin stands; the first observation."""
         env.reset(seed=0)
-        state, cast, settings = self.state, self.cast, self.family.settings
+        state, cast, settings = self.state, self.whole.cast, self.family.settings
         agent: Any = env.action_type.vehicle_class(env.road, *_placed(state, n, 0))
         agent.KP_A, agent.KP_LATERAL = float(cast.speed_gain[n]), float(cast.lateral_gain[n])
         agent.LENGTH = float(cast.length[n, 0])

@@ -5,6 +5,7 @@ lanes differs. All lanes run along x, so the coordinate along any of them is x l
 `lanes`; what that number means is the road's own business. x, y are m, headings rad.
 """
 
+import copy
 import math
 
 import torch
@@ -32,7 +33,10 @@ class Straight:
         self.count = count
         self.lanes = int(count.max())
         self.centre = WIDTH * torch.arange(self.lanes, dtype=torch.float64)  # [K]
-        self.exists = torch.arange(self.lanes) < count[:, None]  # [N, K]
+
+    def part(self, rows: Tensor) -> "Straight":
+        """Some of them."""
+        return Straight(self.count[rows])
 
     def closest(self, x: Tensor, y: Tensor, heading: Tensor) -> Tensor:
         """The lane nearest to each vehicle, [N, V]; of two as near the first."""
@@ -40,10 +44,11 @@ class Straight:
         return torch.minimum(nearest, self.count[:, None] - 1)
 
     def near(self, x: Tensor, y: Tensor) -> Tensor:
-        """Whether vehicles [N, V] count as neighbours on each lane, [N, V, K]: within 1 m of it."""
-        beside = (y[..., None] - self.centre).abs() <= WIDTH / 2 + 1
-        along = (x >= -MARGIN) & (x < self.LENGTH + MARGIN)
-        return beside & along[..., None] & self.exists[:, None]
+        """Whether vehicles [N, V] count as neighbours on each lane, [N, V, K]: within 1 m of it.
+
+        A lane that a scene does not have may get some, but nobody asks for them.
+        """
+        return (y[..., None] - self.centre).abs() <= WIDTH / 2 + 1
 
     def offset(self, row: Tensor, lane: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """How far right of a lane's middle a vehicle is, m. `row` says in which scene; all of one shape."""
@@ -112,6 +117,13 @@ class Merge:
         self.centre = torch.where(self.section >= self.JK, ramp.double(), WIDTH * self.index.double())  # [N, K]
         self.bends = self.section == self.KB
         self.connection = self._connection()
+
+    def part(self, rows: Tensor) -> "Merge":
+        """Some of them."""
+        other = copy.copy(self)
+        for name in ("count", "size", "exists", "centre", "connection"):
+            setattr(other, name, getattr(self, name)[rows])
+        return other
 
     def closest(self, x: Tensor, y: Tensor, heading: Tensor) -> Tensor:
         """The lane nearest to each vehicle in position and heading, [N, V]; of two as near the first."""

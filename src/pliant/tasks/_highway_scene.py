@@ -96,7 +96,8 @@ def _opened(x: Tensor, y: Tensor, speed: Tensor, wish: Tensor, exponent: Tensor,
     nothing, none = torch.zeros_like(x, dtype=torch.bool), torch.zeros_like(x, dtype=torch.int64)
     timer = torch.remainder((x + y) * math.pi, 1.0)
     push = torch.zeros(*x.shape, 2, dtype=torch.float64)
-    return State(x, y, torch.zeros_like(x), speed, none, none, wish, timer, exponent, drives, ~drives, nothing, push)
+    zero, one = torch.zeros_like(x), torch.ones_like(x)
+    return State(x, y, zero, one, zero, speed, none, none, wish, timer, exponent, drives, ~drives, nothing, push)
 
 
 def observe(state: State, cast: Cast, count: Tensor) -> Tensor:
@@ -104,7 +105,7 @@ def observe(state: State, cast: Cast, count: Tensor) -> Tensor:
 
     Nobody further behind than two of its own lengths is seen. Scaled to [-1, 1]; rows for nobody are 0.
     """
-    vx, vy = state.speed * state.heading.cos(), state.speed * state.heading.sin()
+    vx, vy = state.speed * state.cos, state.speed * state.sin
     features = torch.stack([state.x, state.y, vx, vy], dim=-1)  # [N, V, 4]
     mine, others = features[:, :1], features[:, 1:] - features[:, :1]
     x, y = others[..., 0], others[..., 1]
@@ -125,7 +126,7 @@ def observe(state: State, cast: Cast, count: Tensor) -> Tensor:
 def highway_reward(state: State, road: Road, count: Tensor) -> Tensor:
     """`HighwayEnv._reward`, [N]: 0.4 for 30 m/s, 0.1 for wanting the rightmost lane, -1 for a crash, scaled to [0, 1]."""
     lane, agent = state.lane[:, 0], (state.x[:, 0], state.y[:, 0])
-    fast = (_fast(state.speed[:, 0] * state.heading[:, 0].cos())).clamp(0, 1)
+    fast = (_fast(state.speed[:, 0] * state.cos[:, 0])).clamp(0, 1)
     right = state.target[:, 0] / (count - 1).clamp(min=1)
     reward = -state.crashed[:, 0].double() + 0.1 * right + 0.4 * fast
     on_road = road.offset(torch.arange(len(count)), lane, *agent).abs() <= WIDTH / 2

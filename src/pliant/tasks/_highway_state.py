@@ -38,6 +38,9 @@ class State:
     x: Tensor
     y: Tensor
     heading: Tensor
+    cos: Tensor
+    """Of the heading."""
+    sin: Tensor
     speed: Tensor
     lane: Tensor
     """int64, as the road numbers them: where it is."""
@@ -86,6 +89,10 @@ class Cast(NamedTuple):
     """[V] m"""
     still: Tensor
     """[V] bool: an obstacle."""
+
+    def part(self, rows: Tensor) -> "Cast":
+        """Some of the scenes."""
+        return Cast._make([*(value[rows] for value in self[:-2]), *self[-2:]])
 
 
 def not_zero(x: Tensor, least: float = 0.01) -> Tensor:

@@ -74,39 +74,55 @@ class Driving(BatchEnv):
         self.road = Merge(self.count) if merges else Straight(self.count)
         self.open = scenes.merge if merges else scenes.highway
         self.reset_noise = (scenes.merge_noise if merges else scenes.highway_noise)(settings.vehicles)
-        self.cast = cast_of(value, settings)
         blank = self.open(self.count, self.density, self.pace, torch.zeros(len(self.count), self.reset_noise).double())
-        self.traffic = Traffic(self.road, self.cast, blank, settings.frequency, settings.collisions == "all")
+        cast, all_collide = cast_of(value, settings), settings.collisions == "all"
+        self.whole = Traffic(self.road, cast, blank, settings.frequency, all_collide)
+        self.traffic, self.rows = self.whole, torch.arange(len(self.count))
         self.frames = settings.frequency
 
     @property
     def state(self) -> State:
-        """Of all scenes."""
+        """Of the scenes `rows`, those that are still simulated."""
         return self.traffic.state
 
     def begin(self, chosen: Tensor, noise: Tensor) -> None:
+        if bool(chosen.all()):
+            self.traffic, self.rows = self.whole, torch.arange(len(self.count))
         rows = chosen.flatten().nonzero().flatten()
         opened = self.open(self.count[rows], self.density[rows], self.pace[rows], noise.flatten(0, 1)[rows])
-        self.state.put(rows, opened)
-        lane = self.road.closest(self.state.x, self.state.y, self.state.heading)[rows]
-        self.state.lane = self.state.lane.index_copy(0, rows, lane)
-        self.state.target = self.state.target.index_copy(0, rows, lane)
+        state, inside = self.state, torch.searchsorted(self.rows, rows)
+        state.put(inside, opened)
+        lane = self.traffic.road.closest(state.x, state.y, state.heading)[inside]
+        state.lane, state.target = (x.index_copy(0, inside, lane) for x in (state.lane, state.target))
 
     def observe(self) -> Tensor:
-        return scenes.observe(self.state, self.cast, self.count).view(*self.shape, -1)
+        seen = scenes.observe(self.state, self.traffic.cast, self.count[self.rows])
+        return self._spread(seen).view(*self.shape, -1)
 
     def advance(self, action: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        pressed = self.pressed(action)
-        self.traffic.command(pressed)
+        self._forget()
+        pressed, traffic = self.pressed(action)[self.rows], self.traffic
+        traffic.command(pressed)
         for _ in range(self.frames):
-            self.traffic.frame()
-        state = self.state
-        crashed = state.crashed[:, 0]
-        if isinstance(self.road, Merge):
-            reward, passed = scenes.merge_reward(state, self.road, pressed), state.x[:, 0] > Merge.END
+            traffic.frame()
+        state = traffic.state
+        crashed, passed = state.crashed[:, 0], torch.zeros_like(state.crashed[:, 0])
+        if isinstance(traffic.road, Merge):
+            reward, passed = scenes.merge_reward(state, traffic.road, pressed), state.x[:, 0] > Merge.END
         else:
-            reward, passed = scenes.highway_reward(state, self.road, self.count), torch.zeros_like(crashed)
-        return self.judged(*(x.view(self.shape) for x in (reward, crashed, passed)))
+            reward = scenes.highway_reward(state, traffic.road, self.count[self.rows])
+        return self.judged(*(self._spread(x).view(self.shape) for x in (reward, crashed, passed)))
+
+    def _forget(self) -> None:
+        """Drop scenes that have ended for good once they are a fifth of those that are simulated."""
+        plays = self.active.flatten()[self.rows]
+        if int(plays.sum()) < 0.8 * len(plays):
+            keep = plays.nonzero().flatten()
+            self.traffic, self.rows = self.traffic.part(keep), self.rows[keep]
+
+    def _spread(self, x: Tensor) -> Tensor:
+        """What the scenes `rows` have, for all, with zeros for those that have ended."""
+        return x if len(x) == len(self.count) else x.new_zeros(len(self.count), *x.shape[1:]).index_copy(0, self.rows, x)
 
     def pressed(self, action: Tensor) -> Tensor:
         """What the vehicle makes of actions [M, B], [N]."""
@@ -168,7 +184,7 @@ PARAMETERS = (
     Parameter("reversed_steering", choices=(0.0, 1.0), meaning="1: LANE_LEFT and LANE_RIGHT are exchanged"),
     Parameter("lanes", choices=(2.0, 3.0, 4.0), ood=(5.0,), meaning="of the highway"),
     Parameter("density", train=(0.8, 1.6), ood=(0.8, 2.0), meaning="of the traffic, highway-env's is 1"),
-    Parameter("traffic_speed", train=(20.0, 24.0), ood=(18.0, 26.0), meaning="mean speed that other drivers want, m/s"),
+    Parameter("traffic_speed", train=(21.5, 25.0), ood=(19.0, 27.0), meaning="mean speed that other drivers want, m/s"),
     Parameter("time_gap", train=(0.8, 2.0), ood=(0.5, 2.0), meaning="that other drivers keep, s; highway-env's is 1.5"),
     Parameter("acceleration", train=(2.0, 4.0), ood=(2.0, 6.0), meaning="other drivers' comfortable one, m/s^2"),
     Parameter("politeness", train=(0.0, 0.5), ood=(0.0, 1.0), meaning="of other drivers' lane changes; highway-env's is 0"),
