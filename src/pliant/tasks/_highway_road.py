@@ -33,6 +33,7 @@ class Straight:
         self.count = count
         self.lanes = int(count.max())
         self.centre = WIDTH * torch.arange(self.lanes, dtype=torch.float64)  # [K]
+        self.exists = torch.arange(self.lanes) < count[:, None]  # [N, K]
 
     def part(self, rows: Tensor) -> "Straight":
         """Some of them."""

@@ -127,7 +127,7 @@ def highway_reward(state: State, road: Road, count: Tensor) -> Tensor:
     """`HighwayEnv._reward`, [N]: 0.4 for 30 m/s, 0.1 for wanting the rightmost lane, -1 for a crash, scaled to [0, 1]."""
     lane, agent = state.lane[:, 0], (state.x[:, 0], state.y[:, 0])
     fast = (_fast(state.speed[:, 0] * state.cos[:, 0])).clamp(0, 1)
-    right = state.target[:, 0] / (count - 1).clamp(min=1)
+    right = state.target[:, 0].double() / (count - 1).clamp(min=1)
     reward = -state.crashed[:, 0].double() + 0.1 * right + 0.4 * fast
     on_road = road.offset(torch.arange(len(count)), lane, *agent).abs() <= WIDTH / 2
     return (reward + 1) / 1.5 * on_road
@@ -141,7 +141,7 @@ def merge_reward(state: State, road: Merge, action: Tensor) -> Tensor:
     on_third = (road.section[lane] == Merge.BC) & (road.index[lane] == 2) & state.drives
     delay = torch.where(on_third, (state.wish - state.speed) / state.wish, 0.0).sum(1)
     changes = ((action == 0) | (action == 2)).double()
-    reward = -state.crashed[:, 0].double() + 0.1 * road.index[lane[:, 0]] + 0.2 * _fast(state.speed[:, 0])
+    reward = -state.crashed[:, 0].double() + 0.1 * road.index[lane[:, 0]].double() + 0.2 * _fast(state.speed[:, 0])
     return (reward - 0.05 * changes - 0.5 * delay + 1.5) / 1.8
 
 

@@ -16,6 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from pliant import errors
 from pliant.tasks import _checks
 from pliant.tasks import _highway_scene as scenes
 from pliant.tasks._highway import Traffic
@@ -162,9 +163,7 @@ def family(settings: Settings | None = None) -> Family:
     settings = settings or Settings()
     environment: type[Driving] = Driving
     if settings.simulator == "highway-env":
-        from pliant.tasks._highway_original import Original
-
-        environment = Original
+        environment = _original()
     return Family(
         name="driving",
         summary="drive through traffic of unknown density and manners in a vehicle whose controls may be reversed",
@@ -177,6 +176,14 @@ def family(settings: Settings | None = None) -> Family:
         success="the episode ended without a crash",
         settings=settings,
     )
+
+
+def _original() -> type[Driving]:
+    try:
+        from pliant.tasks._highway_original import Original
+    except ImportError as error:
+        raise errors.missing_extra(error, "driving with simulator highway-env") or error from error
+    return Original
 
 
 PARAMETERS = (
