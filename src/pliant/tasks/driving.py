@@ -117,7 +117,7 @@ class Driving(BatchEnv):
     def _forget(self) -> None:
         """Drop scenes that have ended for good once they are a fifth of those that are simulated."""
         plays = self.active.flatten()[self.rows]
-        if int(plays.sum()) < 0.8 * len(plays):
+        if 0 < int(plays.sum()) < 0.8 * len(plays):
             keep = plays.nonzero().flatten()
             self.traffic, self.rows = self.traffic.part(keep), self.rows[keep]
 
