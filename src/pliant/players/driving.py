@@ -1,7 +1,7 @@
-"""Players of driving: a careful driver who knows how an ordinary vehicle answers, one who does nothing, and one who does anything.
+"""Players of driving: a careful driver in a vehicle that he takes to be an ordinary one, one who does nothing, and a random one.
 
-None of them learns: `idm` is what the intelligent driver model makes of the observation, in a vehicle whose controls it takes to
-be as they usually are. Where they are reversed it brakes by accelerating.
+None of them learns: `idm` is what the intelligent driver model makes of the observation, with controls as they usually are.
+Where they are reversed it brakes by accelerating.
 """
 
 import math
@@ -49,7 +49,7 @@ def optimum(family: Family, episodes: int) -> float | None:
 
 
 class Careful(nn.Module):
-    """Brakes, or changes to a side where nobody is near, if the vehicle ahead is nearer than the intelligent driver model wants.
+    """Brakes, or goes to a side where nobody is near, if the vehicle ahead is nearer than the intelligent driver model wants.
 
     Accelerates when it is twice as far. Gaps are those of Treiber et al. 2000, with highway-env's constants.
     """
