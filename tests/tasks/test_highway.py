@@ -171,6 +171,73 @@ def test_a_roads_geometry_is_the_originals(scene: str, lanes: float) -> None:
             assert name_of(road, int(following[i])) == tuple(after)
 
 
+def put(batch: Any, n: int, poses: list[tuple[float, float, float, float]]) -> None:
+    """Vehicles of scene n at (x, y, heading, speed), here and there."""
+    state = batch.state
+    for (v, vehicle), (x, y, heading, speed) in zip(vehicles(batch, n), poses, strict=True):
+        state.x[n, v], state.y[n, v], state.heading[n, v], state.speed[n, v] = x, y, heading, speed
+        vehicle.position, vehicle.heading, vehicle.speed = np.array([x, y]), heading, speed
+    state.cos, state.sin = state.heading.cos(), state.heading.sin()
+    state.lane = batch.road.closest(state.x, state.y, state.heading)
+    for _, vehicle in vehicles(batch, n):
+        vehicle.on_state_update()
+
+
+@pytest.mark.parametrize("order", [(1, 0, 2), (0, 1, 2)])
+def test_who_changes_lane_sees_what_those_before_him_in_the_list_decided(order: tuple[int, ...]) -> None:
+    """Three at 5 m/s, 10 m apart, change to the middle lane; each wants 10 + 5 m to the one ahead, less than 20 m to the next.
+
+    The second stays because of the third. The first stays only if he decides before the second does.
+    """
+    family = driving.family(driving.Settings(simulator="highway-env", vehicles=3))
+    row = family.sample(1, "train", Stream(0).rng()).rows()[0] | {"lanes": 3.0, "time_gap": 1.0}
+    batch: Any = family.batch(family.task(row), 1)
+    batch.reset(Stream(0))
+    rear_to_front = [(300.0, 0.0, 0.0, 5.0), (310.0, 8.0, 0.0, 5.0), (320.0, 0.0, 0.0, 5.0)]
+    put(batch, 0, [(100.0, 4.0, 0.0, 20.0), *(rear_to_front[k] for k in order)])
+    batch.state.target = torch.tensor([[1, 1, 1, 1]])
+    for vehicle in batch.envs[0].road.vehicles:
+        vehicle.target_lane_index = ("0", "1", 1)
+    batch.traffic.frame()
+    batch.envs[0].road.act()
+    batch.envs[0].road.step(0.2)
+    compare(batch, dict.fromkeys(("frames", "changing", "crashed", "pushed"), 0))
+    stayed = batch.state.target[0, 1:] != 1
+    by_place = [bool(stayed[order.index(k)]) for k in range(3)]
+    assert by_place == ([True, True, False] if order[0] == 0 else [False, True, False])
+
+
+@pytest.mark.parametrize("collisions", ["agent", "all"])
+def test_piles_of_vehicles_collide_as_in_the_original(collisions: str) -> None:
+    """Seven vehicles and an obstacle on 20 x 10 m, turned anyhow: who has crashed, who is pushed, and where to."""
+    from pliant.tasks import _highway_collisions
+
+    batch = batch_of("train", 40, 9, scene="merge", collisions=collisions, vehicles=5)
+    rng, twice = np.random.default_rng(9), 0
+    for n, env in enumerate(batch.envs):
+        count = len(env.road.vehicles)
+        poses = np.stack([rng.uniform(300, 320, count), rng.uniform(2, 12, count), rng.uniform(-3, 3, count)], axis=1)
+        put(batch, n, [(*pose, speed) for pose, speed in zip(poses.tolist(), rng.uniform(0, 30, count).tolist(), strict=True)])
+        for i, vehicle in enumerate(env.road.vehicles):
+            for other in [*env.road.vehicles[i + 1 :], *env.road.objects]:
+                before = vehicle.impact, other.impact
+                vehicle.handle_collisions(other, 0.2)
+                twice += any(b is not None and b is not a.impact for b, a in zip(before, (vehicle, other), strict=True))
+    state, cast = batch.state, batch.traffic.cast
+    breadth = cast.breadth.expand_as(state.x)
+    bodies = _highway_collisions.Bodies(state.x, state.y, state.cos, state.sin, state.speed, cast.length, breadth, cast.still)
+    hits = _highway_collisions.find(bodies, batch.traffic.pairs, 0.2)
+    tally = dict.fromkeys(("frames", "changing", "crashed", "pushed"), 0)
+    for n in range(len(batch.envs)):
+        for v, vehicle in vehicles(batch, n):
+            assert bool(hits.crashed[n, v]) == vehicle.crashed and bool(hits.pushed[n, v]) == (vehicle.impact is not None)
+            if vehicle.impact is not None:
+                assert np.allclose(hits.push[n, v].numpy(), vehicle.impact, rtol=0, atol=ATOL)
+            tally["crashed"] += vehicle.crashed
+            tally["pushed"] += vehicle.impact is not None
+    assert tally["crashed"] > 40 and tally["pushed"] > 60 and twice > 20, "many are pushed more than once"
+
+
 @pytest.mark.parametrize("scene", ["highway", "merge"])
 def test_neighbours_are_the_originals(scene: str) -> None:
     """On every lane, for vehicles strewn at random: the sorted search against highway-env's search through all."""

@@ -1,4 +1,4 @@
-"""Players of driving: a careful driver in a vehicle that he takes to be an ordinary one, one who does nothing, and a random one.
+"""Players of driving: a careful driver in a vehicle that he takes to be an ordinary one, an idle one, and a random one.
 
 None of them learns: `idm` is what the intelligent driver model makes of the observation, with controls as they usually are.
 Where they are reversed it brakes by accelerating.
