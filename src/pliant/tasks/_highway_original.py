@@ -12,8 +12,8 @@ from highway_env.envs.merge_env import MergeGenericEnv  # type: ignore[import-un
 from highway_env.vehicle.behavior import IDMVehicle  # type: ignore[import-untyped]
 from torch import Tensor
 
+from pliant.tasks._highway_batch import Driving
 from pliant.tasks.base import Family, Tasks
-from pliant.tasks.driving import Driving, Settings
 
 
 class Original(Driving):
@@ -21,7 +21,7 @@ class Original(Driving):
 
     def __init__(self, family: Family, tasks: Tasks, lanes: int, episodes: int) -> None:
         super().__init__(family, tasks, lanes, episodes)
-        settings: Settings = family.settings
+        settings: Any = family.settings
         self.envs = [environment(settings, int(count)) for count in self.count]
         self.seen = torch.zeros(*self.shape, self.spec.obs_size, dtype=torch.float64)
 
@@ -66,7 +66,7 @@ class Original(Driving):
         return env.observation_type.observe()
 
 
-def environment(settings: Settings, lanes: int) -> Any:
+def environment(settings: Any, lanes: int) -> Any:
     """An environment of highway-env without traffic."""
     config = {"lanes_count": lanes, "vehicles_count": 0, "simulation_frequency": settings.frequency}
     config |= {"policy_frequency": 1, "duration": settings.horizon}
