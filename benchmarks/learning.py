@@ -31,6 +31,7 @@ STUDIES: dict[str, dict[str, Any]] = {
     "half-cheetah-dir": {"algorithms": ["maml"], "splits": ["test", "ood"]},
     "half-cheetah-vel": {"algorithms": ["maml"], "splits": ["test", "ood"]},
     "cartpole": {"algorithms": ["maml"], "splits": ["test", "ood"]},
+    "motor": {"algorithms": ["maml"], "splits": ["test", "ood"], "players": True},
 }
 TASKS, STAGES = 40, 3
 
@@ -46,31 +47,35 @@ def pliant(arguments: list[str], cores: set[int]) -> str:
     return done.stdout
 
 
-def run_seed(algorithm: str, family: str, seed: int, splits: list[str], cores: set[int]) -> list[dict[str, Any]]:
+def run_seed(algorithm: str, family: str, seed: int, cores: set[int]) -> list[dict[str, Any]]:
     """Train and evaluate one seed, trained and untrained; one row per split."""
+    study = STUDIES[family]
     trained = RUNS / f"{algorithm}-{family}-seed{seed}"
     pliant(["train", algorithm, family, "--seed", str(seed), "--out", str(trained), "--resume"], cores)
     untrained = RUNS / f"untrained-{algorithm}-{family}-seed{seed}"
     if not untrained.exists():
         save = "import sys, pliant; pliant.Agent(sys.argv[1], sys.argv[2], seed=int(sys.argv[3])).save(sys.argv[4])"
         subprocess.run([sys.executable, "-c", save, algorithm, family, str(seed), str(untrained)], check=True)
+    players = study.get("players", False)
     return [
-        {"algorithm": name, "seed": seed, "split": split, **measured(path, split, cores), "cores": len(cores)}
-        for split in splits
+        {"algorithm": name, "seed": seed, "split": split, **measured(path, split, cores, players), "cores": len(cores)}
+        for split in study["splits"]
         for name, path in ((algorithm, trained), (f"untrained {algorithm}", untrained))
     ]
 
 
-def measured(path: Path, split: str, cores: set[int]) -> dict[str, Any]:
-    """A run's adaptation curve on tasks of a split, and what it cost."""
-    asked = ["--split", split, "--tasks", str(TASKS), "--stages", str(STAGES), "--json"]
+def measured(path: Path, split: str, cores: set[int], players: bool) -> dict[str, Any]:
+    """A run's adaptation curve on tasks of a split, and what it cost; with `players`, what they make of the same tasks."""
+    asked = ["--split", split, "--tasks", str(TASKS), "--stages", str(STAGES), "--json", *(["--players"] if players else [])]
     document = json.loads(pliant(["evaluate", str(path), *asked], cores))
+    others = document["players"] if players else {"episodes": 1, "each": {}}
     return {
         "return": [point["return"]["mean"] for point in document["curve"]],
         "ci95": [point["return"]["ci95"] for point in document["curve"]],
         "success": [point["success"] and point["success"]["mean"] for point in document["curve"]],
         "steps_seen": [point["steps_seen"] for point in document["curve"]],
         "by_task": _by_choice(document),
+        "players": {name: each["trial_return"]["mean"] / others["episodes"] for name, each in others["each"].items()},
         "train_minutes": (document["cost"]["train_seconds"] or 0) / 60,
         "train_env_steps": document["cost"]["train_env_steps"],
         "iterations": document["protocol"]["iteration"],
@@ -118,7 +123,7 @@ def main() -> None:
     jobs = [(a, s) for s in wanted.seeds for a in wanted.algorithms or study["algorithms"]]
     begin = time.monotonic()
     def work(job: tuple[str, int], mine: set[int]) -> list[dict[str, Any]]:
-        return run_seed(job[0], wanted.family, job[1], study["splits"], mine)
+        return run_seed(job[0], wanted.family, job[1], mine)
 
     rows = [row for rows in side_by_side(jobs, work, wanted.jobs) for row in rows]
     target = HERE / "results" / f"{wanted.family}.json"

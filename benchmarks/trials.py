@@ -27,6 +27,7 @@ STUDIES: dict[str, dict[str, Any]] = {
     "gridnavi": {"family": "gridnavi", "preset": None, "tasks": 2_100},
     "point": {"family": "point", "preset": None, "tasks": 400, "players": False},
     "reactor": {"family": "reactor", "preset": None, "tasks": 1_000},
+    "minigrid": {"family": "minigrid", "preset": None, "tasks": 2_000},
 }
 
 
@@ -72,6 +73,7 @@ def main() -> None:
         "sd_over_seeds": float(trial.std(ddof=1)) if len(trial) > 1 else None,
         "std_error_over_tasks": float(np.mean([row["trial_return"]["std_error"] for row in rows])),
         "return": np.mean([row["return"] for row in rows], axis=0).tolist(),
+        "success": np.mean([row["success"] for row in rows], axis=0).tolist() if rows[0]["success"][0] is not None else None,
         "steps_seen": np.mean([row["steps_seen"] for row in rows], axis=0).tolist(),
         "optimum": players["optimum"],
         "ceiling": players["ceiling"],

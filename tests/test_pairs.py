@@ -9,7 +9,11 @@ import torch
 from pliant import config, evaluate, registry, train
 
 TINY = {"train.meta_batch": 2, "train.lanes": 2, "train.episodes": 2, "policy.size": 8, "policy.hidden": "8"}
-EASY = {"dark-room": {"family.size": 3, "family.horizon": 30}, "minigrid": {"family.game": "empty", "family.horizon": 30}}
+EASY = {
+    "dark-room": {"family.size": 3, "family.horizon": 30},
+    "minigrid": {"family.game": "empty", "family.horizon": 30},
+    "atari": {"family.game": "space_invaders", "family.skip": 20, "family.horizon": 30},
+}
 """Rewards are found by chance; without any there is nothing to learn from."""
 
 
