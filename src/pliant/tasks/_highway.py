@@ -37,6 +37,9 @@ from pliant.tasks._highway_state import (
     not_zero,
 )
 
+MOST_SLIP = math.sin(math.atan(math.tan(STEEPEST) / 2))
+"""Sine of the slip angle of wheels at their steepest."""
+
 
 class Traffic:
     """N scenes of one kind of road."""
@@ -74,11 +77,11 @@ class Traffic:
 
     def frame(self) -> None:
         """One frame of the simulation."""
-        steering, acceleration = self._act()
-        self._step(steering, acceleration)
+        slip, acceleration = self._act()
+        self._step(slip, acceleration)
 
     def _act(self) -> tuple[Tensor, Tensor]:
-        """What everybody does in this frame: steering angle and acceleration, [N, V]; new lanes to go to."""
+        """What everybody does in this frame: sine of the slip angle and acceleration, [N, V]; new lanes to go to."""
         state, cast = self.state, self.cast
         before = state.target
         followed = self.road.following(before, state.x, self.row)
@@ -94,7 +97,7 @@ class Traffic:
         acceleration[row, one] = torch.minimum(acceleration[row, one], there)
         acceleration = acceleration.clamp(-HARDEST, HARDEST)
         acceleration[:, 0] = cast.speed_gain * (state.wish[:, 0] - state.speed[:, 0])
-        return self._steering(), acceleration
+        return self._slip(), acceleration
 
     def _decide(self, view: View, idle: Tensor) -> Tensor:
         """MOBIL for those whose turn it is, once a second: the lanes everybody wants, [N, V]."""
@@ -139,31 +142,33 @@ class Traffic:
                 return result
             result = new
 
-    def _steering(self) -> Tensor:
-        """Steering angle towards the wanted lane, [N, V] rad. `ControlledVehicle.steering_control`."""
+    def _slip(self) -> Tensor:
+        """Sine of the slip angle of wheels that steer towards the wanted lane, [N, V]. `ControlledVehicle.steering_control`.
+
+        There a steering angle is worked out from a slip angle, limited, and turned back: tan(steering) = 2 tan(slip).
+        """
         state, cast = self.state, self.cast
         lane, speed = state.target, not_zero(state.speed)
         heading = self.road.heading(lane, state.x + state.speed * PREVIEW)
         offset = self.road.offset(self.row.expand_as(lane), lane, state.x, state.y)
         aim = torch.asin((-self.lateral_gain * offset / speed).clamp(-1, 1)).clamp(-math.pi / 4, math.pi / 4)
         rate = HEADING_GAIN * wrapped(heading + aim - state.heading)
-        slip = torch.asin((cast.length / 2 / speed * rate).clamp(-1, 1))
-        return torch.atan(2 * torch.tan(slip)).clamp(-STEEPEST, STEEPEST)
+        return (cast.length / 2 / speed * rate).clamp(-MOST_SLIP, MOST_SLIP)
 
-    def _step(self, steering: Tensor, acceleration: Tensor) -> None:
-        """Everybody moves for one frame, as `Vehicle.step`; then collisions."""
+    def _step(self, slip: Tensor, acceleration: Tensor) -> None:
+        """Everybody moves for one frame, as `Vehicle.step`; then collisions. `slip` is the sine of the slip angle, [N, V]."""
         state, cast, dt = self.state, self.cast, self.seconds
-        speed, heading = state.speed, state.heading
-        steering = torch.where(state.crashed, 0.0, steering)
+        speed = state.speed
+        slip = torch.where(state.crashed, 0.0, slip)
         acceleration = torch.where(state.crashed, -speed, acceleration)
         if bool((speed.abs() > FASTEST).any()):
             acceleration = torch.where(speed > FASTEST, torch.minimum(acceleration, FASTEST - speed), acceleration)
             acceleration = torch.where(speed < -FASTEST, torch.maximum(acceleration, -FASTEST - speed), acceleration)
-        slip = torch.atan(0.5 * torch.tan(steering))
-        state.x = state.x + speed * torch.cos(heading + slip) * dt + state.push[..., 0]  # 0 where nobody is pushed
-        state.y = state.y + speed * torch.sin(heading + slip) * dt + state.push[..., 1]
+        straight, way = torch.sqrt(1 - slip.square()), speed * dt  # cosine of the slip angle; it moves along heading + slip
+        state.x = state.x + way * (state.cos * straight - state.sin * slip) + state.push[..., 0]  # 0 where nobody is pushed
+        state.y = state.y + way * (state.sin * straight + state.cos * slip) + state.push[..., 1]
         state.crashed = state.crashed | state.pushed
-        state.heading = heading + speed * torch.sin(slip) / (cast.length / 2) * dt
+        state.heading = state.heading + way * slip / (cast.length / 2)
         state.cos, state.sin = state.heading.cos(), state.heading.sin()
         state.speed = speed + acceleration * dt
         state.lane = self.road.closest(state.x, state.y, state.heading)

@@ -200,7 +200,7 @@ class BatchEnv:
 
     # ---- what a family implements
 
-    def open(self, noise: Tensor) -> None:
+    def prepare(self, noise: Tensor) -> None:
         """A trial opens; `noise` [M, B, episodes, reset_noise] is what `begin` will get, episode by episode.
 
         For families that must know all starts beforehand; `begin` follows.
@@ -248,7 +248,7 @@ class BatchEnv:
         self._elapsed = torch.zeros(M, B, dtype=torch.int64, device=self.device)
         self._episode = torch.zeros(M, B, dtype=torch.int64, device=self.device)
         self.active = torch.ones(M, B, dtype=torch.bool, device=self.device)
-        self.open(self._reset_noise)
+        self.prepare(self._reset_noise)
         self.begin(self.active, self._reset_noise[:, :, 0])
         return self.observe()
 

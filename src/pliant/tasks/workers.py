@@ -50,7 +50,7 @@ class Pooled(BatchEnv):
         self._layout = Layout(len(tasks) * lanes, workers, self.spec.obs_size, size)
         self._pool: _pool.Pool | None = None
 
-    def open(self, noise: Tensor) -> None:
+    def prepare(self, noise: Tensor) -> None:
         self._release()  # a trial that was not played to its end
         self._pool = _pool.take(self._make, self._layout, self._timeout)
         task = self.family.flatten(self.tasks).repeat(self.lanes, axis=0)  # [M*B, K]
