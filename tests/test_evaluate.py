@@ -1,5 +1,6 @@
 """Evaluation documents: what they hold, their numbers by hand, and that they leave training alone."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -10,8 +11,10 @@ import pytest
 import torch
 from scipy import stats
 
-from pliant import config, errors, evaluate, record, statistics, train
+from pliant import cli, config, errors, evaluate, record, statistics, train
 from pliant.streams import Stream
+from pliant.tasks import point
+from pliant.tasks.base import Protocol
 
 TINY = {
     "train.threads": 1,
@@ -66,7 +69,7 @@ def test_the_document_has_the_keys_of_its_schema(run: Path) -> None:
     assert set(document) >= KEYS and document["schema"] == "pliant.evaluation/1"
     assert (document["algorithm"], document["family"], document["split"], document["seed"]) == ("maml", "point", "test", 0)
     assert (document["tasks"], document["lanes"]) == (4, 3)
-    for summary in (document["trial_return"], *(point["return"] for point in document["curve"])):
+    for summary in (document["trial_return"], *(entry["return"] for entry in document["curve"])):
         assert set(summary) == {"mean", "std_error", "iqm", "ci95"}
         assert summary["ci95"][0] <= summary["mean"] <= summary["ci95"][1]
     assert [set(point) for point in document["curve"]] == [{"stage", "episodes_seen", "steps_seen", "return", "success"}] * 3
@@ -135,6 +138,33 @@ def test_success_is_the_share_of_episodes_with_success_at_any_time() -> None:
 
 
 # ---- reproducible, and apart from training
+
+
+@pytest.mark.parametrize("algorithm", ["maml", "rl2"])
+def test_a_published_protocol_settles_tasks_episodes_and_horizon(
+    algorithm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three tasks, four episodes of adaptation, then two that are measured, of 7 steps; trained with one of 5."""
+    settings = {name: value for name, value in POINT.items() if algorithm == "maml" or not name.startswith("policy")}
+    path = train.train(config.load_config(algorithm, "point", settings, "none"), tmp_path / "run", quiet=True)
+    with pytest.raises(errors.UserError, match="point has no published protocol"):
+        evaluate.evaluate_run(path, protocol=True)
+    family = point.family
+    protocol = Protocol("Somebody et al.", tasks=3, adapt=4, measure=2, horizon=7)
+    monkeypatch.setattr(point, "family", lambda settings: dataclasses.replace(family(settings), protocol=protocol))
+    document = evaluate.evaluate_run(path, protocol=True)
+    assert (document["tasks"], document["protocol"]["horizon"]) == (3, 7)
+    assert document["protocol"]["published"] == "Somebody et al."
+    measured = [4, 5] if algorithm == "rl2" else [1]
+    assert document["headline"]["what"] == "success" and document["headline"]["stages"] == measured
+    assert len(document["curve"]) == (6 if algorithm == "rl2" else 2)
+    assert document["lanes"] == (1 if algorithm == "rl2" else 4), "four episodes before the gradient step"
+    assert document["headline"]["mean"] == pytest.approx(np.mean([document["curve"][s]["success"]["mean"] for s in measured]))
+    assert document["curve"][-1]["steps_seen"] == 7 * (5 if algorithm == "rl2" else 4)
+    assert cli.main(["evaluate", str(path), "--protocol"]) == 0
+    assert "Somebody et al.: success 0.0% (0.0% to 0.0%)" in capsys.readouterr().out
+    assert cli.main(["evaluate", str(path), "--protocol", "--lanes", "3"]) == 2
+    assert "--lanes and --protocol" in capsys.readouterr().err
 
 
 def without_clock(document: dict[str, Any]) -> dict[str, Any]:

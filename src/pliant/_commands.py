@@ -43,21 +43,26 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from pliant import evaluate as evaluation
     from pliant import report
 
+    if arguments.protocol and (given := [n for n in ("tasks", "stages", "lanes") if getattr(arguments, n) is not None]):
+        raise errors.UserError(f"--{given[0]} and --protocol: the published protocol settles tasks, stages and lanes; give one")
     with contextlib.redirect_stdout(sys.stderr) if arguments.json else contextlib.nullcontext():
         document = evaluation.evaluate_run(
             arguments.run,
             split=arguments.split,
-            tasks=arguments.tasks,
+            tasks=arguments.tasks or 40,
             stages=arguments.stages,
             lanes=arguments.lanes,
             seed=arguments.seed,
             device=arguments.device,
             players=arguments.players,
+            protocol=arguments.protocol,
         )
     if arguments.json:
         print(json.dumps(document, indent=2, allow_nan=False))
     else:
         Console().print(report.curve_table(document))
+        if "headline" in document:
+            print(report.headline(document))
         if "players" in document:
             Console().print(report.players_table(document))
         kept = evaluation.document_path(arguments.run, document)

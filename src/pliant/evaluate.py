@@ -25,7 +25,7 @@ from pliant import config as configuration
 from pliant import train as training
 from pliant.rollout import episode_returns, episode_sums, rollout
 from pliant.streams import Stream
-from pliant.tasks.base import SPLITS, BatchEnv, Family, Tasks
+from pliant.tasks.base import SPLITS, BatchEnv, Family, Protocol, Tasks
 from pliant.types import Inputs, Rollout, State
 
 SCHEMA = "pliant.evaluation/1"
@@ -100,11 +100,14 @@ def evaluate_run(
     seed: int = 0,
     device: str = "cpu",
     players: bool = False,
+    protocol: bool = False,
 ) -> dict[str, Any]:
     """The document `pliant.evaluation/1` of a run's newest checkpoint; also kept in the run's `evaluations` folder.
 
-    With `players` it holds what the family's classical players and exact bounds reach on the same tasks. Raises UserError for a
-    folder that is no run or has no usable checkpoint, for values out of range, and for a family that has no players.
+    With `players` it holds what the family's classical players and exact bounds reach on the same tasks; with `protocol` the
+    evaluation is the family's published one, which settles tasks, stages, lanes and horizon, and the document has a
+    `headline`. Raises UserError for a folder that is no run or has no usable checkpoint, for values out of range, and for a
+    family that has no players or no protocol.
     """
     if split not in SPLITS:
         raise errors.unknown("split", split, SPLITS)
@@ -114,28 +117,52 @@ def evaluate_run(
     run = record.Run.open(Path(path))
     config = configuration.from_dict(run.config)
     module = registry.players(config.family) if players else None
+    published = _published(config) if protocol else None
+    if published:
+        config = configuration.override(config, {"family.horizon": published.horizon})
     learner = training.build(config, device)
     found = checkpoint.load_latest(run.checkpoints, warn=errors.warn)
     training.load(learner.algorithm, found, device)
+    by_episode = learner.algorithm.stage == "episode"
+    if published:
+        tasks, stages = published.tasks, published.adapt + published.measure - 1 if by_episode else 1
+        lanes = 1 if by_episode else -(-published.adapt // learner.episodes)
     last, episodes = plan(learner, stages)
     lanes = lanes or learner.settings.lanes
     measured = curve(learner, split, tasks, lanes, stages, seed)
-    protocol = {
+    played = {
         "stage": learner.algorithm.stage,
         "stages": last,
         "lanes": lanes,
         "episodes_per_trial": episodes,
         "horizon": learner.family.horizon,
+        "published": published.source if published else None,
         "tasks_sha256": measured.tasks.digest,
         "family_version": learner.family.version,
         "iteration": found.iteration,
     }
-    result = document(config, learner, measured, split, seed, protocol, found.facts)
+    result = document(config, learner, measured, split, seed, played, found.facts)
+    if published:
+        result["headline"] = _headline(measured, published.adapt if by_episode else last)
     if module:
-        plays = learner.family.episodes if learner.algorithm.stage == "gradient step" else episodes
+        plays = episodes if by_episode else learner.family.episodes
         result |= others(module, learner.family, measured.tasks, split, lanes, plays, seed)
     record.write_json(document_path(run.path, result), result)
     return result
+
+
+def _published(config: configuration.Config) -> Protocol:
+    family: Family = registry.load("family", config.family).family(config.parts["family"])
+    if family.protocol is None:
+        raise errors.UserError(f"{config.family} has no published protocol: choose --tasks, --stages and --lanes instead")
+    return family.protocol
+
+
+def _headline(measured: Curve, begin: int) -> dict[str, Any]:
+    """Success, or the return where the family reports none, over the stages from `begin` on."""
+    values = measured.returns if measured.success is None else measured.success
+    name = "return" if measured.success is None else "success"
+    return {"what": name, "stages": list(range(begin, values.shape[1])), **statistics.summary(values[:, begin:].mean(1))}
 
 
 def others(
@@ -164,7 +191,8 @@ def document_path(run: Path, document: dict[str, Any]) -> Path:
     """Where a run keeps an evaluation of itself."""
     protocol = document["protocol"]
     size = f"tasks{document['tasks']}-lanes{protocol['lanes']}-stages{protocol['stages']}"
-    name = f"{document['split']}-seed{document['seed']}-{size}"
+    published = "-protocol" if protocol.get("published") else ""
+    name = f"{document['split']}-seed{document['seed']}-{size}{published}"
     return Path(run) / "evaluations" / f"{name}.json"
 
 

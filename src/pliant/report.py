@@ -31,6 +31,16 @@ def curve_table(document: Mapping[str, Any]) -> Table:
     return table
 
 
+def headline(document: Mapping[str, Any]) -> str:
+    """What the published protocol says, in one line."""
+    found = document["headline"]
+    number = "{:.1%}" if found["what"] == "success" else "{:.2f}"
+    low, high = (number.format(x) for x in found["ci95"])
+    stages = ", ".join(map(str, found["stages"]))
+    where = f"{'episodes' if by_episode(document) else 'after gradient steps'} {stages}"
+    return f"{document['protocol']['published']}: {found['what']} {number.format(found['mean'])} ({low} to {high}), {where}"
+
+
 def players_table(document: Mapping[str, Any]) -> Table:
     """Agent, classical players and exact bounds of a document, by the return of a trial."""
     others = document["players"]

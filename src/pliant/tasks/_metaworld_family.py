@@ -13,7 +13,7 @@ import numpy as np
 
 from pliant import errors
 from pliant.tasks import _checks, _metaworld, _metaworld_lane
-from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks, Told
+from pliant.tasks.base import BatchEnv, Family, Parameter, Protocol, Tasks, Told
 from pliant.tasks.workers import TIMEOUT, Pooled
 from pliant.types import Spec
 
@@ -69,6 +69,7 @@ def made(name: str, summary: str, train: Sequence[str], test: Sequence[str], set
         success="Meta-World's own, at any step of an episode",
         version=f"{_metaworld.VERSION}-{_metaworld.GOALS}",
         settings=settings,
+        protocol=Protocol("Meta-World+ (10 episodes to adapt, then 3)", len(held_out), EPISODES, 3, 500),
         told=Told(told, lambda tasks: _installed(name, _metaworld.described, tasks.arrays["task"], named)),
     )
 

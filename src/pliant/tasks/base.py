@@ -68,6 +68,20 @@ class Told(NamedTuple):
     """tasks -> [M, K], of order 1."""
 
 
+class Protocol(NamedTuple):
+    """How those who published a benchmark measure an agent."""
+
+    source: str
+    tasks: int
+    """Test tasks."""
+    adapt: int
+    """Episodes of a task in which an agent adapts."""
+    measure: int
+    """Episodes after those, which are measured."""
+    horizon: int
+    """Steps of an episode."""
+
+
 @dataclass(frozen=True)
 class Family:
     """A distribution over tasks and the batched environment that plays them."""
@@ -93,6 +107,8 @@ class Family:
     """The family's own settings, for the record."""
     told: Told | None = None
     """What describes a task to a critic; None: where each of its parameters lies in the training law, from -1 to 1."""
+    protocol: Protocol | None = None
+    """The published evaluation, where there is one."""
 
     def __post_init__(self) -> None:
         size = self.told.size if self.told else sum(p.width for p in self.parameters)

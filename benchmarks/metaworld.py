@@ -1,0 +1,139 @@
+"""Meta-World by its published protocol: 10 episodes to adapt, then 3 that count, 40 goals a test class.
+
+    python benchmarks/metaworld.py reach         # ML1 reach-v3, RL^2 and MAML, 2 million steps each; also push
+    python benchmarks/metaworld.py ml10          # a short run of ML10: its rates, no claim
+    python benchmarks/metaworld.py speed         # steps of an environment beside Meta-World's own, one process and two
+
+Training episodes are shorter than the protocol's (`family.horizon` of the preset); the evaluation has the protocol's 500 steps.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import learning
+import numpy as np
+import stepping
+import torch
+
+from pliant import functional
+from pliant.policies import gru
+from pliant.rollout import rollout
+from pliant.streams import Stream
+from pliant.tasks import _metaworld, metaworld_ml1
+
+RESULT = learning.HERE / "results" / "metaworld.json"
+STUDIES: dict[str, list[tuple[str, str, list[str]]]] = {
+    "reach": [("rl2", "metaworld-ml1", []), ("maml", "metaworld-ml1", [])],
+    "push": [("rl2", "metaworld-ml1", ["--task", "push-v3"])],
+    "ml10": [("rl2", "metaworld-ml10", [])],
+}
+BARS = {"workers": 1.7, "quick": 2.0}
+LANES, STEPS = 16, 100
+
+
+def study(name: str, seed: int, cores: set[int]) -> list[dict[str, Any]]:
+    """Train every algorithm of a study; evaluate by protocol."""
+    rows = []
+    for algorithm, family, flags in STUDIES[name]:
+        path = learning.RUNS / f"{algorithm}-{name}-seed{seed}"
+        learning.pliant(["train", algorithm, family, *flags, "--seed", str(seed), "--out", str(path), "--resume"], cores)
+        document = json.loads(learning.pliant(["evaluate", str(path), "--protocol", "--json"], cores))
+        rows.append(
+            {
+                "algorithm": algorithm,
+                "seed": seed,
+                "headline": document["headline"],
+                "success": [point["success"]["mean"] for point in document["curve"]],
+                "return": [point["return"]["mean"] for point in document["curve"]],
+                "tasks": document["tasks"],
+                "train_env_steps": document["cost"]["train_env_steps"],
+                "train_minutes": document["cost"]["train_seconds"] / 60,
+                "cores": len(cores),
+                "config": document["config"],
+                "versions": document["versions"],
+            }
+        )
+        print(algorithm, name, rows[-1]["headline"], f"{rows[-1]['train_minutes']:.1f} minutes", flush=True)
+    return rows
+
+
+def originals(name: str) -> Any:
+    """Meta-World's own environment of a class, with a training goal."""
+    from metaworld import env_dict
+
+    env = env_dict.ALL_V3_ENVIRONMENTS[name]()
+    env._set_task_called, env._freeze_rand_vec, env._partially_observable = True, True, True
+    env._last_rand_vec = _metaworld.goals(name)[0].copy()
+    env.reset()
+    return env
+
+
+def quick(name: str) -> tuple[float, float]:
+    """Milliseconds a step of Meta-World's environment and of ours, in turn, medians; processor time."""
+    from pliant.tasks import _metaworld_env
+
+    rng = np.random.default_rng(0)
+    theirs, ours = originals(name), _metaworld_env.Lane(10_000)
+    ours.begin(np.array([1000.0 * _metaworld.CLASSES.index(name)]), 0)
+    spent: dict[str, list[float]] = {"theirs": [], "ours": []}
+    for _ in range(7):
+        acts = rng.uniform(-1, 1, (60, 4))
+        for which, act in (("theirs", lambda a: theirs.step(a)), ("ours", ours.advance)):
+            begin = time.process_time()
+            for a in acts:
+                act(a)
+            spent[which].append((time.process_time() - begin) / len(acts) * 1e3)
+        theirs.reset()
+    return statistics.median(spent["theirs"]), statistics.median(spent["ours"])
+
+
+def speed() -> dict[str, Any]:
+    """The environments one by one, then 16 lanes with a policy in the loop in one worker and in one per core."""
+    torch.set_num_threads(1)
+    each = {name: quick(name) for name in _metaworld.CLASSES}
+    ratios = {name: theirs / ours for name, (theirs, ours) in each.items()}
+    rates: dict[int, list[float]] = {1: [], stepping.CORES: []}
+    made = {n: metaworld_ml1.family(metaworld_ml1.Settings(workers=n, horizon=STEPS)) for n in rates}
+    policy = gru.make(made[1].spec, gru.Settings(size=96), Stream(0))
+    for turn in range(9):
+        for n in sorted(rates, reverse=turn % 2 == 1):
+            batch = made[n].batch(made[n].sample(LANES, "train", Stream(0).rng()), 1, 4)
+            play = partial(rollout, batch, Stream(turn), policy, functional.parameters(policy))
+            begin = time.perf_counter()
+            steps = play().steps
+            rates[n].append(steps / (time.perf_counter() - begin))
+    pairs = zip(rates[stepping.CORES][2:], rates[1][2:], strict=True)
+    found = {
+        "milliseconds_a_step": {name: [round(x, 4) for x in pair] for name, pair in each.items()},
+        "times_as_fast": {name: round(ratios[name], 2) for name in ratios},
+        "mean_times_as_fast": round(sum(theirs for theirs, _ in each.values()) / sum(ours for _, ours in each.values()), 2),
+        "median_times_as_fast": round(statistics.median(ratios.values()), 2),
+        "steps_per_second": {str(n): round(statistics.median(r[2:])) for n, r in rates.items()},
+        "all_cores_times_one_process": round(statistics.median(a / b for a, b in pairs), 2),
+    }
+    print(json.dumps({k: v for k, v in found.items() if k not in ("milliseconds_a_step", "times_as_fast")}, indent=1))
+    return {**found, "bars": BARS, "machine": stepping.machine()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=[*STUDIES, "speed"])
+    parser.add_argument("--seed", type=int, default=0)
+    wanted = parser.parse_args()
+    cores = set(os.sched_getaffinity(0))
+    found = {"rows": study(wanted.what, wanted.seed, cores)} if wanted.what in STUDIES else speed()
+    path = Path(RESULT)
+    document = json.loads(path.read_text()) if path.exists() else {"schema": "pliant.metaworld/1"}
+    document[wanted.what] = {"command": f"python benchmarks/metaworld.py {wanted.what}", **found}
+    document[wanted.what].setdefault("machine", learning.machine(len(cores)))
+    path.write_text(json.dumps(document, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
