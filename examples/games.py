@@ -28,7 +28,7 @@ def main() -> None:
     asked = parser.parse_args()
     agent = pliant.load(asked.run) if asked.run else pliant.Agent("rl2", "minigrid", seed=0)
     if not asked.run:
-        agent.learn(250, progress=True)
+        agent.learn(agent.config.parts["train"].iterations, progress=True)
     family, stream = agent.learner.family, Stream(0)
     rooms = family.sample(300, "test", stream.at("rooms").rng())
     batch = family.batch(rooms, 1, family.episodes)

@@ -11,7 +11,6 @@ import argparse
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-from torch import Tensor
 
 import pliant
 from pliant import registry
@@ -20,23 +19,15 @@ from pliant.rollout import rollout
 from pliant.streams import Stream
 
 
-def by_episode(x: Tensor, steps: int) -> Tensor:
-    """What one lane saw, [1, 1, E*T, D], as [E, T, D]."""
-    return x[0, 0].unflatten(0, (-1, steps))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, help="a trained run instead of training here")
-    parser.add_argument("--iterations", type=int, default=140)
     parser.add_argument("--plant", type=int, default=0, help="which of the unseen plants")
     parser.add_argument("--out", type=Path, default=Path("industry.png"))
     asked = parser.parse_args()
-    if asked.run:
-        agent = pliant.load(asked.run)
-    else:
-        agent = pliant.Agent("rl2", "reactor", seed=0)
-        agent.learn(asked.iterations, progress=True)
+    agent = pliant.load(asked.run) if asked.run else pliant.Agent("rl2", "reactor", seed=0)
+    if not asked.run:
+        agent.learn(agent.config.parts["train"].iterations, progress=True)
     family = agent.learner.family
     plant = family.sample(asked.plant + 1, "test", Stream(0).at("plants").rng())[-1]
     batch = family.batch(plant, 1, family.episodes)
@@ -44,7 +35,7 @@ def main() -> None:
     classical = registry.players("reactor").players(family, Stream(0))["pi"]
     controlled = rollout(batch, Stream(0), classical, {})
 
-    ours, theirs = by_episode(rollouts[-1].obs, family.horizon), by_episode(controlled.obs, family.horizon)
+    ours, theirs = (r.obs[0, 0].unflatten(0, (-1, family.horizon)) for r in (rollouts[-1], controlled))  # [episodes, steps, 3]
     shown = [("PI tuned on the nominal plant", theirs[0]), ("agent, first episode", ours[0]), ("agent, last episode", ours[-1])]
     figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), sharey=True, layout="constrained")
     for axis, (name, seen) in zip(axes, shown, strict=True):
@@ -56,7 +47,7 @@ def main() -> None:
     axes[0].set_ylabel("temperature, K")
     axes[0].legend(frameon=False)
     figure.savefig(asked.out, dpi=150)
-    print(", ".join(f"{name} {value[0].item():.2f}" for name, value in plant.arrays.items()), f"-> {asked.out}", sep="\n")
+    print(", ".join(f"{name} {value[0].item():.2f}" for name, value in plant.arrays.items()))
 
 
 if __name__ == "__main__":
