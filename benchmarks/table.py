@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import table_worlds
 from learning import TASKS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -372,7 +373,10 @@ def redrawn(readme: str) -> str:
     text = (ROOT / readme).read_text(encoding="utf-8")
     head, _, rest = text.partition(START)
     draws = (learning, trials, tabular, schools, binding, recall, dependent, two_step, waves, speed, recurrent)
-    parts = [part for part in (draw(WORDS[readme]) for draw in draws) if part]
+    parts = [draw(WORDS[readme]) for draw in draws]
+    parts.insert(1, table_worlds.worlds(readme, read, table))
+    parts.append(table_worlds.workers(readme, read))
+    parts = [part for part in parts if part]
     return head + START + "\n" + "\n\n".join(parts) + "\n" + END + rest.partition(END)[2]
 
 
