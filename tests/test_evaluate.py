@@ -201,8 +201,8 @@ def test_evaluation_does_not_touch_training(tmp_path: Path) -> None:
     assert states[0] == states[1]
     plain, evaluated = (record.Run.open(p).metrics() for p in paths)
     for one, two in zip(plain, evaluated, strict=True):
-        extra = {n for n in two if n.startswith("test_return_")}
-        assert extra == {"test_return_0", "test_return_1"}
+        extra = {n for n in two if n.startswith("test_")}
+        assert extra == {"test_return_0", "test_return_1", "test_success_0", "test_success_1"}
         one.pop("clock"), two.pop("clock")
         assert {n: v for n, v in two.items() if n not in extra} == one
 

@@ -40,10 +40,11 @@ class Progress:
         """Show that `finished` iterations are over."""
         if self.quiet:
             return
-        stages = [_short(value) for name, value in metrics.items() if name.startswith("return_")]
-        numbers = "return " + " -> ".join(stages if len(stages) < 2 else (stages[0], stages[-1]))
+        numbers = "return " + _ends([_short(value) for name, value in metrics.items() if name.startswith("return_")])
         if "trial_return" in metrics:
             numbers += f", trial {_short(metrics['trial_return'])}"
+        if "success_0" in metrics:
+            numbers += ", success " + _ends([f"{v:.0%}" for name, v in metrics.items() if name.startswith("success_")])
         if self.bar and self.task is not None:
             self.bar.update(self.task, completed=finished, numbers=numbers)
         elif time.monotonic() - self.last >= SECONDS_BETWEEN_LINES or finished == self.total:
@@ -54,6 +55,10 @@ class Progress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self.bar:
             self.bar.stop()
+
+
+def _ends(stages: list[str]) -> str:
+    return " -> ".join(stages if len(stages) < 2 else (stages[0], stages[-1]))
 
 
 def _short(value: float) -> str:

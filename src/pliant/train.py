@@ -10,13 +10,13 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pliant import checkpoint, errors, machine, record, registry
 from pliant import config as configuration
 from pliant.algorithms.base import Algorithm
 from pliant.progress import Progress
-from pliant.rollout import episode_returns, rollout
+from pliant.rollout import episode_returns, episode_sums, rollout
 from pliant.streams import Stream
 from pliant.tasks.base import Family
 from pliant.types import Rollout
@@ -162,13 +162,25 @@ def train(
     return out
 
 
-def stage_returns(rollouts: list[Rollout], learner: Learner) -> dict[str, float]:
-    """Mean undiscounted return per episode, by stage: of each rollout, or of a trial's first and last episode and of it all."""
-    returns = [episode_returns(r, learner.episodes).mean((0, 1)) for r in rollouts]  # each [E]
+def stage_metrics(rollouts: list[Rollout], learner: Learner) -> dict[str, float]:
+    """Mean return per episode by stage, undiscounted, and the share of episodes with success where the family reports it.
+
+    A stage is a rollout, or the first and the last episode of a trial; the return of the whole trial comes with them.
+    """
+    returns = [episode_returns(r, learner.episodes) for r in rollouts]  # each [M, B, E]
+    metrics = _by_stage("return", returns, learner)
+    if learner.algorithm.stage == "episode":
+        metrics["trial_return"] = float(returns[0].sum(2).mean())
+    if learner.family.success:
+        hits = [episode_sums(r, r.success, learner.episodes).clamp(max=1) for r in rollouts]
+        metrics |= _by_stage("success", hits, learner)
+    return metrics
+
+
+def _by_stage(name: str, each: list[Tensor], learner: Learner) -> dict[str, float]:
     if learner.algorithm.stage == "gradient step":
-        return {f"return_{stage}": float(each.mean()) for stage, each in enumerate(returns)}
-    ends = {f"return_{stage}": float(returns[0][stage]) for stage in (0, learner.episodes - 1)}
-    return ends | {"trial_return": float(returns[0].sum())}
+        return {f"{name}_{stage}": float(x.mean()) for stage, x in enumerate(each)}
+    return {f"{name}_{stage}": float(each[0][:, :, stage].mean()) for stage in (0, learner.episodes - 1)}
 
 
 def counted(counters: dict[str, Any], done: Iteration, learner: Learner) -> dict[str, float]:
@@ -176,7 +188,7 @@ def counted(counters: dict[str, Any], done: Iteration, learner: Learner) -> dict
     counters["iteration"] = done.number + 1
     counters["env_steps"] += sum(r.steps for r in done.rollouts)
     counters["seconds"] += sum(done.seconds.values())
-    return {"env_steps": counters["env_steps"], **stage_returns(done.rollouts, learner), **done.metrics}
+    return {"env_steps": counters["env_steps"], **stage_metrics(done.rollouts, learner), **done.metrics}
 
 
 def _restore(run: record.Run, learner: Learner, device: str) -> dict[str, Any]:
@@ -215,7 +227,8 @@ def _evaluation(learner: Learner) -> dict[str, float]:
     stages = None if has_memory else settings.evaluate_stages
     curve = evaluate.curve(learner, "test", settings.evaluate_tasks, settings.lanes, stages, seed=0)
     points = curve.summary()[:: learner.episodes - 1 or 1] if has_memory else curve.summary()
-    return {f"test_return_{point['stage']}": point["return"]["mean"] for point in points}
+    measured = ("return", "success") if learner.family.success else ("return",)
+    return {f"test_{name}_{point['stage']}": point[name]["mean"] for name in measured for point in points}
 
 
 def _is_due(finished: int, every: int) -> bool:
