@@ -176,3 +176,68 @@ def test_acting_and_learning_with_memory_is_as_fast_as_we_say() -> None:
     straight = peaks[1_000] + 9_000 * (peaks[5_000] - peaks[1_000]) / 4_000
     assert peaks[10_000] < 1.25 * straight, "memory grows linearly at most"
     assert per_step < 0.05, "what a step keeps for learning is bounded by the chunk, not by the trial"
+
+
+# ---- robots, games, driving, industry
+
+
+def test_a_reactor_is_held_better_after_an_episode_and_better_than_by_a_tuned_controller() -> None:
+    document = tracked("rl2-reactor")
+    summary = document["summary"]
+    assert len(document["runs"]) >= 3 and document["tasks"] >= 400
+    assert -summary["return"][-1] <= 0.7 * -summary["return"][0]
+    assert -summary["return"][-1] < -summary["players"]["pi"] / 4, "a trial has four episodes"
+    assert all(run["return"][-1] > run["return"][0] for run in document["runs"])
+
+
+def test_a_motor_is_controlled_better_after_adaptation_and_better_than_by_a_tuned_controller() -> None:
+    before, *_, after = mean_curve("motor", "maml")
+    pi = {run["players"]["pi"] for run in tracked("motor")["runs"] if run["split"] == "test"}
+    assert -after <= 0.7 * -before and len(pi) == 1 and after > pi.pop()
+
+
+def test_rooms_are_searched_once_and_then_known() -> None:
+    document = tracked("rl2-minigrid")
+    assert len(document["runs"]) >= 3
+    for run in document["runs"]:
+        first, second, third = run["success"]
+        assert first < second <= third and third >= 0.9 and run["return"][-1] * 3 < run["players"]["ceiling"]
+
+
+def test_driving_crashes_half_as_often_after_adaptation_on_highway_env_itself() -> None:
+    rows = [row for row in tracked("driving-maml")["runs"] if (row["simulator"], row["split"]) == ("highway-env", "test")]
+    assert len(rows) >= 3
+    before, after = (sum(row["crashes"][i]["mean"] for row in rows) / len(rows) for i in (0, 1))
+    assert after <= 0.5 * before
+
+
+def test_the_twin_of_highway_env_is_200_times_as_fast() -> None:
+    default, *_ = tracked("driving-speed")["rows"]
+    assert default["settings"] == {} and default["lanes"] == 256 and default["ratio"] >= 200
+
+
+def test_reach_succeeds_on_test_goals_by_the_published_protocol() -> None:
+    document = tracked("metaworld")
+    if "reach" not in document:
+        pytest.skip("reach has not been measured")
+    rows = {row["algorithm"]: row for row in document["reach"]["rows"]}
+    best = max(row["headline"]["mean"] for row in rows.values())
+    assert best >= 0.8 and rows["rl2"]["tasks"] == 40
+    assert all(row["train_env_steps"] <= 2e6 and row["train_minutes"] <= 60 for row in rows.values())
+
+
+def test_cartpole_through_gymnasium_learns_as_the_twin_does() -> None:
+    windows = tracked("generic")["return_after_one_step"]
+    assert len(windows) == 6 and all(window["agree"] for window in windows)
+    assert windows[-1]["gymnasium"][0] > 2 * windows[0]["gymnasium"][0], "and both learn"
+
+
+def test_workers_mend_every_fault_and_are_faster_than_asynchronous_environments() -> None:
+    document = tracked("workers")
+    kinds = document["faults"]["kinds"]
+    assert sum(kinds[kind]["times"] for kind in ("kill", "kill from outside")) == 50
+    assert all(kinds[kind]["times"] == 10 for kind in ("hang", "raise", "nan"))
+    assert all(each["as_if_nothing_had_happened"] == each["times"] for each in kinds.values())
+    assert all(each["slowest_seconds"] <= each["limit"] for each in kinds.values())
+    assert document["faults"]["processes_left"] == document["faults"]["shared_memory_left"] == []
+    assert document["speed"]["pliant_as_a_multiple_of"]["asynchronous"] >= 3

@@ -294,6 +294,20 @@ def test_observations_do_not_tell_the_goal() -> None:
 # ---- shortcuts of arithmetic
 
 
+def test_objects_can_be_left_out_of_observations_and_nothing_else() -> None:
+    env, _ = simulators()
+    task = np.array([_metaworld.numbers(["push-v3"], "train")[0]])
+    plain, without = env.Lane(5), env.Lane(5, objects=False)
+    shown, hidden = plain.begin(task, 0), without.begin(task, 0)
+    for act in np.random.default_rng(0).uniform(-1, 1, (4, 4)):
+        assert shown[4:11].any() and not hidden[4:18].any() and not hidden[22:36].any()
+        kept = [0, 1, 2, 3, 18, 19, 20, 21, 36, 37, 38]
+        assert np.array_equal(shown[kept], hidden[kept]) and shown[kept].any()
+        (shown, *one), (hidden, *two) = plain.advance(act), without.advance(act)
+        assert one == two
+    assert np.array_equal(without.begin(task, 0), env.Lane(5, objects=False).begin(task, 0))
+
+
 def test_shortcuts_give_what_the_general_functions_give() -> None:
     simulators()
     sums = import_module("pliant.tasks._metaworld_sums")
@@ -388,7 +402,7 @@ def test_wrong_settings_are_refused_in_one_line(wrong: dict[str, Any], said: str
 
 
 def test_settings_are_data() -> None:
-    expected = {"horizon": 500, "workers": 0, "timeout": 60.0, "task": "reach-v3"}
+    expected = {"horizon": 500, "objects": True, "workers": 0, "timeout": 60.0, "task": "reach-v3"}
     assert dataclasses.asdict(metaworld_ml1.Settings()) == expected
 
 

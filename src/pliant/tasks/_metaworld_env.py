@@ -53,10 +53,10 @@ def stage(name: str) -> Stage:
 
 
 class Lane:
-    """Plays one task at a time; `horizon` is the steps of an episode."""
+    """Plays one task at a time; `horizon` is the steps of an episode. With `objects` False they are zeros in observations."""
 
-    def __init__(self, horizon: int = 500) -> None:
-        self._horizon = horizon
+    def __init__(self, horizon: int = 500, objects: bool = True) -> None:
+        self._horizon, self._objects = horizon, objects
         self._number = -1.0
         self._env: Any = None
 
@@ -67,19 +67,24 @@ class Lane:
         self._time = 0
         mujoco.mj_setState(self._env.model, self._env.data, self._start, STATE)
         vars(self._env).update(_copied(self._memory))
-        return np.array(self._first)
+        return self._shown(np.array(self._first))
 
     def advance(self, action: Array) -> tuple[Array, float, bool, bool, bool]:
         """Act, [4] in [-1, 1]: (observation [39], reward, False, the horizon is reached, success)."""
         self._stage.put(self, self._positions)
         obs, reward, _, _, info = self._env.step(np.asarray(action, dtype=np.float64))
         self._time += 1
-        return obs, float(reward), False, self._time >= self._horizon, bool(info["success"])
+        return self._shown(obs), float(reward), False, self._time >= self._horizon, bool(info["success"])
 
     def close(self) -> None:
         """Let go of the simulation."""
         self._number = -1.0
         self._env = None
+
+    def _shown(self, obs: Array) -> Array:
+        if not self._objects:
+            obs[4:18] = obs[22:36] = 0.0  # poses of objects, now and one step ago
+        return obs
 
     def _set(self, number: float) -> None:
         """Simulate the opening of a task and keep it."""

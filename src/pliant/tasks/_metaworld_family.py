@@ -30,6 +30,9 @@ class LaneSettings:
 
     horizon: int = 500
     """Steps after which an episode is truncated."""
+    objects: bool = True
+    """Observations show where objects are. In reach they play no part, and a place names one of the 50 training tasks: an agent
+    that sees it learns them by heart."""
     workers: int = 0
     """Worker processes, 0 for one per core."""
     timeout: float = TIMEOUT
@@ -81,7 +84,7 @@ def _environment(family: Family, tasks: Tasks, lanes: int, episodes: int) -> Bat
             raise errors.missing_extra(ModuleNotFoundError(name=module), family.name) or AssertionError
     for number in np.unique(tasks.arrays["task"]):
         _installed(family.name, _metaworld.vector, float(number))  # drawn once here, not once in every worker
-    make = partial(_metaworld_lane.make, family.horizon)
+    make = partial(_metaworld_lane.make, family.horizon, settings.objects)
     return Pooled(family, tasks, lanes, episodes, make, settings.workers, settings.timeout)
 
 

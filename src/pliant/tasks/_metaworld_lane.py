@@ -3,8 +3,8 @@
 from typing import Any
 
 
-def make(horizon: int) -> Any:
-    """A `Remote` whose episodes have `horizon` steps."""
+def make(horizon: int, objects: bool) -> Any:
+    """A `Remote` whose episodes have `horizon` steps, and whose observations show objects or not."""
     from pliant.tasks import _metaworld_env
 
-    return _metaworld_env.Lane(horizon)
+    return _metaworld_env.Lane(horizon, objects)
