@@ -29,7 +29,7 @@ from pliant.tasks import _metaworld, metaworld_ml1
 
 RESULT = learning.HERE / "results" / "metaworld.json"
 STUDIES: dict[str, list[tuple[str, str, list[str]]]] = {
-    "reach": [("rl2", "metaworld-ml1", []), ("maml", "metaworld-ml1", [])],
+    "reach": [("rl2", "metaworld-ml1", ["--preset", "reach"]), ("maml", "metaworld-ml1", ["--preset", "reach"])],
     "push": [("rl2", "metaworld-ml1", ["--task", "push-v3"])],
     "ml10": [("rl2", "metaworld-ml10", [])],
 }

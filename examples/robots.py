@@ -1,7 +1,7 @@
 """A robot arm that must reach places it is not told: feel for the reward, then go there.
 
     python examples/robots.py                                   # trains on Meta-World's reach-v3 for about 20 minutes
-    python examples/robots.py --run runs/rl2-metaworld-ml1-seed0 # of `pliant train rl2 metaworld-ml1`
+    python examples/robots.py --run runs/rl2-metaworld-ml1-seed0 # of `train rl2 metaworld-ml1 --preset reach`
 
 Beside it the same agent without training.
 """
@@ -34,11 +34,11 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("robots.png"))
     asked = parser.parse_args()
-    agent = pliant.load(asked.run) if asked.run else pliant.Agent("rl2", "metaworld-ml1", seed=0)
+    agent = pliant.load(asked.run) if asked.run else pliant.Agent("rl2", "metaworld-ml1", seed=0, preset="reach")
     if not asked.run:
         agent.learn(agent.config.parts["train"].iterations, progress=True)
     curve, played = trial(agent, asked.episodes)
-    untrained, _ = trial(pliant.Agent("rl2", "metaworld-ml1", seed=0), asked.episodes)
+    untrained, _ = trial(pliant.Agent("rl2", "metaworld-ml1", seed=0, preset="reach"), asked.episodes)
     horizon, goal = agent.learner.family.horizon, _metaworld.vector(curve.tasks.arrays["task"][0])[-3:]
     hand = played.next_obs[0, 0, :, :3].unflatten(0, (-1, horizon))  # [episodes, steps, 3] m
 
