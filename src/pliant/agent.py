@@ -6,7 +6,7 @@
     action, state = adapted.predict(obs)
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,10 @@ class Agent:
             "horizon": batch.horizon,
         }
         document = evaluate.document(self.config, self.learner, measured, "task", seed, protocol, self.counters)
-        return Adapted(self.config, algorithm.policy, params, family.spec, named, document, seed, units, carry)
+        adapted = Adapted(self.config, algorithm.policy, params, family.spec, named, document, seed, units, carry)
+        if isinstance(batch, _single.Single):
+            adapted.see = batch.see
+        return adapted
 
     def save(self, path: str | Path) -> Path:
         """Write the agent to a folder that `pliant.load` and every command understand."""
@@ -151,6 +154,8 @@ class Adapted:
         """The adaptation curve, `pliant.evaluation/1` with one task."""
         self.carry = carry
         """Where an agent with memory stands after its trial of adaptation; None for one without."""
+        self.see: Callable[[Any], NDArray[np.float64]] | None = None
+        """Turns an observation of the environment that the policy was adapted to into numbers [D]; not saved."""
         self._units = dict(units or {})
         self._generator = Stream(seed).at("predict").generator()
 
@@ -165,6 +170,8 @@ class Adapted:
     ) -> tuple[NDArray[Any], Carry]:
         """Action for an observation [D], or actions for [n, D]; and the policy's state, to be passed to the next call.
 
+        A policy that was adapted to a Gymnasium environment also takes an observation as that gives it: a dict, an image.
+
         Same signature as Stable-Baselines3's `predict`, and `reward`: what the last action brought, a number or [n], from
         which an agent with memory goes on learning; without it the agent is told that the action brought 0. Without a state
         an episode opens, after the trial the agent was adapted in. An episode's start (a bool, or one for each
@@ -173,7 +180,8 @@ class Adapted:
         family. Raises UserError for an observation of another shape or that is not finite, and for the state of another
         policy or of another number of observations.
         """
-        x = np.asarray(obs, dtype=np.float32)
+        is_flat = isinstance(obs, np.ndarray) and obs.ndim in (1, 2) and obs.shape[-1] == self.spec.obs_size
+        x = np.asarray(obs if is_flat or self.see is None else self.see(obs), dtype=np.float32)
         if x.ndim not in (1, 2) or x.shape[-1] != self.spec.obs_size:
             raise errors.UserError(f"obs is {list(x.shape)}: expected [{self.spec.obs_size}] or [n, {self.spec.obs_size}]")
         if not np.isfinite(x).all():

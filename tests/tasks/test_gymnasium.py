@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+import pliant
 from pliant import cli, registry
+from pliant.errors import UserError
 from pliant.streams import Stream
 from pliant.tasks import _pool, _vary
 from pliant.tasks import gymnasium as family_file
@@ -326,3 +328,34 @@ def test_train_evaluate_and_adapt_from_the_command_line(tmp_path: Path, capsys: 
     assert all(row.pop("clock") for row in last) and last[0] == last[1]
     assert cli.main(["train", "maml", "point", "--preset", str(settings), "--out", str(tmp_path / "p")]) == 2
     assert "unknown setting 'family.env'" in capsys.readouterr().err
+
+
+def test_an_adapted_policy_acts_in_an_environment_with_unusual_spaces(worlds: Any, tmp_path: Path) -> None:
+    """Observations as the environment gives them, actions as it takes them; flattened by hand they give the same."""
+    settings = {"family.env": "Strange-v0", "family.vary": "weight=1:3", "family.workers": 1, "policy.hidden": (4,)}
+    agent = pliant.Agent("maml", "gymnasium", preset="none", settings=settings | {"train.lanes": 2})
+    env = gymnasium.make("Strange-v0", disable_env_checker=True)
+    adapted = agent.adapt(env, stages=1)
+    obs, _ = env.reset(seed=0)
+    action, _ = adapted.predict(obs, deterministic=True)
+    assert env.action_space.contains(action)
+    env.step(action)
+    flat = gymnasium.spaces.flatten(env.observation_space, obs)
+    assert np.array_equal(adapted.predict(flat, deterministic=True)[0], action)
+    both = adapted.predict(np.stack([flat, flat]), deterministic=True)[0]
+    assert both.shape == (2, 2) and np.array_equal(both[0], action)
+    loaded = pliant.load(adapted.save(tmp_path / "adapted"))
+    assert np.array_equal(loaded.predict(flat, deterministic=True)[0], action)
+    with pytest.raises(UserError, match="expected"):
+        loaded.predict(np.zeros(3))
+
+
+def test_an_adapted_policy_acts_upon_images(worlds: Any) -> None:
+    settings = {"family.env": "Camera-v0", "family.vary": "light=50:200", "family.workers": 1, "policy.hidden": (4,)}
+    agent = pliant.Agent("maml", "gymnasium", preset="none", settings=settings | {"train.lanes": 2})
+    env = gymnasium.make("Camera-v0", disable_env_checker=True)
+    adapted = agent.adapt(env, stages=0)
+    obs, _ = env.reset(seed=0)
+    action, _ = adapted.predict(obs, deterministic=True)
+    assert env.action_space.contains(action) and action.shape == (1, 2)
+    assert not np.array_equal(action, adapted.predict(np.zeros_like(obs), deterministic=True)[0])

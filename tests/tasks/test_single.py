@@ -118,16 +118,15 @@ def test_discrete_actions_are_counted_from_the_spaces_start() -> None:
     "observes, acts, spec",
     [
         (spaces.Box(-1, 1, (3,)), spaces.Box(-1, 1, (2,)), Spec(2, 2, False)),
-        (spaces.Box(-1, 1, (2, 1)), spaces.Box(-1, 1, (2,)), Spec(2, 2, False)),
-        (spaces.Discrete(2), spaces.Box(-1, 1, (2,)), Spec(2, 2, False)),
-        (spaces.Dict({"a": spaces.Box(-1, 1, (2,))}), spaces.Box(-1, 1, (2,)), Spec(2, 2, False)),
+        (spaces.Dict({"a": spaces.Box(-1, 1, (3,))}), spaces.Box(-1, 1, (2,)), Spec(2, 2, False)),
+        (spaces.Sequence(spaces.Discrete(2)), spaces.Box(-1, 1, (2,)), Spec(2, 2, False)),
         (spaces.Box(-1, 1, (2,)), spaces.Box(-1, 1, (3,)), Spec(2, 2, False)),
-        (spaces.Box(-1, 1, (2,)), spaces.Box(-1, 1, (1, 2)), Spec(2, 2, False)),
         (spaces.Box(-1, 1, (2,)), spaces.Box(-np.inf, 1, (2,)), Spec(2, 2, False)),
         (spaces.Box(-1, 1, (2,)), spaces.Discrete(2), Spec(2, 2, False)),
         (spaces.Box(-1, 1, (2,)), spaces.Box(-1, 1, (2,)), Spec(2, 2, True)),
         (spaces.Box(-1, 1, (2,)), spaces.Discrete(3), Spec(2, 2, True)),
         (spaces.Box(-1, 1, (2,)), spaces.MultiDiscrete([2, 2]), Spec(2, 2, True)),
+        (spaces.Box(0, 255, (1, 2), np.uint8), spaces.Box(-1, 1, (2,)), Spec(2, 2, False)),
         (spaces.Box(-1, 1, (2,)), spaces.MultiBinary(2), Spec(2, 2, False)),
     ],
 )
@@ -144,3 +143,13 @@ def test_spaces_that_a_policy_cannot_serve_are_refused_in_one_line(observes, act
 def test_spaces_that_fit_are_accepted() -> None:
     _single.require_spaces(Line(), POINT.spec)
     _single.require_spaces(gymnasium.make("CartPole-v1"), CARTPOLE.spec)
+    env = Line()
+    flattened = (spaces.Box(-1, 1, (2, 1)), spaces.Discrete(2), spaces.Dict({"a": spaces.Box(-1, 1, (2,))}))
+    for env.observation_space in flattened:
+        _single.require_spaces(env, POINT.spec)
+    env = Line()
+    for env.action_space, spec in (
+        (spaces.Box(-1, 1, (1, 2)), Spec(2, 2, False)),
+        (spaces.MultiDiscrete([2, 2]), Spec(2, 4, True)),
+    ):
+        _single.require_spaces(env, spec)

@@ -14,13 +14,15 @@ from pliant.types import Spec
 
 
 def require_spaces(env: "gymnasium.Env[Any, Any]", spec: Spec) -> None:
-    """Raise UserError if a policy of `spec` cannot observe or act in `env`."""
+    """Raise UserError if a policy of `spec` cannot observe or act in `env`, with its observations flattened if need be."""
     observes, acts = env.observation_space, env.action_space
-    discrete = isinstance(acts, gymnasium.spaces.Discrete)
-    size = int(acts.n) if isinstance(acts, gymnasium.spaces.Discrete) else int(np.prod(acts.shape or (0,)))
-    known = discrete or (isinstance(acts, gymnasium.spaces.Box) and acts.is_bounded() and len(acts.shape) == 1)
-    width = observes.shape[0] if isinstance(observes, gymnasium.spaces.Box) and len(observes.shape) == 1 else None
-    if not known or (discrete, size) != (spec.discrete, spec.action_size) or width != spec.obs_size:
+    try:
+        observer, actor = _spaces.observer(observes), _spaces.actor(acts)
+        fits = (observer.size, observer.image) == (spec.obs_size, spec.image)
+        fits = fits and (actor.discrete, actor.size) == (spec.discrete, spec.action_size)
+    except ValueError:
+        fits = False
+    if not fits:
         wanted = f"Discrete({spec.action_size})" if spec.discrete else f"a bounded Box({spec.action_size},)"
         raise UserError(
             f"environment observes {observes} and acts in {acts}: this policy expects Box({spec.obs_size},) and {wanted}"
@@ -38,20 +40,23 @@ class Single(BatchEnv):
         limit = env.spec.max_episode_steps if env.spec else None
         self.horizon = limit or family.horizon
         self.env = env
-        self.act = _spaces.actor(env.action_space).of
+        self.act, self.see = _spaces.actor(env.action_space).of, _spaces.observer(env.observation_space).of
         self.over = False
 
     def described(self) -> Tensor:
         return torch.zeros(1, self.spec.task_size)  # what differs here has no name
 
     def begin(self, chosen: Tensor, noise: Tensor) -> None:
-        self.obs, _ = self.env.reset(seed=int(noise.item() * 2**31))
+        obs, _ = self.env.reset(seed=int(noise.item() * 2**31))
+        self.obs = self.see(obs)
 
     def observe(self) -> Tensor:
-        return torch.from_numpy(np.array(self.obs, dtype=np.float64)).view(1, 1, -1)  # a copy: environments reuse buffers
+        return torch.from_numpy(self.obs).view(1, 1, -1)
 
     def advance(self, action: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        self.obs, reward, terminated, self.over, info = self.env.step(self.act(action[0, 0].numpy()))
+        acted = action[0, 0].item() if self.spec.discrete else action[0, 0].numpy()
+        obs, reward, terminated, self.over, info = self.env.step(self.act(acted))
+        self.obs = self.see(obs)
         success = bool(info.get("success", info.get("is_success", False)))
         return torch.tensor([[float(reward)]]).double(), torch.tensor([[bool(terminated)]]), torch.tensor([[success]])
 

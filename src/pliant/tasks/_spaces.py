@@ -63,31 +63,37 @@ def actor(space: spaces.Space[Any]) -> Actor:
         first = int(space.start)
         return Actor(int(space.n), True, lambda a: first + a)
     if isinstance(space, spaces.MultiDiscrete):
-        shape, start = tuple(int(n) for n in space.nvec.ravel()), space.start
-        if math.prod(shape) > MOST_ACTIONS:
-            raise ValueError(f"actions are {space}, {math.prod(shape):,} choices in all: expected at most {MOST_ACTIONS:,}")
-        return Actor(math.prod(shape), True, lambda a: start + np.reshape(np.unravel_index(a, shape), space.nvec.shape))
+        size, joint = math.prod(int(n) for n in space.nvec.ravel()), units(space)
+        if size > MOST_ACTIONS:
+            raise ValueError(f"actions are {space}, {size:,} choices in all: expected at most {MOST_ACTIONS:,}")
+        return Actor(size, True, lambda a: in_units(joint, a))
     if isinstance(space, spaces.Box):
         if not space.is_bounded():
             raise ValueError(f"actions are {space}, without bounds: wrap the environment so that it has some")
         bounds = units(space)
-        return Actor(math.prod(space.shape), False, lambda a: in_units(bounds, a.reshape(space.shape)).astype(space.dtype))
+        return Actor(math.prod(space.shape), False, lambda a: in_units(bounds, a).astype(space.dtype))
     raise ValueError(f"actions are {space}: expected Box, Discrete or MultiDiscrete")
 
 
 def units(space: spaces.Space[Any]) -> dict[str, Any]:
-    """How a space counts actions, fit for JSON: {"start": int}, or {"low": [A], "high": [A]}."""
+    """How a space counts actions, fit for JSON: {"start"}, {"choices", "start"} of joint choices, or {"low", "high"}."""
     if isinstance(space, spaces.Discrete):
         return {"start": int(space.start)}
+    if isinstance(space, spaces.MultiDiscrete):
+        return {"choices": space.nvec.tolist(), "start": space.start.tolist()}
     return {"low": space.low.tolist(), "high": space.high.tolist()}  # type: ignore[attr-defined]
 
 
 def in_units(units: dict[str, Any], action: Any) -> NDArray[Any]:
     """Actions of ours, [..., A] in [-1, 1] or integers from 0, in an environment's units; as they are for units {}."""
+    if "choices" in units:
+        choices = np.array(units["choices"])
+        each = np.stack(np.unravel_index(action, choices.ravel()), axis=-1)  # [..., choices]
+        return np.asarray(units["start"] + each.reshape(*np.shape(action), *choices.shape))
     if not units or "start" in units:
         return np.asarray(action + units.get("start", 0))
     low, high = np.array(units["low"]), np.array(units["high"])
-    scaled = low + (np.clip(action, -1, 1) + 1) / 2 * (high - low)
+    scaled = low + (np.clip(action, -1, 1).reshape(*np.shape(action)[:-1], *low.shape) + 1) / 2 * (high - low)
     return np.asarray(np.clip(scaled, low, high), np.float32)  # rounding may have left the box
 
 
