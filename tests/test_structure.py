@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shlex
 import runpy
 import sys
 import tomllib
@@ -134,11 +135,12 @@ def test_readmes_say_the_same() -> None:
 
 def test_commands_in_the_readme_exist() -> None:
     for command in commands(READMES[0].read_text()):
-        program, *words = command.split()
+        program, *words = shlex.split(command)
         if program == "make":
             assert re.search(rf"^{words[0]}:", (ROOT / "Makefile").read_text(), re.M), command
         else:
-            _, rest = cli.parser().parse_known_args(cli.split_dotted(words)[0])
+            arguments, rest = cli.parser().parse_known_args(cli.split_dotted(words)[0])
+            rest = cli._family_flags(getattr(arguments, "family", None), rest, {})
             assert program == "pliant" and not rest, command
 
 
