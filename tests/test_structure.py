@@ -2,8 +2,8 @@
 
 import ast
 import re
-import shlex
 import runpy
+import shlex
 import sys
 import tomllib
 from collections.abc import Iterator
