@@ -61,21 +61,30 @@ def actions(game: str) -> int:
 
 
 class Game:
-    """A `Remote`: an episode is a game, until it is over."""
+    """A `Remote`: an episode is a game, until it is over.
+
+    The emulator takes a seed only when it loads a game, which takes a tenth of a second. Its one use are sticky actions, so
+    those are drawn here, and an episode opens with the state that a game loaded with its mode and difficulty once had.
+    """
 
     def __init__(self, console: Console) -> None:
         self.console, self.ale = console, interface()
-        self.rom = roms.get_rom_path(console.game)
-        self.ale.setFloat("repeat_action_probability", console.sticky)
+        self.ale.setInt("random_seed", 0)
+        self.ale.setFloat("repeat_action_probability", 0.0)
+        self.ale.loadROM(roms.get_rom_path(console.game))
+        self.moves = self.ale.getMinimalActionSet()
+        self.opening: dict[tuple[int, int], Any] = {}
         self.shown: deque[Array] = deque(maxlen=console.frames)
 
     def begin(self, task: Array, seed: int) -> Array:
-        self.ale.setInt("random_seed", seed)
-        self.ale.loadROM(self.rom)  # the only moment at which the emulator takes a seed
-        self.ale.setMode(int(task[0]))
-        self.ale.setDifficulty(int(task[1]))
-        self.ale.reset_game()
-        self.moves = self.ale.getMinimalActionSet()
+        switches = int(task[0]), int(task[1])
+        if switches not in self.opening:
+            self.ale.setMode(switches[0])
+            self.ale.setDifficulty(switches[1])
+            self.ale.reset_game()
+            self.opening[switches] = self.ale.cloneState()
+        self.ale.restoreState(self.opening[switches])
+        self.rng, self.last = np.random.default_rng(seed), self.moves[0]
         self.before = self._screen()
         self.shown.extend([self._seen()] * self.console.frames)
         return self._stacked()
@@ -85,7 +94,9 @@ class Game:
         for frame in range(self.console.skip):
             if frame == self.console.skip - 1:
                 self.before = self._screen()
-            reward += self.ale.act(self.moves[action])
+            if self.rng.random() >= self.console.sticky:
+                self.last = self.moves[action]
+            reward += self.ale.act(self.last)
         self.shown.append(self._seen())
         return self._stacked(), float(np.sign(reward)) if self.console.clip else reward, self.ale.game_over(), False, False
 
