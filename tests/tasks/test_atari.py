@@ -57,8 +57,8 @@ def test_memory_rewards_and_endings_are_those_of_gymnasium(game: str, skip: int)
 
 
 def test_an_action_sticks_as_often_as_it_should() -> None:
-    """Two actions in turn, a frame each; with probability 0.25 a frame repeats the last one's, which is then the one asked for if
-    that frame did not do what was asked: the share p of frames that do is 0.75 + 0.25 (1 - p) = 0.8."""
+    """Two actions in turn, a frame each; with probability 0.25 a frame repeats the last one's, which is then what is asked for
+    if that frame did not do what was asked: the share p of frames that do is 0.75 + 0.25 (1 - p) = 0.8."""
     console = _atari.Console("breakout", "ram", 1, 2, 1, 0.25, False)
     game = _atari.Game(console)
     game.begin(np.array([0.0, 0.0]), 7)
