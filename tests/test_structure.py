@@ -28,7 +28,7 @@ LAYERS = (
     {"policies", "tasks", "players", "rollout"},
     {"algorithms"},
     {"config", "train", "evaluate", "record", "checkpoint", "report", "progress"},
-    {"cli", "_commands", "completion", "explain", "agent", "__init__", "__main__"},
+    {"cli", "_commands", "completion", "explain", "agent", "_carry", "__init__", "__main__"},
 )
 """From the ground up: data, maths, parts, algorithms, running, surface."""
 

@@ -15,18 +15,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+from torch.utils._pytree import tree_map
 
-from pliant import checkpoint, distributions, errors, evaluate, functional, record, train
+from pliant import _carry, checkpoint, distributions, errors, evaluate, functional, record, train
 from pliant import config as configuration
 from pliant.progress import Progress
 from pliant.streams import Stream
 from pliant.tasks import _single, _spaces
 from pliant.tasks.base import BatchEnv
-from pliant.types import Carry, Inputs, Params, Spec, State
+from pliant.types import Carry, Inputs, Params, Spec
 
 SCHEMA = "pliant.adapted/1"
-CARRY = "carry/"
 
 
 class Agent:
@@ -211,7 +210,7 @@ class Adapted:
         described = {"schema": SCHEMA, "config": config, "task": self.task, "units": self._units}
         record.write_json(path / "adapted.json", described)
         record.write_json(path / "evaluation.json", self.document)
-        checkpoint.save(path / "checkpoints", 0, self.params | _flat(self.carry), {})
+        checkpoint.save(path / "checkpoints", 0, self.params | _carry.flat(self.carry), {})
         return path
 
     def _act(self, dist: Tensor, deterministic: bool) -> Tensor:
@@ -232,9 +231,9 @@ class Adapted:
 
     def _checked(self, state: Any, n: int) -> Carry:
         """`state` if it is of this policy and of `n` lanes."""
-        expected = _shapes(self._opened(n)._replace(memory=_memory(self.policy, self.spec, n)))
-        if not isinstance(state, Carry) or _shapes(state) != expected:
-            got = _shapes(state) if isinstance(state, Carry) else type(state).__name__
+        expected = _carry.shapes(self._opened(n)._replace(memory=_carry.memory_of(self.policy, self.spec, n)))
+        if not isinstance(state, Carry) or _carry.shapes(state) != expected:
+            got = _carry.shapes(state) if isinstance(state, Carry) else type(state).__name__
             raise errors.UserError(f"state is {got}: expected what this policy returned for {n} observations, {expected}")
         return state
 
@@ -267,42 +266,12 @@ def _load_adapted(path: Path, device: str, body: nn.Module | None) -> Adapted:
     found = checkpoint.load_latest(path / "checkpoints", warn=errors.warn)
     own = [*policy.named_parameters(), *(policy.named_buffers() if learner.algorithm.stage == "episode" else ())]
     tensors = {name: tensor.to(device) for name, tensor in found.tensors.items()}
-    params = {name: tensor for name, tensor in tensors.items() if not name.startswith(CARRY)}
+    params = {name: tensor for name, tensor in tensors.items() if not name.startswith(_carry.PREFIX)}
     expected = {name: (1, *p.shape) for name, p in own}
     got = {name: tuple(p.shape) for name, p in params.items()}
     if got != expected:
         raise errors.UserError(f"{found.path} does not hold the parameters of this policy: they are {got}, expected {expected}")
-    carry = _unflat({n: tensor for n, tensor in tensors.items() if n.startswith(CARRY)}, policy, spec, found.path)
+    carry = _carry.unflat({n: tensor for n, tensor in tensors.items() if n.startswith(_carry.PREFIX)}, policy, spec, found.path)
     document = record.read_json(path / "evaluation.json")
     seed = int(document.get("seed", 0))
     return Adapted(config, policy, params, spec, described["task"], document, seed, described.get("units"), carry)
-
-
-@torch.no_grad()
-def _memory(policy: nn.Module, spec: Spec, lanes: int) -> State:
-    """What a policy remembers after a step of nothing: the shapes of its memory."""
-    like = next(policy.parameters())
-    action = torch.zeros(1, lanes, 1, dtype=torch.int64) if spec.discrete else torch.zeros(1, lanes, 1, spec.action_size)
-    nothing = Inputs(torch.zeros(1, lanes, 1, spec.obs_size), action, torch.zeros(1, lanes, 1), torch.ones(1, lanes, 1) > 0)
-    return functional.apply(policy, functional.parameters(policy), Inputs(*(x.to(like.device) for x in nothing)))[1]
-
-
-def _shapes(carry: Carry) -> list[list[int]]:
-    return [list(x.shape) for x in tree_flatten(tuple(carry))[0]]
-
-
-def _flat(carry: Carry | None) -> dict[str, Tensor]:
-    """A carry as named tensors for a file."""
-    return {} if carry is None else {f"{CARRY}{i}": x.contiguous() for i, x in enumerate(tree_flatten(tuple(carry))[0])}
-
-
-def _unflat(tensors: Mapping[str, Tensor], policy: nn.Module, spec: Spec, path: Path) -> Carry | None:
-    """What `_flat` made. Raises UserError if it is the memory of another policy."""
-    if not tensors:
-        return None
-    memory, nest = tree_flatten(_memory(policy, spec, 1))
-    leaves = [tensors.get(f"{CARRY}{i}") for i in range(len(tensors))]
-    shapes = [None if x is None else list(x.shape) for x in leaves]
-    if len(leaves) != len(memory) + 2 or shapes[:-2] != [list(x.shape) for x in memory]:
-        raise errors.UserError(f"{path} holds the memory of another policy: its tensors are {shapes}")
-    return Carry(tree_unflatten(leaves[:-2], nest), leaves[-2], leaves[-1])  # type: ignore[arg-type]
