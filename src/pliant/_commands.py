@@ -43,8 +43,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from pliant import evaluate as evaluation
     from pliant import report
 
-    if arguments.protocol and (given := [n for n in ("tasks", "stages", "lanes") if getattr(arguments, n) is not None]):
-        raise errors.UserError(f"--{given[0]} and --protocol: the published protocol settles tasks, stages and lanes; give one")
+    if arguments.protocol and (given := [n for n in ("tasks", "lanes") if getattr(arguments, n) is not None]):
+        raise errors.UserError(f"--{given[0]} and --protocol: the published protocol settles tasks and lanes; give one")
     with contextlib.redirect_stdout(sys.stderr) if arguments.json else contextlib.nullcontext():
         document = evaluation.evaluate_run(
             arguments.run,

@@ -104,10 +104,11 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """The document `pliant.evaluation/1` of a run's newest checkpoint; also kept in the run's `evaluations` folder.
 
-    With `players` it holds what the family's classical players and exact bounds reach on the same tasks; with `protocol` the
-    evaluation is the family's published one, which settles tasks, stages, lanes and horizon, and the document has a
-    `headline`. Raises UserError for a folder that is no run or has no usable checkpoint, for values out of range, and for a
-    family that has no players or no protocol.
+    With `players` it holds what the family's classical players and exact bounds reach on the same tasks. With `protocol` the
+    evaluation is the family's published one, which settles tasks, lanes and horizon, and the document has a `headline`; an
+    agent with memory plays the protocol's episodes, `stages` gradient steps share those of adaptation. Raises UserError for a
+    folder that is no run or has no usable checkpoint, for values out of range, and for a family that has no players or no
+    protocol.
     """
     if split not in SPLITS:
         raise errors.unknown("split", split, SPLITS)
@@ -125,8 +126,8 @@ def evaluate_run(
     training.load(learner.algorithm, found, device)
     by_episode = learner.algorithm.stage == "episode"
     if published:
-        tasks, stages = published.tasks, published.adapt + published.measure - 1 if by_episode else 1
-        lanes = 1 if by_episode else -(-published.adapt // learner.episodes)
+        tasks, stages = published.tasks, published.adapt + published.measure - 1 if by_episode else stages or STAGES
+        lanes = 1 if by_episode else max(1, published.adapt // (stages * learner.episodes))  # all steps share the episodes
     last, episodes = plan(learner, stages)
     lanes = lanes or learner.settings.lanes
     measured = curve(learner, split, tasks, lanes, stages, seed)
