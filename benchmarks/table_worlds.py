@@ -11,7 +11,7 @@ WORDS: dict[str, dict[str, Any]] = {
         "said": "Robots, games, driving and industry: held-out tasks, final agents, mean of all seeds; *before* is the agent as"
         " it meets a task, in its first episode or before a gradient step, *after* its last episode or step. Tracking errors"
         " are means over the steps of an episode (`python benchmarks/trials.py reactor`, `minigrid`; `learning.py motor`;"
-        " `driving.py maml`; `metaworld.py reach`):",
+        " `driving.py maml`; `manipulation.py reach`):",
         "head": ["family", "agent", "measured", "before", "after", "beside it", "seeds", "minutes per seed (cores)"],
         "reactor": "tracking error, K",
         "minigrid": "goal reached in unseen rooms",
@@ -29,7 +29,7 @@ WORDS: dict[str, dict[str, Any]] = {
         "said": "机器人、游戏、驾驶与工业：留出任务、最终的智能体、全部种子的均值；*之前* 指智能体初遇任务时（第一个回合，"
         "或梯度更新之前），*之后* 指最后一个回合或最后一次更新之后。"
         "跟踪误差是一个回合各步的均值（`python benchmarks/trials.py reactor`、`minigrid`；"
-        "`learning.py motor`；`driving.py maml`；`metaworld.py reach`）：",
+        "`learning.py motor`；`driving.py maml`；`manipulation.py reach`）：",
         "head": ["任务族", "智能体", "量", "之前", "之后", "对照", "种子", "每个种子的分钟数（核数）"],
         "reactor": "跟踪误差，K",
         "minigrid": "在没见过的房间里到达目标",

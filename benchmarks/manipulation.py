@@ -1,8 +1,8 @@
 """Meta-World by its published protocol: 10 episodes to adapt, then 3 that count, 40 goals a test class.
 
-    python benchmarks/metaworld.py reach         # ML1 reach-v3, RL^2 and MAML, 2 million steps each; also push
-    python benchmarks/metaworld.py ml10          # a short run of ML10: its rates, no claim
-    python benchmarks/metaworld.py speed         # steps of an environment beside Meta-World's own, one process and two
+    python benchmarks/manipulation.py reach         # ML1 reach-v3, RL^2 and MAML, 2 million steps each; also push
+    python benchmarks/manipulation.py ml10          # a short run of ML10: its rates, no claim
+    python benchmarks/manipulation.py speed         # steps of an environment beside Meta-World's own, one process and two
 
 Training episodes are shorter than the protocol's (`family.horizon` of the preset); the evaluation has the protocol's 500 steps.
 """
@@ -34,7 +34,7 @@ STUDIES: dict[str, list[tuple[str, str, list[str]]]] = {
     "ml10": [("rl2", "metaworld-ml10", [])],
 }
 BARS = {"workers": 1.7, "quick": 2.0}
-LANES, STEPS = 16, 100
+LANES, STEPS = 64, 100
 
 
 def study(name: str, seed: int, cores: set[int]) -> list[dict[str, Any]]:
@@ -94,7 +94,7 @@ def quick(name: str) -> tuple[float, float]:
 
 
 def speed() -> dict[str, Any]:
-    """The environments one by one, then 16 lanes with a policy in the loop in one worker and in one per core."""
+    """The environments one by one, then 64 lanes with a policy in the loop in one worker and in one per core."""
     torch.set_num_threads(1)
     each = {name: quick(name) for name in _metaworld.CLASSES}
     ratios = {name: theirs / ours for name, (theirs, ours) in each.items()}
@@ -130,7 +130,7 @@ def main() -> None:
     found = {"rows": study(wanted.what, wanted.seed, cores)} if wanted.what in STUDIES else speed()
     path = Path(RESULT)
     document = json.loads(path.read_text()) if path.exists() else {"schema": "pliant.metaworld/1"}
-    document[wanted.what] = {"command": f"python benchmarks/metaworld.py {wanted.what}", **found}
+    document[wanted.what] = {"command": f"python benchmarks/manipulation.py {wanted.what}", **found}
     document[wanted.what].setdefault("machine", learning.machine(len(cores)))
     path.write_text(json.dumps(document, indent=1) + "\n")
 
