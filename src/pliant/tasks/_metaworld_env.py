@@ -30,19 +30,21 @@ class Stage:
 
     def __init__(self, name: str) -> None:
         self.quick = _metaworld_fast.quick(name)
-        self.model = self.quick.compiled
+        self.model, self.data = self.quick.compiled, self.quick.simulated
         self.plain = (self.model.body_pos.copy(), self.model.site_pos.copy())
         self.holder: Any = None
 
     def clear(self) -> None:
-        """Make the model as Meta-World loads it."""
+        """Make model and data as Meta-World loads them."""
         self.holder = None
+        mujoco.mj_resetData(self.model, self.data)
         self.model.body_pos[:], self.model.site_pos[:] = self.plain
 
-    def put(self, holder: Any, positions: tuple[Array, Array]) -> None:
-        """Make the model hold the positions of a lane."""
+    def put(self, holder: Any, positions: tuple[Array, Array], state: Array) -> None:
+        """Make the model hold the positions of a lane, and the data its state."""
         if self.holder is not holder:
             self.model.body_pos[:], self.model.site_pos[:] = positions
+            mujoco.mj_setState(self.model, self.data, state, STATE)
             self.holder = holder
 
 
@@ -65,14 +67,17 @@ class Lane:
         if float(task[0]) != self._number:
             self._set(float(task[0]))
         self._time = 0
-        mujoco.mj_setState(self._env.model, self._env.data, self._start, STATE)
+        self._state[:] = self._start
+        self._stage.holder = None
         vars(self._env).update(_copied(self._memory))
         return self._shown(np.array(self._first))
 
     def advance(self, action: Array) -> tuple[Array, float, bool, bool, bool]:
         """Act, [4] in [-1, 1]: (observation [39], reward, False, the horizon is reached, success)."""
-        self._stage.put(self, self._positions)
+        stage = self._stage
+        stage.put(self, self._positions, self._state)
         obs, reward, _, _, info = self._env.step(np.asarray(action, dtype=np.float64))
+        mujoco.mj_getState(stage.model, stage.data, self._state, STATE)
         self._time += 1
         return self._shown(obs), float(reward), False, self._time >= self._horizon, bool(info["success"])
 
@@ -96,6 +101,7 @@ class Lane:
         self._first = opened(self._env)
         self._start = np.empty(mujoco.mj_stateSize(model, STATE))
         mujoco.mj_getState(model, self._env.data, self._start, STATE)
+        self._state = self._start.copy()
         self._memory = _copied(vars(self._env))
         self._positions = (model.body_pos.copy(), model.site_pos.copy())
         self._stage.holder = self

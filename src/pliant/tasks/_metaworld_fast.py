@@ -96,9 +96,11 @@ class Quick:
     data: Any
     compiled: Any
     """The class's model, set by `quick`."""
+    simulated: Any
+    """The class's data, which all its environments use in turn: one a lane would not stay in a processor's cache."""
 
     def _initialize_simulation(self) -> tuple[Any, Any]:
-        return self.compiled, _Data(self.compiled)
+        return self.compiled, self.simulated
 
     def do_simulation(self, ctrl: Any, n_frames: int) -> None:
         """Without `mj_rnePostConstraint`, whose forces nothing reads."""
@@ -225,6 +227,7 @@ def quick(name: str) -> Any:
     methods["compiled"] = mujoco.MjModel.from_xml_path(path)
     # As for all robots here: a simulation that diverges shows NaN instead of starting anew unseen.
     methods["compiled"].opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
+    methods["simulated"] = _Data(methods["compiled"])
     return type(f"Quick{source.__name__}", (source,), methods)
 
 
