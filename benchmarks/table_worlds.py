@@ -1,5 +1,6 @@
 """The README's tables of robots, games, driving and industry, in both languages."""
 
+import statistics
 from collections.abc import Callable
 from typing import Any
 
@@ -8,8 +9,8 @@ Table = Callable[[list[str], list[list[str]]], str]
 
 WORDS: dict[str, dict[str, Any]] = {
     "README.md": {
-        "said": "Robots, games, driving and industry: held-out tasks, final agents, mean of all seeds; *before* is the agent as"
-        " it meets a task, in its first episode or before a gradient step, *after* its last episode or step. Tracking errors"
+        "said": "Robots, games, driving and industry: held-out tasks, final agents, mean of all seeds (± standard"
+        " deviation); *before* is the agent as it meets a task, in its first episode or before a gradient step, *after* its last episode or step. Tracking errors"
         " are means over the steps of an episode (`python benchmarks/trials.py reactor`, `minigrid`; `learning.py motor`;"
         " `driving.py maml`; `manipulation.py reach`):",
         "head": ["family", "agent", "measured", "before", "after", "beside it", "seeds", "minutes per seed (cores)"],
@@ -26,7 +27,7 @@ WORDS: dict[str, dict[str, Any]] = {
         " besides the time-out (`benchmarks/workers.py`).",
     },
     "README.zh-CN.md": {
-        "said": "机器人、游戏、驾驶与工业：留出任务、最终的智能体、全部种子的均值；*之前* 指智能体初遇任务时（第一个回合，"
+        "said": "机器人、游戏、驾驶与工业：留出任务、最终的智能体、全部种子的均值（± 标准差）；*之前* 指智能体初遇任务时（第一个回合，"
         "或梯度更新之前），*之后* 指最后一个回合或最后一次更新之后。"
         "跟踪误差是一个回合各步的均值（`python benchmarks/trials.py reactor`、`minigrid`；"
         "`learning.py motor`；`driving.py maml`；`manipulation.py reach`）：",
@@ -73,6 +74,11 @@ def _trained(runs: list[dict[str, Any]]) -> list[str]:
     return [str(len(runs)), f"{minutes:.0f} ({runs[0]['cores']})"]
 
 
+def _spread(values: list[float]) -> str:
+    """Mean and standard deviation over seeds."""
+    return f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}"
+
+
 def _reactor(words: dict[str, Any], read: Read) -> list[str] | None:
     if not (document := read("rl2-reactor")):
         return None
@@ -80,7 +86,7 @@ def _reactor(words: dict[str, Any], read: Read) -> list[str] | None:
     kelvin = 50 / settings["horizon"]  # of error a step that cost a return of -1
     summary, named = document["summary"], words["beside"]
     episodes = len(summary["return"])
-    before, after = (f"{-kelvin * summary['return'][i]:.2f}" for i in (0, -1))
+    before, after = (_spread([-kelvin * run["return"][i] for run in document["runs"]]) for i in (0, -1))
     beside = {name: -kelvin * value / episodes for name, value in summary["players"].items()}
     others = f"{named['pi']} {beside['pi']:.2f}, {named['robust']} {beside['pi-robust']:.2f}"
     return ["`reactor`", "rl2, `gru`", words["reactor"], before, after, others, *_trained(document["runs"])]
@@ -98,7 +104,7 @@ def _motor(words: dict[str, Any], read: Read) -> list[str] | None:
         return None
     runs = [run for run in document["runs"] if (run["algorithm"], run["split"]) == ("maml", "test")]
     share = 200 / runs[0]["config"]["parts"]["family"]["horizon"]  # an error of twice a limit costs 1
-    before, after = (f"{-share * sum(run['return'][i] for run in runs) / len(runs):.2f}" for i in (0, -1))
+    before, after = (_spread([-share * run["return"][i] for run in runs]) for i in (0, -1))
     beside, named = runs[0]["players"], words["beside"]
     others = f"{named['pi']} {-share * beside['pi']:.2f}, {named['robust']} {-share * beside['robust-pi']:.2f}"
     return ["`motor`", "maml", words["motor"], before, after, others, *_trained(runs)]
