@@ -10,7 +10,8 @@ Table = Callable[[list[str], list[list[str]]], str]
 WORDS: dict[str, dict[str, Any]] = {
     "README.md": {
         "said": "Robots, games, driving and industry: held-out tasks, final agents, mean of all seeds (± standard"
-        " deviation); *before* is the agent as it meets a task, in its first episode or before a gradient step, *after* its last episode or step. Tracking errors"
+        " deviation); *before* is the agent as it meets"
+        " a task, in its first episode or before a gradient step, *after* its last episode or step. Tracking errors"
         " are means over the steps of an episode (`python benchmarks/trials.py reactor`, `minigrid`; `learning.py motor`;"
         " `driving.py maml`; `manipulation.py reach`):",
         "head": ["family", "agent", "measured", "before", "after", "beside it", "seeds", "minutes per seed (cores)"],
@@ -27,8 +28,8 @@ WORDS: dict[str, dict[str, Any]] = {
         " besides the time-out (`benchmarks/workers.py`).",
     },
     "README.zh-CN.md": {
-        "said": "机器人、游戏、驾驶与工业：留出任务、最终的智能体、全部种子的均值（± 标准差）；*之前* 指智能体初遇任务时（第一个回合，"
-        "或梯度更新之前），*之后* 指最后一个回合或最后一次更新之后。"
+        "said": "机器人、游戏、驾驶与工业：留出任务、最终的智能体、全部种子的均值（± 标准差）；*之前* 指智能体初遇任务时"
+        "（第一个回合，或梯度更新之前），*之后* 指最后一个回合或最后一次更新之后。"
         "跟踪误差是一个回合各步的均值（`python benchmarks/trials.py reactor`、`minigrid`；"
         "`learning.py motor`；`driving.py maml`；`manipulation.py reach`）：",
         "head": ["任务族", "智能体", "量", "之前", "之后", "对照", "种子", "每个种子的分钟数（核数）"],
