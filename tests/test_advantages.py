@@ -228,6 +228,26 @@ def test_linear_baseline_of_a_task_does_not_depend_on_the_others() -> None:
         assert torch.allclose(ours[1:2], theirs, atol=1e-12)
 
 
+def test_linear_baseline_of_many_numbers_is_the_same_on_one_thread_and_on_two() -> None:
+    """260 unknowns: the size at which oneMKL's LU went wrong on two threads."""
+    rng = torch.Generator().manual_seed(0)
+    obs = torch.rand(2, 3, 5, advantages.MOST_NUMBERS, generator=rng)
+    every = torch.ones(2, 3, 5, dtype=torch.bool)
+    first = torch.arange(5).expand(2, 3, 5) == 0
+    rollout = Rollout(obs, obs, obs[..., 0], obs, first, ~every, ~every, every, obs[..., 0], ~every, obs[:, 0, 0])
+    target = torch.rand(2, 3, 5, generator=rng)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        one, _ = advantages.linear_baseline(rollout, target)
+        torch.set_num_threads(2)
+        two, _ = advantages.linear_baseline(rollout, target)
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.allclose(one, two, atol=1e-5)
+    assert torch.allclose(one, target, atol=0.02)  # more unknowns than steps: the fit goes through every one
+
+
 def test_linear_baseline_of_one_step_is_finite_and_keeps_the_dtype() -> None:
     rollout = example().each(lambda x: x[:, :1, :1])
     value, next_value = advantages.linear_baseline(rollout, rollout.reward.float())

@@ -92,7 +92,8 @@ def linear_baseline(rollout: Rollout, target: Tensor, ridge: float = 1e-5) -> tu
     x = _features(rollout.obs / scale, time).flatten(1, 2) * weight  # [M, B*T, F]
     gram = x.mT @ x
     gram.diagonal(dim1=-2, dim2=-1).add_(ridge * weight.sum(1).clamp(min=1))
-    theta = torch.linalg.solve(gram, x.mT @ target.flatten(1)[..., None].double())  # [M, F, 1]
+    # By Cholesky: LU in the oneMKL of torch 2.13 fails for 180 and more unknowns on two threads of some processors.
+    theta = torch.cholesky_solve(x.mT @ target.flatten(1)[..., None].double(), torch.linalg.cholesky(gram))  # [M, F, 1]
     value = (x @ theta).squeeze(-1).unflatten(1, target.shape[1:])  # [M, B, T]
     following = _features(rollout.next_obs / scale, time + 1).flatten(1, 2) @ theta
     next_value = following.squeeze(-1).unflatten(1, target.shape[1:]) * rollout.valid
