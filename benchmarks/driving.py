@@ -11,6 +11,8 @@ trial. On highway-env the same tasks open with the same traffic, and every lane 
 import argparse
 import json
 import os
+import shlex
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -129,7 +131,7 @@ def main() -> None:
         result = study(wanted.what, runs, stages, dict(zip(SIMULATORS, wanted.tasks, strict=True)))
     document = {
         "schema": "pliant.driving/1",
-        "command": f"python benchmarks/driving.py {wanted.what}",
+        "command": shlex.join(["python", "benchmarks/driving.py", *sys.argv[1:]]),
         "seeds": wanted.seeds,
         "machine": learning.machine(len(os.sched_getaffinity(0))),
         "minutes": (time.monotonic() - begin) / 60,

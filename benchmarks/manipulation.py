@@ -12,7 +12,7 @@ import json
 import os
 import statistics
 import time
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from pliant import functional
 from pliant.policies import gru
 from pliant.rollout import rollout
 from pliant.streams import Stream
-from pliant.tasks import _metaworld, metaworld_ml1
+from pliant.tasks import _metaworld, _worker, metaworld_ml1, workers
 
 RESULT = learning.HERE / "results" / "metaworld.json"
 STUDIES: dict[str, list[tuple[str, str, list[str]]]] = {
@@ -34,7 +34,7 @@ STUDIES: dict[str, list[tuple[str, str, list[str]]]] = {
     "ml10": [("rl2", "metaworld-ml10", [])],
 }
 BARS = {"workers": 1.7, "quick": 2.0}
-LANES, STEPS = 64, 100
+LANES, STEPS, WARM = 64, 100, 2
 
 
 def study(name: str, seed: int, cores: set[int]) -> list[dict[str, Any]]:
@@ -93,29 +93,69 @@ def quick(name: str) -> tuple[float, float]:
     return statistics.median(spent["theirs"]), statistics.median(spent["ours"])
 
 
+class Here:
+    """What a pool of workers does, done by the process that asks for it."""
+
+    def __init__(self, make: Callable[[], _worker.Remote], layout: _worker.Layout) -> None:
+        self.board = _worker.Board(bytearray(_worker.Board.bytes(layout)), layout)
+        self.chunk = _worker._Chunk(make, self.board, 0)
+
+    def open(self, task: Any, seed: Any, horizon: int, name: Callable[[int], str]) -> None:
+        lanes = len(task)
+        self.chunk.open(_worker.Trial(0, task, seed, horizon, np.zeros(lanes, np.int64), [np.empty((0, 4))] * lanes))
+
+    def step(self, action: Any, seen: Any) -> None:
+        self.board.action[:] = action
+        self.chunk.step()
+
+
+class OneProcess(workers.Pooled):
+    """The lanes of a pool, stepped by the process that acts: the same code without workers and messages."""
+
+    def __init__(self, pooled: workers.Pooled) -> None:
+        super().__init__(pooled.family, pooled.tasks, pooled.lanes, pooled.episodes, pooled._make, workers=1)
+        self.here = Here(self._make, self._layout)
+
+    def _take(self) -> Any:
+        return self.here
+
+    def _release(self) -> None:
+        self._pool = None
+
+
+def batches() -> dict[str, workers.Pooled]:
+    """64 lanes of ML1 reach-v3 by one process, by one worker, and by a worker per core."""
+
+    def lanes(n: int) -> Any:
+        family = metaworld_ml1.family(metaworld_ml1.Settings(workers=n, horizon=STEPS))
+        return family.batch(family.sample(LANES, "train", Stream(0).rng()), 1, 4)
+
+    return {"one process": OneProcess(lanes(1)), "one worker": lanes(1), "worker per core": lanes(stepping.CORES)}
+
+
 def speed() -> dict[str, Any]:
-    """The environments one by one, then 64 lanes with a policy in the loop in one worker and in one per core."""
+    """The environments one by one, then 64 lanes with a policy in the loop."""
     torch.set_num_threads(1)
     each = {name: quick(name) for name in _metaworld.CLASSES}
     ratios = {name: theirs / ours for name, (theirs, ours) in each.items()}
-    rates: dict[int, list[float]] = {1: [], stepping.CORES: []}
-    made = {n: metaworld_ml1.family(metaworld_ml1.Settings(workers=n, horizon=STEPS)) for n in rates}
-    policy = gru.make(made[1].spec, gru.Settings(size=96), Stream(0))
-    for turn in range(9):
-        for n in sorted(rates, reverse=turn % 2 == 1):
-            batch = made[n].batch(made[n].sample(LANES, "train", Stream(0).rng()), 1, 4)
-            play = partial(rollout, batch, Stream(turn), policy, functional.parameters(policy))
+    batch = batches()
+    rates: dict[str, list[float]] = {how: [] for how in batch}
+    policy = gru.make(batch["one process"].spec, gru.Settings(size=96), Stream(0))
+    for turn in range(WARM + 9):
+        for how in list(batch)[:: -1 if turn % 2 else 1]:
             begin = time.perf_counter()
-            steps = play().steps
-            rates[n].append(steps / (time.perf_counter() - begin))
-    pairs = zip(rates[stepping.CORES][2:], rates[1][2:], strict=True)
+            steps = rollout(batch[how], Stream(turn), policy, functional.parameters(policy)).steps
+            rates[how].append(steps / (time.perf_counter() - begin))
+    rates = {how: rate[WARM:] for how, rate in rates.items()}
+    most = rates.pop("worker per core")
+    gain = {how: [a / b for a, b in zip(most, rate, strict=True)] for how, rate in rates.items()}
     found = {
         "milliseconds_a_step": {name: [round(x, 4) for x in pair] for name, pair in each.items()},
         "times_as_fast": {name: round(ratios[name], 2) for name in ratios},
         "mean_times_as_fast": round(sum(theirs for theirs, _ in each.values()) / sum(ours for _, ours in each.values()), 2),
         "median_times_as_fast": round(statistics.median(ratios.values()), 2),
-        "steps_per_second": {str(n): round(statistics.median(r[2:])) for n, r in rates.items()},
-        "all_cores_times_one_process": round(statistics.median(a / b for a, b in pairs), 2),
+        "steps_per_second": {how: round(statistics.median(r)) for how, r in (rates | {"worker per core": most}).items()},
+        "worker_per_core_times": {how: round(statistics.median(gain[how]), 2) for how in gain},
     }
     print(json.dumps({k: v for k, v in found.items() if k not in ("milliseconds_a_step", "times_as_fast")}, indent=1))
     return {**found, "bars": BARS, "machine": stepping.machine()}

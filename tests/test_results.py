@@ -226,6 +226,12 @@ def test_reach_succeeds_on_test_goals_by_the_published_protocol() -> None:
     assert all(row["train_env_steps"] <= 2e6 and row["train_minutes"] <= 60 for row in rows.values())
 
 
+def test_steps_of_meta_world_take_half_the_time_and_a_worker_per_core_pays() -> None:
+    document = tracked("metaworld")["speed"]
+    assert len(document["times_as_fast"]) == 50 and document["median_times_as_fast"] >= 2
+    assert min(document["worker_per_core_times"].values()) >= 1.7
+
+
 def test_cartpole_through_gymnasium_learns_as_the_twin_does() -> None:
     windows = tracked("generic")["return_after_one_step"]
     assert len(windows) == 6 and all(window["agree"] for window in windows)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from pliant import machine
 from pliant import rollout as rollouts
 from pliant.config import load_config
 from pliant.errors import UserError
@@ -187,6 +188,18 @@ def test_a_pool_is_used_again_and_grows(faulty: Any) -> None:
     batch.reset(Stream(0))
     assert not set(workers_of(os.getpid())) & set(before), "more lanes than the board has rows"
     assert same(first, play(family)), "two trials at once have a pool each"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setscheduler") or machine.cores() < 2, reason="needs Linux and two cores")
+def test_each_worker_has_its_core_if_there_is_one_for_each_and_none_takes_the_parents(faulty: Any) -> None:
+    mine = os.sched_getaffinity(0)
+    for workers in (1, len(mine)):
+        play(walks(workers=workers))
+        pids = [process.pid for process, _ in _pool._idle[-1].worker]
+        assert all(os.sched_getscheduler(pid) == os.SCHED_BATCH for pid in pids)
+        cores = [os.sched_getaffinity(pid) for pid in pids]
+        assert cores == ([mine] if workers == 1 else [{core} for core in sorted(mine)])
+    assert os.sched_getaffinity(0) == mine and os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 def test_a_trial_that_is_abandoned_or_reset_in_the_middle_disturbs_nobody(faulty: Any) -> None:

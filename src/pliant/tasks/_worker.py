@@ -106,6 +106,7 @@ def serve(pipe: Connection, make: Callable[[], Remote], board: Board, worker: in
     """Answer every message until the pipe closes: with None, or with what went wrong."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which saves first
     os.dup2(2, 1)  # what a simulator prints must not mix with results
+    _settle(worker, board.layout.workers)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     chunk = _Chunk(make, board, worker)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
@@ -119,6 +120,16 @@ def serve(pipe: Connection, make: Callable[[], Remote], board: Board, worker: in
                 answer = words if isinstance(error, _Fault) else f"raised {type(error).__name__}: {words}"
             pipe.send(answer)
     chunk.close()
+
+
+def _settle(worker: int, workers: int) -> None:
+    """Take a core of one's own, if there is one per worker, and never take the parent's, where the system lets us choose."""
+    if hasattr(os, "sched_setscheduler"):
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # the parent, which has others to wake, goes on
+            cores = sorted(os.sched_getaffinity(0))
+            if workers == len(cores) > 1:
+                os.sched_setaffinity(0, {cores[worker]})
 
 
 class _Fault(Exception):

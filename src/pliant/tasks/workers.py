@@ -52,7 +52,7 @@ class Pooled(BatchEnv):
 
     def prepare(self, noise: Tensor) -> None:
         self._release()  # a trial that was not played to its end
-        self._pool = _pool.take(self._make, self._layout, self._timeout)
+        self._pool = self._take()
         task = self.family.flatten(self.tasks).repeat(self.lanes, axis=0)  # [M*B, K]
         seed = (noise.flatten(0, 1)[..., 0] * 2**31).long().numpy()  # [M*B, E]
         self._lane = np.lexsort(task.T[::-1])  # tasks that are alike go to one worker, which may have to load less for them
@@ -90,6 +90,9 @@ class Pooled(BatchEnv):
         """What the lanes of this batch have on the board, copied: [M, B, *]."""
         rows: Tensor = torch.from_numpy(shared[self._row])
         return rows.reshape(*self.shape, *rows.shape[1:])
+
+    def _take(self) -> _pool.Pool:
+        return _pool.take(self._make, self._layout, self._timeout)
 
     def _release(self) -> None:
         if self._pool is not None:
