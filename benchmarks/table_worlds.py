@@ -75,9 +75,10 @@ def _trained(runs: list[dict[str, Any]]) -> list[str]:
     return [str(len(runs)), f"{minutes:.0f} ({runs[0]['cores']})"]
 
 
-def _spread(values: list[float]) -> str:
-    """Mean and standard deviation over seeds."""
-    return f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}"
+def _spread(values: list[float], share: bool = False) -> str:
+    """Mean and standard deviation over seeds, of a share in per cent."""
+    mean, deviation = statistics.mean(values), statistics.stdev(values)
+    return f"{mean:.0%} ± {deviation:.0%}" if share else f"{mean:.2f} ± {deviation:.2f}"
 
 
 def _reactor(words: dict[str, Any], read: Read) -> list[str] | None:
@@ -96,7 +97,7 @@ def _reactor(words: dict[str, Any], read: Read) -> list[str] | None:
 def _minigrid(words: dict[str, Any], read: Read) -> list[str] | None:
     if not (document := read("rl2-minigrid")):
         return None
-    before, *_, after = (f"{value:.1%}" for value in document["summary"]["success"])
+    before, after = (_spread([run["success"][i] for run in document["runs"]], share=True) for i in (0, -1))
     return ["`minigrid`", "rl2, `gru`", words["minigrid"], before, after, "", *_trained(document["runs"])]
 
 
@@ -115,7 +116,7 @@ def _driving(words: dict[str, Any], read: Read) -> list[str] | None:
     if not (document := read("driving-maml")):
         return None
     runs = [row for row in document["runs"] if (row["simulator"], row["split"]) == ("highway-env", "test")]
-    before, after = (f"{sum(row['crashes'][i]['mean'] for row in runs) / len(runs):.0%}" for i in (0, 1))
+    before, after = (_spread([row["crashes"][i]["mean"] for row in runs], share=True) for i in (0, -1))
     minutes = [row["train_minutes"] for row in document["runs"] if "train_minutes" in row]
     others = f"{words['beside']['idm']} {document['players']['idm']:.0%}"
     cost = [str(len(runs)), f"{sum(minutes) / len(minutes):.0f} (1)"]
@@ -126,8 +127,7 @@ def _reach(words: dict[str, Any], read: Read) -> list[str] | None:
     document = read("metaworld") or {}
     if "reach" not in document:
         return None
-    rows = {row["algorithm"]: row for row in document["reach"]["rows"]}
-    ours = rows["rl2"]
-    others = f"maml {rows['maml']['headline']['mean']:.0%}" if "maml" in rows else ""
-    before, after = f"{ours['success'][0]:.0%}", f"{ours['headline']['mean']:.0%}"
-    return ["`metaworld-ml1` reach-v3", "rl2, `gru`", words["reach"], before, after, others, *_trained([ours])]
+    best, *rest = sorted(document["reach"]["rows"], key=lambda row: -row["headline"]["mean"])
+    others = ", ".join(f"{row['algorithm']} {row['headline']['mean']:.0%}" for row in rest)
+    before, after = f"{best['success'][0]:.0%}", f"{best['headline']['mean']:.0%}"
+    return ["`metaworld-ml1` reach-v3", best["algorithm"], words["reach"], before, after, others, *_trained([best])]
