@@ -116,31 +116,37 @@ class Merge:
         side = WIDTH * count[:, None]  # [N, 1] where the ramp joins
         ramp = torch.where(self.section == self.JK, side + 2 * self.AMPLITUDE, side + self.AMPLITUDE)
         self.centre = torch.where(self.section >= self.JK, ramp.double(), WIDTH * self.index.double())  # [N, K]
-        self.bends = self.section == self.KB
-        self.connection = self._connection()
+        self.bends = self.section == self.KB  # the last lane alone
+        self.near_centre = torch.where(self.exists, self.centre, math.inf)  # nobody is near a lane that is not there
+        self.connection = self._connection().float()
 
     def part(self, rows: Tensor) -> "Merge":
         """Some of them."""
         other = copy.copy(self)
-        for name in ("count", "size", "exists", "centre", "connection"):
+        for name in ("count", "size", "exists", "centre", "near_centre", "connection"):
             setattr(other, name, getattr(self, name)[rows])
         return other
 
     def closest(self, x: Tensor, y: Tensor, heading: Tensor) -> Tensor:
         """The lane nearest to each vehicle in position and heading, [N, V]; of two as near the first."""
-        x, y, heading = x[..., None], y[..., None], heading[..., None]
-        along = x - self.begin  # [N, V, K]
-        outside = (along - self.length).clamp(min=0) + (-along).clamp(min=0)
-        turned = wrapped(heading - self._heading(along, self.bends)).abs()
-        far = (y - self.centre[:, None] - self._bend(along, self.bends)).abs() + outside + turned
-        return torch.where(self.exists[:, None], far, math.inf).argmin(-1)
+        nearest = torch.ceil(y / WIDTH - 0.5).long().clamp(min=0)[..., None]
+        nearest = torch.minimum(nearest, self.size[:, None] - 1)  # [N, V, 5] of each section
+        centre = WIDTH * nearest.double()
+        centre[..., self.JK :] = self.centre[:, None, self.first[self.JK] :]
+        along, offset = x[..., None] - self.begin[self.first], y[..., None] - centre
+        offset[..., self.KB] -= self._sine(along[..., self.KB])
+        outside = (along - self.length[self.first]).clamp(min=0) + (-along).clamp(min=0)
+        turned = wrapped(heading)[..., None].repeat(1, 1, len(self.first))
+        turned[..., self.KB] = wrapped(heading - self._slope(along[..., self.KB]))
+        section = (offset.abs() + outside + turned.abs()).argmin(-1, keepdim=True)
+        return (self.first + nearest).gather(2, section).squeeze(2)
 
     def near(self, x: Tensor, y: Tensor) -> Tensor:
         """Whether vehicles [N, V] count as neighbours on each lane, [N, V, K]: within 1 m of it or of one that it leads to."""
-        along = x[..., None] - self.begin
-        offset = y[..., None] - self.centre[:, None] - self._bend(along, self.bends)
-        on = (offset.abs() <= WIDTH / 2 + 1) & (along >= -MARGIN) & (along < self.length + MARGIN) & self.exists[:, None]
-        return (on.double() @ self.connection.double().mT) > 0
+        along, offset = x[..., None] - self.begin, y[..., None] - self.near_centre[:, None]
+        offset[..., -1] -= self._sine(along[..., -1])
+        on = (offset.abs() <= WIDTH / 2 + 1) & (along >= -MARGIN) & (along < self.length + MARGIN)
+        return (on.float() @ self.connection.mT) > 0
 
     def offset(self, row: Tensor, lane: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """How far right of a lane's middle a vehicle is, m. `row` says in which scene; all of one shape."""
@@ -196,11 +202,18 @@ class Merge:
         return connection
 
     def _bend(self, along: Tensor, bends: Tensor) -> Tensor:
-        return torch.where(bends, self.AMPLITUDE * torch.sin(self.PULSATION * along + self.PHASE), 0.0)
+        return torch.where(bends, self._sine(along), 0.0)
 
     def _heading(self, along: Tensor, bends: Tensor) -> Tensor:
-        slope = self.AMPLITUDE * self.PULSATION * torch.cos(self.PULSATION * along + self.PHASE)
-        return torch.where(bends, slope.atan(), 0.0)
+        return torch.where(bends, self._slope(along), 0.0)
+
+    def _sine(self, along: Tensor) -> Tensor:
+        """Of section kb, m."""
+        return self.AMPLITUDE * torch.sin(self.PULSATION * along + self.PHASE)
+
+    def _slope(self, along: Tensor) -> Tensor:
+        """Of section kb, rad."""
+        return (self.AMPLITUDE * self.PULSATION * torch.cos(self.PULSATION * along + self.PHASE)).atan()
 
 
 Road = Straight | Merge

@@ -70,14 +70,14 @@ def merge(count: Tensor, density: Tensor, pace: Tensor, noise: Tensor) -> State:
     x = torch.full((N, 1 + V), torch.inf, dtype=torch.float64)
     lane = torch.full((N, 1 + V), -1.0, dtype=torch.float64)
     x[:, 0], lane[:, 0] = MERGE_START, count - 1.0
-    for v in range(1, V + 1):
-        missing = v <= wanted
-        for t in range(TRIES):
-            there, place = torch.floor(noise[:, v - 1, 2 * t] * count), reach * noise[:, v - 1, 2 * t + 1]
-            near = (lane == there[:, None]) & ((x - place[:, None]).abs() <= APART)
-            fits = missing & ~near.any(1)
-            x[:, v], lane[:, v] = torch.where(fits, place, x[:, v]), torch.where(fits, there, lane[:, v])
-            missing = missing & ~fits
+    lanes, places = torch.floor(noise[..., 0:-1:2] * count[:, None, None]), reach * noise[..., 1:-1:2]  # [N, V, TRIES]
+    for v in range(1, min(V, int(wanted.max())) + 1):
+        there, place = lanes[:, v - 1], places[:, v - 1]
+        near = (lane[:, None, :v] == there[..., None]) & ((x[:, None, :v] - place[..., None]).abs() <= APART)
+        fits = ~near.any(2) & (v <= wanted)[:, None]  # [N, TRIES]
+        found, first = fits.max(1, keepdim=True)
+        x[:, v] = torch.where(found, place.gather(1, first), torch.inf)[:, 0]
+        lane[:, v] = torch.where(found, there.gather(1, first), -1.0)[:, 0]
     there = lane >= 0
     x = torch.where(there, x, NOWHERE + 100.0 * torch.arange(1 + V))
     y = torch.where(there, WIDTH * lane, NOWHERE)
