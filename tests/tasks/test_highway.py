@@ -226,7 +226,7 @@ def test_piles_of_vehicles_collide_as_in_the_original(collisions: str) -> None:
     state, cast = batch.state, batch.traffic.cast
     breadth = cast.breadth.expand_as(state.x)
     bodies = _highway_collisions.Bodies(state.x, state.y, state.cos, state.sin, state.speed, cast.length, breadth, cast.still)
-    hits = _highway_collisions.find(bodies, batch.traffic.pairs, 0.2)
+    hits = _highway_collisions.find(bodies, batch.traffic.turn, 0.2)
     tally = dict.fromkeys(("frames", "changing", "crashed", "pushed"), 0)
     for n in range(len(batch.envs)):
         for v, vehicle in vehicles(batch, n):

@@ -50,7 +50,9 @@ class Traffic:
         self.V = state.x.shape[1]
         still = cast.still.nonzero().flatten().tolist()
         pairs = [(i, j) for i in range(self.V) for j in range(i + 1, self.V)]
-        self.pairs = torch.tensor([p for p in pairs if p[0] not in still and (all_collide or p[0] == 0 or p[1] in still)])
+        pairs = [p for p in pairs if p[0] not in still and (all_collide or p[0] == 0 or p[1] in still)]
+        self.turn = torch.full((self.V, self.V), -1)  # at which a pair is looked at for collisions
+        self.turn[tuple(zip(*pairs, strict=True))] = torch.arange(len(pairs))
         self.row = torch.arange(len(state.x))[:, None]  # [N, 1]
         self.others = torch.arange(self.V) > 0
         self.lateral_gain = torch.where(self.others, LATERAL_GAIN, cast.lateral_gain[:, None])  # [N, V]
@@ -176,7 +178,7 @@ class Traffic:
         bodies = collisions.Bodies(
             state.x, state.y, state.cos, state.sin, state.speed, cast.length, cast.breadth.expand_as(state.x), cast.still
         )
-        hits = collisions.find(bodies, self.pairs, dt)
+        hits = collisions.find(bodies, self.turn, dt)
         state.crashed, state.pushed, state.push = state.crashed | hits.crashed, hits.pushed, hits.push
 
     def _reachable(self, row: Tensor, lane: Tensor, x: Tensor, y: Tensor) -> Tensor:

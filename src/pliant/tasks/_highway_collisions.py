@@ -41,15 +41,18 @@ class Hits(NamedTuple):
     """[N, V, 2] the way it is pushed, m."""
 
 
-def find(bodies: Bodies, pairs: Tensor, seconds: float) -> Hits:
-    """Collisions among `pairs` [P, 2] of vehicles, in the order in which they are looked at; the last push counts."""
+def find(bodies: Bodies, turn: Tensor, seconds: float) -> Hits:
+    """Collisions of pairs of vehicles. `turn` [V, V] says when each pair is looked at, first vehicle first; -1 for never.
+
+    The last push counts.
+    """
     shape = bodies.x.shape
     crashed, pushed = (torch.zeros(shape, dtype=torch.bool) for _ in range(2))
     push = torch.zeros(*shape, 2, dtype=torch.float64)
-    row, pair = _candidates(bodies, pairs, seconds).nonzero(as_tuple=True)
+    row, first, second = _candidates(bodies, turn, seconds)
     if not len(row):
         return Hits(crashed, pushed, push)
-    first, second = pairs[pair].unbind(-1)
+    pair = turn[first, second]
     overlap, will, way = _separate(bodies, row, first, second, seconds)
     for one in (first, second):
         crashed[row[overlap], one[overlap]] = True
@@ -66,12 +69,27 @@ def find(bodies: Bodies, pairs: Tensor, seconds: float) -> Hits:
     return Hits(crashed, pushed, push)
 
 
-def _candidates(bodies: Bodies, pairs: Tensor, seconds: float) -> Tensor:
-    """Whether each pair is near enough to be worth a look, [N, P]."""
+def _candidates(bodies: Bodies, turn: Tensor, seconds: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Pairs near enough to be worth a look: scenes, first and second vehicles, [C] each.
+
+    Who stands next, next but one, and so on along the road, until nobody is near any more.
+    """
     reach = torch.hypot(bodies.length, bodies.breadth) / 2
-    first, second = (x if len(x.unique()) > 1 else x[:1] for x in pairs.T)  # against one vehicle there is nothing to gather
-    far = torch.hypot(bodies.x[:, second] - bodies.x[:, first], bodies.y[:, second] - bodies.y[:, first])
-    return ~(far > reach[:, first] + reach[:, second] + bodies.speed[:, first] * seconds)
+    x, order = bodies.x.sort(dim=1)
+    most = 2 * float(reach.max()) + float(bodies.speed.abs().max()) * seconds + 1e-6
+    found = []
+    for apart in range(1, x.shape[1]):
+        row, place = (x[:, apart:] - x[:, :-apart] <= most).nonzero(as_tuple=True)
+        if not len(row):
+            break
+        found.append(torch.stack([row, order[row, place], order[row, place + apart]]))
+    row, one, other = torch.cat(found, dim=1) if found else torch.zeros(3, 0, dtype=torch.int64)
+    first, second = torch.minimum(one, other), torch.maximum(one, other)
+    looked = turn[first, second] >= 0
+    row, first, second = row[looked], first[looked], second[looked]
+    far = torch.hypot(bodies.x[row, second] - bodies.x[row, first], bodies.y[row, second] - bodies.y[row, first])
+    near = ~(far > reach[row, first] + reach[row, second] + bodies.speed[row, first] * seconds)
+    return row[near], first[near], second[near]
 
 
 def _separate(bodies: Bodies, row: Tensor, one: Tensor, other: Tensor, seconds: float) -> tuple[Tensor, Tensor, Tensor]:
