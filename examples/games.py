@@ -35,7 +35,6 @@ def main() -> None:
     curve, (played,) = evaluate.curve_on(agent.learner, batch, family.episodes - 1, stream)
     walk = registry.players("minigrid").players(family, stream)["random"]
     chance = evaluate.measure([rollout(batch, stream, walk, {})], batch, True, 0.0, True)
-
     batch.reset(stream.at("stage", 0).at("env"))  # once more, to see where it went
     m, side, where = asked.room, family.settings.side, []
     picture = [to_rgb(COLOUR.get(kind, "white")) for kind in _grid_world.PARTS[batch.world.cells[m, 0, :-1], 0].tolist()]
@@ -49,8 +48,8 @@ def main() -> None:
         axis.plot(path % side, path // side, color="C3", alpha=0.8)
         axis.set_title(f"episode {episode}: {len(path)} steps")
         axis.axis("off")
-    axes[3].plot([1, 2, 3], curve.success.mean(0), marker="o", label="agent")
-    axes[3].plot([1, 2, 3], chance.success.mean(0), marker="o", color="0.6", label="random")
+    for name, found in {"agent": curve, "random": chance}.items():
+        axes[3].plot([1, 2, 3], found.success.mean(0), marker="o", label=name)
     axes[3].set(title="300 unseen rooms", xlabel="episode", ylabel="goal reached", ylim=(0, 1), xticks=[1, 2, 3])
     axes[3].legend(frameon=False)
     figure.savefig(asked.out, dpi=150)

@@ -143,9 +143,10 @@ class Merge:
 
     def near(self, x: Tensor, y: Tensor) -> Tensor:
         """Whether vehicles [N, V] count as neighbours on each lane, [N, V, K]: within 1 m of it or of one that it leads to."""
-        along, offset = x[..., None] - self.begin, y[..., None] - self.near_centre[:, None]
-        offset[..., -1] -= self._sine(along[..., -1])
-        on = (offset.abs() <= WIDTH / 2 + 1) & (along >= -MARGIN) & (along < self.length + MARGIN)
+        along, offset = x[..., None] - self.begin[self.first], y[..., None] - self.near_centre[:, None]
+        offset[..., -1] -= self._sine(along[..., self.KB])
+        inside = (along >= -MARGIN) & (along < self.length[self.first] + MARGIN)  # [N, V, 5]
+        on = (offset.abs() <= WIDTH / 2 + 1) & inside.index_select(2, self.section)
         return (on.float() @ self.connection.mT) > 0
 
     def offset(self, row: Tensor, lane: Tensor, x: Tensor, y: Tensor) -> Tensor:
