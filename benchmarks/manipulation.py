@@ -13,9 +13,11 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import learning
 import numpy as np
 import stepping
@@ -34,7 +36,7 @@ STUDIES: dict[str, list[tuple[str, str, list[str]]]] = {
     "ml10": [("rl2", "metaworld-ml10", [])],
 }
 BARS = {"workers": 1.7, "quick": 2.0}
-LANES, STEPS, WARM = 64, 100, 2
+LANES, STEPS, WARM, TURNS = 64, 100, 2, 25
 
 
 def study(name: str, seed: int, cores: set[int]) -> list[dict[str, Any]]:
@@ -109,12 +111,29 @@ class Here:
         self.chunk.step()
 
 
+class Synchronous(Here):
+    """Meta-World's own environments in Gymnasium's SyncVectorEnv, likewise."""
+
+    def __init__(self, make: Callable[[], _worker.Remote], layout: _worker.Layout) -> None:
+        self.board = _worker.Board(bytearray(_worker.Board.bytes(layout)), layout)
+        make_one = partial(gymnasium.wrappers.TimeLimit, max_episode_steps=STEPS)
+        made = [lambda: make_one(originals("reach-v3"))] * layout.lanes
+        self.envs = gymnasium.vector.SyncVectorEnv(made, autoreset_mode="SameStep")
+
+    def open(self, task: Any, seed: Any, horizon: int, name: Callable[[int], str]) -> None:
+        self.board.obs[:], _ = self.envs.reset()
+
+    def step(self, action: Any, seen: Any) -> None:
+        self.board.next_obs[:], self.board.reward[:], *_ = self.envs.step(action)
+        self.board.obs[:] = self.board.next_obs
+
+
 class OneProcess(workers.Pooled):
     """The lanes of a pool, stepped by the process that acts: the same code without workers and messages."""
 
-    def __init__(self, pooled: workers.Pooled) -> None:
+    def __init__(self, pooled: workers.Pooled, here: type[Here] = Here) -> None:
         super().__init__(pooled.family, pooled.tasks, pooled.lanes, pooled.episodes, pooled._make, workers=1)
-        self.here = Here(self._make, self._layout)
+        self.here = here(self._make, self._layout)
 
     def _take(self) -> Any:
         return self.here
@@ -124,13 +143,18 @@ class OneProcess(workers.Pooled):
 
 
 def batches() -> dict[str, workers.Pooled]:
-    """64 lanes of ML1 reach-v3 by one process, by one worker, and by a worker per core."""
+    """64 lanes of ML1 reach-v3 by one process, Gymnasium's and our code, by one worker, and by a worker per core."""
 
     def lanes(n: int) -> Any:
         family = metaworld_ml1.family(metaworld_ml1.Settings(workers=n, horizon=STEPS))
-        return family.batch(family.sample(LANES, "train", Stream(0).rng()), 1, 4)
+        return family.batch(family.sample(LANES, "train", Stream(0).rng()), 1, 1)
 
-    return {"one process": OneProcess(lanes(1)), "one worker": lanes(1), "worker per core": lanes(stepping.CORES)}
+    return {
+        "SyncVectorEnv": OneProcess(lanes(1), Synchronous),
+        "one process": OneProcess(lanes(1)),
+        "one worker": lanes(1),
+        "worker per core": lanes(stepping.CORES),
+    }
 
 
 def speed() -> dict[str, Any]:
@@ -141,7 +165,7 @@ def speed() -> dict[str, Any]:
     batch = batches()
     rates: dict[str, list[float]] = {how: [] for how in batch}
     policy = gru.make(batch["one process"].spec, gru.Settings(size=96), Stream(0))
-    for turn in range(WARM + 9):
+    for turn in range(WARM + TURNS):
         for how in list(batch)[:: -1 if turn % 2 else 1]:
             begin = time.perf_counter()
             steps = rollout(batch[how], Stream(turn), policy, functional.parameters(policy)).steps
