@@ -10,10 +10,13 @@ trial. On highway-env the same tasks open with the same traffic, and every lane 
 
 import argparse
 import json
+import multiprocessing
 import os
 import shlex
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -74,18 +77,18 @@ def players(split: str, tasks: int) -> dict[str, float]:
     return crashes
 
 
-def study(algorithm: str, runs: list[Path], stages: int | None, tasks: dict[str, int]) -> dict[str, Any]:
-    """Every run on held-out tasks in both simulators, and on shifted ones on the twin."""
+def study(path: Path, stages: int | None, tasks: dict[str, int]) -> list[dict[str, Any]]:
+    """A run on held-out tasks in both simulators, and on shifted ones on the twin."""
+    torch.set_num_threads(1)
+    found = checkpoint.load_latest(path / "checkpoints")
     rows = []
-    for path in runs:
-        found = checkpoint.load_latest(path / "checkpoints")
-        for simulator, split in (("twin", "test"), ("highway-env", "test"), ("twin", "ood")):
-            row = measured(path, simulator, split, tasks[simulator], stages)
-            rows.append({"run": path.name, "iterations": found.iteration, **row})
-            mean = " / ".join(f"{point['mean']:.3f}" for point in row["crashes"])
-            print(f"{path.name:28} {simulator:12} {split:5} crashes {mean}   {row['minutes']:.1f} min", flush=True)
-        rows[-1]["train_minutes"] = found.facts.get("seconds", 0.0) / 60
-    return {"players": players("test", 100), "runs": rows}
+    for simulator, split in (("twin", "test"), ("highway-env", "test"), ("twin", "ood")):
+        row = measured(path, simulator, split, tasks[simulator], stages)
+        rows.append({"run": path.name, "iterations": found.iteration, **row})
+        mean = " / ".join(f"{point['mean']:.3f}" for point in row["crashes"])
+        print(f"{path.name:28} {simulator:12} {split:5} crashes {mean}   {row['minutes']:.1f} min", flush=True)
+    rows[-1]["train_minutes"] = found.facts.get("seconds", 0.0) / 60
+    return rows
 
 
 def speed(lanes: int = 256, originals: int = 4, repeats: int = 5) -> list[dict[str, Any]]:
@@ -120,7 +123,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, nargs="+", help="runs to evaluate instead of training")
     parser.add_argument("--stages", type=int, help="last stage, 2 for gradients and the trained trial for memories")
     parser.add_argument("--tasks", type=int, nargs=2, default=list(SHORT.values()), help="on the twin, on highway-env")
-    parser.add_argument("--jobs", type=int, default=2, help="seeds trained side by side")
+    parser.add_argument("--jobs", type=int, default=2, help="seeds trained and evaluated side by side")
     wanted = parser.parse_args()
     begin = time.monotonic()
     if wanted.what == "speed":
@@ -128,7 +131,10 @@ def main() -> None:
     else:
         runs = wanted.runs or learning.side_by_side(wanted.seeds, lambda s, cores: trained(wanted.what, s, cores), wanted.jobs)
         stages = 2 if wanted.stages is None and wanted.what == "maml" else wanted.stages
-        result = study(wanted.what, runs, stages, dict(zip(SIMULATORS, wanted.tasks, strict=True)))
+        tasks = dict(zip(SIMULATORS, wanted.tasks, strict=True))
+        with ProcessPoolExecutor(wanted.jobs, multiprocessing.get_context("spawn")) as pool:
+            rows = pool.map(study, runs, repeat(stages), repeat(tasks))
+            result = {"players": players("test", tasks["twin"]), "runs": list(chain.from_iterable(rows))}
     document = {
         "schema": "pliant.driving/1",
         "command": shlex.join(["python", "benchmarks/driving.py", *sys.argv[1:]]),
