@@ -13,6 +13,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from pliant import checkpoint, cli
 from pliant.errors import UserError
 from pliant.streams import Stream
 from pliant.tasks import _metaworld, _parameters, metaworld_ml1, metaworld_ml10, metaworld_ml25, metaworld_ml45
@@ -375,6 +376,17 @@ def test_an_evaluation_of_200_tasks_plays_each_of_40_goals_of_5_classes_once() -
     assert kinds == set(_metaworld.ML10["test"]) and set(tasks % 1000) == set(range(50, 90))
     meta_batch = family("ml10").sample(20, "train", Stream(3).rng()).arrays["task"].astype(int)
     assert sorted(np.unique(meta_batch // 1000, return_counts=True)[1].tolist()) == [2] * 10, "two of each class"
+
+
+def test_a_resumed_run_of_ml10_is_the_uninterrupted_one(tmp_path: Path) -> None:
+    simulators()
+    words = "train rl2 metaworld-ml10 --preset none --horizon 5 --train.meta_batch 10 --train.lanes 1 --policy.size 8 --quiet"
+    for iterations, out in ((2, "whole"), (1, "parts"), (2, "parts")):
+        resume = ["--resume"] if out == "parts" and iterations == 2 else []
+        assert cli.main([*words.split(), "--iterations", str(iterations), "--out", str(tmp_path / out), *resume]) == 0
+    whole, parts = (checkpoint.load_latest(tmp_path / out / "checkpoints") for out in ("whole", "parts"))
+    assert whole.iteration == parts.iteration == 2 and whole.tensors.keys() == parts.tensors.keys()
+    assert all(torch.equal(tensor, parts.tensors[name]) for name, tensor in whole.tensors.items())
 
 
 def test_a_parameter_may_list_what_it_holds_out() -> None:
