@@ -23,31 +23,31 @@ COLOUR = {_grid_world.WALL_TYPE: "0.35", _grid_world.DOOR: "gold", _grid_world.K
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, help="a trained run instead of training here")
-    parser.add_argument("--room", type=int, default=0, help="which of the unseen rooms to draw")
+    parser.add_argument("--room", type=int, help="draw this of the 300 rooms, not the one where memory saves most")
     parser.add_argument("--out", type=Path, default=Path("games.png"))
     asked = parser.parse_args()
     agent = pliant.load(asked.run) if asked.run else pliant.Agent("rl2", "minigrid", seed=0)
     if not asked.run:
         agent.learn(agent.config.parts["train"].iterations, progress=True)
     family, stream = agent.learner.family, Stream(0)
-    rooms = family.sample(300, "test", stream.at("rooms").rng())
-    batch = family.batch(rooms, 1, family.episodes)
+    batch = family.batch(family.sample(300, "test", stream.at("rooms").rng()), 1, family.episodes)
     curve, (played,) = evaluate.curve_on(agent.learner, batch, family.episodes - 1, stream)
-    walk = registry.players("minigrid").players(family, stream)["random"]
-    chance = evaluate.measure([rollout(batch, stream, walk, {})], batch, True, 0.0, True)
+    walked = rollout(batch, stream, registry.players("minigrid").players(family, stream)["random"], {})
+    chance = evaluate.measure([walked], batch, True, 0.0, True)
     batch.reset(stream.at("stage", 0).at("env"))  # once more, to see where it went
-    m, side, where = asked.room, family.settings.side, []
+    began = played.first[:, 0].cumsum(1) * played.valid[:, 0]  # [rooms, steps] the episode, from 1
+    saved = (began == 1).sum(1) - (began == 3).sum(1)
+    m, side, where = int(saved.argmax()) if asked.room is None else asked.room, family.settings.side, []
     picture = [to_rgb(COLOUR.get(kind, "white")) for kind in _grid_world.PARTS[batch.world.cells[m, 0, :-1], 0].tolist()]
     for t in range(int(played.valid[m].sum())):
-        where.append((int(played.first[m, 0, : t + 1].sum()), int(batch.world.position[m, 0])))
+        where.append((int(began[m, t]), int(batch.world.position[m, 0])))
         batch.step(played.action[:, :, t])
     figure, axes = plt.subplots(1, 4, figsize=(12, 3.2), layout="constrained")
     for episode, axis in enumerate(axes[:3], start=1):
         path = np.array([cell for e, cell in where if e == episode])
         axis.imshow(np.reshape(picture, (side, side, 3)))
         axis.plot(path % side, path // side, color="C3", alpha=0.8)
-        axis.set_title(f"episode {episode}: {len(path)} steps")
-        axis.axis("off")
+        axis.set(title=f"episode {episode}: {len(path)} steps", xticks=[], yticks=[])
     for name, found in {"agent": curve, "random": chance}.items():
         axes[3].plot([1, 2, 3], found.success.mean(0), marker="o", label=name)
     axes[3].set(title="300 unseen rooms", xlabel="episode", ylabel="goal reached", ylim=(0, 1), xticks=[1, 2, 3])

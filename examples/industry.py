@@ -45,7 +45,7 @@ def main() -> None:
         axis.set_title(f"{name}\nmean error {float((temperature - wanted).abs().mean()):.1f} K")
         axis.set_xlabel("control step of 0.1 min")
     axes[0].set_ylabel("temperature, K")
-    axes[0].legend(frameon=False)
+    axes[1].legend(frameon=False, loc="lower right")
     figure.savefig(asked.out, dpi=150)
     print(", ".join(f"{name} {value[0].item():.2f}" for name, value in plant.arrays.items()))
 

@@ -24,6 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, help="a trained run instead of training here")
     parser.add_argument("--steps", type=int, default=3, help="gradient steps on every unseen goal")
+    parser.add_argument("--goal", type=int, default=4, help="which of the 40 unseen goals to draw")
     parser.add_argument("--out", type=Path, default=Path("robots.png"))
     asked = parser.parse_args()
     agent = pliant.load(asked.run) if asked.run else pliant.Agent("maml", "metaworld-ml1", seed=0, preset="reach")
@@ -34,13 +35,14 @@ def main() -> None:
     curve, played = curve_on(agent.learner, batch, asked.steps, stream)
     scripted = registry.players("metaworld-ml1").players(family, stream)["scripted"]
     classical = measure([rollout(batch, stream, scripted, {})], batch, True, 0.0, False).success.mean()
-    goal = _metaworld.vector(curve.tasks.arrays["task"][0])[-3:]
+    goal = _metaworld.vector(curve.tasks.arrays["task"][asked.goal])[-3:]
 
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     for stage, colour in {0: "0.6", asked.steps: "C0"}.items():
-        hand = 100 * np.linalg.norm(played[stage].next_obs[0, :, :, :3] - goal, axis=-1)  # [episodes, steps] cm
+        hand = 100 * np.linalg.norm(played[stage].next_obs[asked.goal, :, :, :3].numpy() - goal, axis=-1)  # [lanes, steps]
         for episode, distance in enumerate(hand):
             axes[0].plot(distance, color=colour, alpha=0.8, label=None if episode else f"after {stage} gradient steps")
+    axes[0].axhline(5, color="C2", linestyle=":", label="close enough: success")
     axes[0].set(title="one unseen goal", xlabel="step of an episode", ylabel="distance of the hand, cm", ylim=(0, None))
     axes[1].plot(curve.success.mean(0), marker="o", label="agent")
     axes[1].axhline(classical, color="C1", linestyle="--", label="scripted controller")
