@@ -291,7 +291,7 @@ def test_signals_are_handed_back_after_training(tmp_path: Path) -> None:
 # ---- numbers that are not finite
 
 DIVERGES = '''
-"""A point world whose fourth batch shows NaN."""
+"""A point world whose fourth batch of training shows NaN; the first of all is to see that it can be made."""
 import torch
 from pliant.tasks import point
 from pliant.tasks.point import Settings
@@ -305,13 +305,13 @@ class Environment(point.Point):
 
     def observe(self):
         obs = super().observe().clone()
-        if WHAT == "obs" and len(batches) == 4 and self._time == 2:
+        if WHAT == "obs" and len(batches) == 5 and self._time == 2:
             obs[1, 0, 1] = float("nan")
         return obs
 
     def advance(self, action, noise):
         reward, terminated, success = super().advance(action, noise)
-        if WHAT == "reward" and len(batches) == 4 and self._time == 2:
+        if WHAT == "reward" and len(batches) == 5 and self._time == 2:
             reward[1, 0] = float("inf")
         return reward, terminated, success
 

@@ -11,7 +11,7 @@ import json
 import tomllib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -69,7 +69,7 @@ def load_config(
         raise errors.UserError(f"preset {path}: {error}") from error
     for flag, value in (overrides or {}).items():
         _set(values, classes, flag, value)
-    _trust(values)
+    _trust(values, overrides or {})
     return Config(algorithm, family, policy, _seed(seed), _build(classes, values))
 
 
@@ -119,16 +119,15 @@ def override(config: Config, overrides: Mapping[str, Any]) -> Config:
     values = {part: {name: getattr(s, name) for name in field_types(type(s))} for part, s in config.parts.items()}
     for flag, value in overrides.items():
         _set(values, classes, flag, value)
-    if {"policy.body", "family.apply"} & set(overrides):
-        _trust(values)
+    _trust(values, overrides)
     return dataclasses.replace(config, parts=_build(classes, values))
 
 
-def _trust(values: Mapping[str, Mapping[str, Any]]) -> None:
-    """Import the modules of a policy body and of a family's function that the user has just named."""
-    for part, name in (("policy", "body"), ("family", "apply")):
-        if isinstance(code := values[part].get(name), str) and ":" in code:
-            registry.import_outside(code.partition(":")[0])
+def _trust(values: Mapping[str, Mapping[str, Any]], named: Iterable[str]) -> None:
+    """Import the module of a policy body that the user has just named; what a file names, the user must import."""
+    body = values["policy"].get("body")
+    if "policy.body" in {flag.replace("-", "_") for flag in named} and isinstance(body, str) and ":" in body:
+        registry.import_outside(body.partition(":")[0])
 
 
 def differences(old: Config, new: Config) -> list[tuple[str, Any, Any]]:

@@ -104,16 +104,16 @@ def import_outside(name: str) -> ModuleType:
 
 
 def attribute(name: str, flag: str = "--policy.body", what: str = "Factory") -> Any:
-    """What `package.module:attribute` names, if the user has named that module too (`import_outside`).
+    """What `package.module:attribute` names, if the user has named or imported that module too (`import_outside`).
 
     A name that was read from a file never makes us import or call anything: UserError.
     """
     module, colon, last = name.partition(":")
     if not colon or not last:
         raise errors.UserError(f"{flag} is {name!r}: expected package.module:{what}")
-    if _module_name(module) not in _TRUSTED:
+    if not _is_named(_module_name(module)):
         raise errors.UserError(
-            f"this run uses {name}, which is code outside pliant: import it first (--import {module}) if you trust it"
+            f"{flag} is {name}, which is code outside pliant: import it first (--import {module}) if you trust it"
         )
     found = getattr(sys.modules[_module_name(module)], last, None)
     if found is None:
@@ -122,9 +122,14 @@ def attribute(name: str, flag: str = "--policy.body", what: str = "Factory") -> 
 
 
 def require_imported(module: str, wanted_by: str) -> None:
-    """Raise UserError unless a module outside pliant has been imported: a name alone never makes us run anything."""
-    if module not in sys.modules:
+    """Raise UserError unless the user has imported a module outside pliant: a name alone never makes us run anything."""
+    if not _is_named(module):
         raise errors.UserError(f"{wanted_by} would import the module {module}: add --import {module} if you trust it")
+
+
+def _is_named(module: str) -> bool:
+    """The user has named the module, or imported it; Python's own are in memory without anybody's wish."""
+    return module in _TRUSTED or (module in sys.modules and module.partition(".")[0] not in sys.stdlib_module_names)
 
 
 def _imported(kind: Kind, name: str) -> ModuleType:

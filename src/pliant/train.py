@@ -131,6 +131,7 @@ def train(
     """
     machine.keep_memory()
     learner = build(config, device)
+    learner.family.batch(learner.family.sample(1, "train", Stream(0).rng()), 1, 1)  # what is not installed is said before a run
     with record.Run.start(out, configuration.to_dict(config), resume) as run, _Stop() as stop:
         counters = _restore(run, learner, device)
         total = learner.settings.iterations

@@ -1,6 +1,7 @@
 """Any Gymnasium environment as a family: what varies arrives where it belongs, and what cannot be served is one line."""
 
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,7 +76,14 @@ def test_what_varies_is_read_as_written() -> None:
         ("length=1:2, length=3:4", "vary has length twice"),
         ("seed=0.5:3", "seeds are integers"),
         ("seed=-3:3", "seeds are integers"),
+        ("seed=a", "seeds are integers"),
+        ("seed=1|true", "seeds are integers"),
         ("le ngth=1:2", "expected NAME=LOW:HIGH"),
+        (",", "names nothing"),
+        (" ", "names nothing"),
+        ("length=0.3:1e400", "expected finite bounds"),
+        ("length=-1e308:1e308", "expected finite bounds"),
+        ("length=1:2, attribute.length=3:4", "vary has length twice"),
     ],
 )
 def test_malformed_words_are_one_line(text: str, words: str) -> None:
@@ -272,9 +280,18 @@ def test_success_and_constructor_arguments_of_pendulum() -> None:
         ("CartPole-v1", "apply.x=1:2", {"apply": "os:system"}, "--import os"),
         ("CartPol-v1", "length=1:2", {}, "did you mean 'CartPole-v1'?"),
         ("antigravity:Env-v0", "length=1:2", {}, "--import antigravity"),
+        ("os:CartPole-v1", "length=1:2", {}, "--import os"),
+        ("CartPole-v1", "length=true|false", {}, "which is 0.5 in CartPole-v1: expected numbers"),
+        ("CartPole-v1", "step=0:1", {}, "step, a method in CartPole-v1"),
+        ("CartPole-v1", "action_space=1|2", {}, "action_space, a Discrete in CartPole-v1"),
+        ("CartPole-v1", "np_random=1:2", {}, "np_random, a Generator"),
+        ("Pendulum-v1", "g=abc", {}, "g=abc, which is 10.0 in Pendulum-v1: expected numbers"),
+        ("Strange-v0", "weight=1:2, count=2|inf", {}, "expected integers"),
+        ("Moody-v0", "light=50:200", {}, "rejects light=200.0: OverflowError: too bright to step"),
+        ("Local-v0", "light=50:200", {}, "cannot be sent to a worker process"),
         ("FetchReach-v9", "seed=0..9", {}, "gymnasium-robotics registers"),
         ("Strange-v0", "size=2..7", {}, "rejects size=7: RuntimeError: size must be at most 6"),
-        ("Strange-v0", "size=2.5:3", {}, "expected an integer"),
+        ("Strange-v0", "size=2.5:3", {}, "expected integers"),
         ("Strange-v0", "name=1..3", {}, "expected text"),
         ("Timeless-v0", "light=50:200", {}, "no time limit"),
         ("Endless-v0", "light=50:200", {}, "without bounds"),
@@ -292,12 +309,20 @@ def test_what_cannot_be_served_is_one_line(env: str, vary: str, more: dict[str, 
 
 
 def test_refusals_at_the_command_line_have_status_2_and_leave_nothing(tmp_path: Path, capsys: Any) -> None:
-    out = tmp_path / "run"
+    out, settings = tmp_path / "run", tmp_path / "named.toml"
+    settings.write_text('[family]\nenv = "CartPole-v1"\nvary = "apply.x=1:2"\napply = "antigravity:fly"\n')
     for words in (
         ["--env", "CartPole-v1", "--vary", "lenght=1:2"],
         ["--env", "CartPole-v1", "--vary", "length=2:1"],
         ["--env", "CartPol-v1", "--vary", "length=1:2"],
         ["--env", "antigravity:Env-v0", "--vary", "length=1:2"],
+        ["--env", "CartPole-v1", "--vary", ","],
+        ["--env", "CartPole-v1", "--vary", "length=0.3:1e400"],
+        ["--env", "CartPole-v1", "--vary", "step=0:1"],
+        ["--env", "Pendulum-v1", "--vary", "g=abc"],
+        ["--env", "CartPole-v1", "--vary", "apply.x=1:2", "--apply", "os:system"],
+        ["--env", "CartPole-v1", "--vary", "apply.x=1:2", "--apply", "antigravity:fly"],
+        ["--preset", str(settings)],
         ["--env", "CartPole-v1"],
         ["--enw", "CartPole-v1", "--vary", "length=1:2"],
         ["--env", "CartPole-v1", "--family.env", "CartPole-v0", "--vary", "length=1:2"],
@@ -305,7 +330,22 @@ def test_refusals_at_the_command_line_have_status_2_and_leave_nothing(tmp_path: 
         assert cli.main(["train", "maml", "gymnasium", *words, "--out", str(out), "--quiet"]) == 2
         said = capsys.readouterr()
         assert said.out == "" and said.err.startswith("pliant: ") and said.err.count("\n") == 1, said.err
-        assert not out.exists()
+        assert not out.exists() and "antigravity" not in sys.modules
+
+
+def test_an_id_with_its_module_is_served_once_the_module_is_imported(worlds: Any) -> None:
+    made = family("worlds:Camera-v0", "light=50:200")
+    assert made.horizon == 6 and made.batch(made.sample(1, "train", Stream(0).rng()), 1).reset(Stream(0)).shape[-1] > 1
+
+
+def test_what_is_not_installed_is_said_before_a_run_begins(tmp_path: Path) -> None:
+    blocked = f"import sys; sys.modules['mujoco'] = None; sys.path.insert(0, {str(tmp_path)!r})\n"
+    for name in ("metaworld-ml1", "half-cheetah-vel"):
+        words = f"train maml {name} --iterations 1 --quiet --out {tmp_path / 'run'}".split()
+        script = f"{blocked}from pliant import cli\nsys.exit(cli.main({words!r}))"
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+        assert done.returncode == 2 and "pip install 'pliant[" in done.stderr and done.stderr.count("\n") == 1, done.stderr
+        assert not (tmp_path / "run").exists()
 
 
 # ---- the whole way

@@ -93,6 +93,13 @@ class Crowd(Camera):
         self.action_space = spaces.MultiDiscrete([50, 50])  # type: ignore[assignment]
 
 
+class Moody(Camera):
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        if self.light > 150:
+            raise OverflowError("too bright to step")
+        return super().step(action)
+
+
 class Half(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Halves rewards, or divides them by `by`."""
 
@@ -110,6 +117,7 @@ def weigh(env: Any, values: dict[str, Any]) -> None:
     env.unwrapped.weight = 10 * values["heavy"]
 
 
-for kind in (Strange, Camera, Endless, Words, Crowd):
+for kind in (Strange, Camera, Endless, Words, Crowd, Moody):
     gymnasium.register(f"{kind.__name__}-v0", f"worlds:{kind.__name__}", max_episode_steps=6)
 gymnasium.register("Timeless-v0", "worlds:Camera")
+gymnasium.register("Local-v0", lambda light=1.0: Camera(light), max_episode_steps=6)

@@ -85,7 +85,7 @@ def _environment(family: Family, tasks: Tasks, lanes: int, episodes: int) -> Bat
     for number in np.unique(tasks.arrays["task"]):
         _installed(family.name, _metaworld.vector, float(number))  # drawn once here, not once in every worker
     make = partial(_metaworld_lane.make, family.horizon, settings.objects)
-    return Pooled(family, tasks, lanes, episodes, make, settings.workers, settings.timeout)
+    return Pooled(family, tasks, lanes, episodes, make, settings.workers, settings.timeout, getattr(settings, "task", ""))
 
 
 def _installed(family: str, function: Any, *args: Any) -> Any:

@@ -10,7 +10,7 @@ from gymnasium.envs.registration import EnvSpec
 from pliant import errors
 
 PACKAGES = {
-    r"ALE/": "ale_py",
+    r"ALE/|\w+(NoFrameskip|Deterministic|-ram)\w*-v\d": "ale_py",
     r"MiniGrid-|BabyAI-": "minigrid",
     r"(highway|merge|roundabout|parking|intersection|racetrack|exit|two-way|u-turn|lane-keeping)-": "highway_env",
     r"(Cont|Finite|DqCont|AbcCont)-": "gym_electric_motor",
@@ -31,9 +31,13 @@ def find(name: str) -> EnvSpec:
     module = next((m for pattern, m in PACKAGES.items() if re.match(pattern, name)), None)
     if module in errors.EXTRAS and name not in gymnasium.registry:
         try:
-            importlib.import_module(module)
+            found = importlib.import_module(module)
+            if module == "ale_py":  # says which version it is, on standard error
+                found.ALEInterface.setLoggerMode(found.LoggerMode.Error)
         except ImportError as error:
             raise errors.missing_extra(error, name) or error from error
+    if module == "metaworld":
+        raise errors.UserError(f"--env is {name!r}: Meta-World is served by the families metaworld-ml1, -ml10, -ml25 and -ml45")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a newer version: which one to use is the user's choice

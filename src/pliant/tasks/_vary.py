@@ -1,9 +1,10 @@
-"""What varies, as one writes it: `length=0.3:1.5, force_mag=-15:-5|5:15, map_name=4x4|8x8, seed=0..999`.
+"""What varies, as one writes it: `length=0.3:1.5, force_mag=-15:-5|5:15, is_slippery=true|false, seed=0..999`.
 
 Each item is a name and what it may be, alternatives with a bar between them: ranges of numbers `low:high`, or values,
 where `first..last` stands for the integers of a range. Values may be numbers, `true` and `false`, or text.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,7 +55,9 @@ class Axis:
 def parse(flag: str, text: str) -> tuple[Axis, ...]:
     """The axes of `text`. Raises ValueError, which names `flag`, the item and what was expected."""
     axes = tuple(_axis(flag, item) for item in _items(text))
-    names = [axis.name for axis in axes]
+    if text and not axes:
+        raise ValueError(f"{flag} has {text!r}, which names nothing: expected e.g. length=0.3:1.5")
+    names = [_short(axis.name) for axis in axes]
     if twice := [name for name in names if names.count(name) > 1]:
         raise ValueError(f"{flag} has {twice[0]} twice: give each name once, its alternatives with a bar between them")
     return axes
@@ -70,13 +73,13 @@ def parameter(axis: Axis, shifted: Axis | None, meaning: str) -> Parameter:
     ood = None
     if shifted is not None:
         if shifted.values:
-            raise ValueError(f"ood has {shifted.name}={_words(shifted)}: expected a range low:high, as vary has")
+            raise ValueError(f"ood has {shifted.name}={words(shifted)}: expected a range low:high, as vary has")
         if _gaps(shifted) and _gaps(shifted) != _gaps(axis):
-            raise ValueError(f"ood has {shifted.name}={_words(shifted)}: it must leave out what vary does, {_words(axis)}")
+            raise ValueError(f"ood has {shifted.name}={words(shifted)}: it must leave out what vary does, {words(axis)}")
         ood = (shifted.ranges[0].low, shifted.ranges[-1].high)
         low, high = axis.ranges[0].low, axis.ranges[-1].high
         if low <= ood[0] and ood[1] <= high:
-            raise ValueError(f"ood has {shifted.name}={_words(shifted)}: expected a range beyond {_words(axis)}")
+            raise ValueError(f"ood has {shifted.name}={words(shifted)}: expected a range beyond {words(axis)}")
     train = (axis.ranges[0].low, axis.ranges[-1].high)
     return Parameter(_short(axis.name), train, ood, gaps=_gaps(axis), meaning=meaning)
 
@@ -87,10 +90,10 @@ def _choices(axis: Axis, shifted: Axis | None, meaning: str) -> Parameter:
         meaning += ": " + ", ".join(f"{i} is {value}" for i, value in enumerate(axis.values))
     if shifted is not None:
         if axis.is_text or shifted.ranges or shifted.is_text:
-            raise ValueError(f"ood has {shifted.name}={_words(shifted)}: only numbers can be shifted, and values by values")
+            raise ValueError(f"ood has {shifted.name}={words(shifted)}: only numbers can be shifted, and values by values")
         ood = shifted.numbers()
         if set(ood) & set(axis.numbers()):
-            raise ValueError(f"ood has {shifted.name}={_words(shifted)}: expected values that vary does not have")
+            raise ValueError(f"ood has {shifted.name}={words(shifted)}: expected values that vary does not have")
     split = len(axis.values) >= SPLIT_FROM
     return Parameter(_short(axis.name), choices=axis.numbers(), ood=ood, split=split, meaning=meaning)
 
@@ -126,11 +129,15 @@ def _axis(flag: str, item: str) -> Axis:
     if ranges and values:
         raise ValueError(f"{flag} has {item!r}: expected either ranges or values, not both")
     _check(flag, item, ranges, values)
+    if name == "seed" and not all(isinstance(v, float) and v >= 0 and v.is_integer() for v in values):
+        raise ValueError(f"{flag} has {item!r}: seeds are integers of at least 0, e.g. seed=0..999")
     return Axis(name, tuple(sorted(ranges)), tuple(values))
 
 
 def _check(flag: str, item: str, ranges: list[Range], values: list[Value]) -> None:
     for low, high in ranges:
+        if not math.isfinite(high - low):
+            raise ValueError(f"{flag} has {item!r}: the range {low:g}:{high:g} is too wide; expected finite bounds")
         if not low < high:
             raise ValueError(f"{flag} has {item!r}: the range {low:g}:{high:g} is empty; expected LOW:HIGH with LOW < HIGH")
     ordered = sorted(ranges)
@@ -166,5 +173,5 @@ def _gaps(axis: Axis) -> tuple[tuple[float, float], ...]:
     return tuple((one.high, two.low) for one, two in zip(axis.ranges, axis.ranges[1:], strict=False))
 
 
-def _words(axis: Axis) -> str:
+def words(axis: Axis) -> str:
     return "|".join([f"{low:g}:{high:g}" for low, high in axis.ranges] or [str(value) for value in axis.values[:5]])

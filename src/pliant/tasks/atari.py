@@ -83,7 +83,8 @@ def family(settings: Settings | None = None) -> Family:
 
 def _environment(family: Family, tasks: Tasks, lanes: int, episodes: int, console: _atari.Console) -> BatchEnv:
     settings: Settings = family.settings
-    return Pooled(family, tasks, lanes, episodes, partial(_atari.Game, console), settings.workers, settings.timeout)
+    make = partial(_atari.Game, console)
+    return Pooled(family, tasks, lanes, episodes, make, settings.workers, settings.timeout, settings.game)
 
 
 def _parameters(game: str, modes: list[int], difficulties: list[int]) -> tuple[Parameter, Parameter, str]:

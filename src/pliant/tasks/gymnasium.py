@@ -8,6 +8,7 @@ import dataclasses
 import inspect
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import gymnasium
@@ -32,7 +33,7 @@ class Settings:
     env: str = ""
     """Gymnasium id. "module:Id-v0" only for a module that you have imported (--import module)."""
     vary: str = ""
-    """What tasks differ in, e.g. "length=0.3:1.5, force_mag=-15:-5|5:15, map_name=4x4|8x8, seed=0..999": ranges, values,
+    """What tasks differ in, e.g. "length=0.3:1.5, force_mag=-15:-5|5:15, is_slippery=true|false, seed=0..999": ranges, values,
     integers. A name is a constructor argument, else an attribute; a prefix says which: argument., attribute., option. (of
     reset) or apply."""
     ood: str = ""
@@ -93,7 +94,8 @@ def family(settings: Settings | None = None) -> Family:
     finally:
         env.close()
     recipe = recipe._replace(places=places)
-    _try_out(recipe, parameters, settings, observer.size)
+    _try_out(recipe, parameters, settings, observer, actor)
+    _require_picklable(recipe, settings)
     return Family(
         name="gymnasium",
         summary=f"{settings.env} with other {', '.join(p.name for p in parameters)}",
@@ -110,7 +112,7 @@ def family(settings: Settings | None = None) -> Family:
 def _environment(family: Family, tasks: Tasks, lanes: int, episodes: int, recipe: Recipe) -> BatchEnv:
     settings: Settings = family.settings
     make = partial(_gym.Varied, recipe)
-    return Pooled(family, tasks, lanes, episodes, make, settings.workers, settings.timeout)
+    return Pooled(family, tasks, lanes, episodes, make, settings.workers, settings.timeout, settings.env)
 
 
 # ---- the environment
@@ -121,11 +123,16 @@ def _spec(settings: Settings) -> EnvSpec:
     module = settings.env.partition(":")[0] if ":" in settings.env else ""
     if module:
         registry.require_imported(module, f"--env {settings.env}")
-    spec = _packages.find(settings.env)
+    spec = _packages.find(_id(settings))
     fixed = {axis.name: _fixed(axis) for axis in _vary.parse("arguments", settings.arguments)}
     return dataclasses.replace(
         spec, kwargs={**spec.kwargs, **fixed}, max_episode_steps=None, disable_env_checker=True, order_enforce=False
     )
+
+
+def _id(settings: Settings) -> str:
+    """What Gymnasium calls the environment: without the module that registers it."""
+    return settings.env.rpartition(":")[2]
 
 
 def _fixed(axis: _vary.Axis) -> Any:
@@ -144,7 +151,7 @@ def _made(recipe: Recipe, settings: Settings) -> "gymnasium.Env[Any, Any]":
 
 
 def _time_limit(settings: Settings) -> int:
-    limit = _packages.find(settings.env).max_episode_steps
+    limit = _packages.find(_id(settings)).max_episode_steps
     if limit is None:
         raise errors.UserError(f"{settings.env} has no time limit of its own: give one with --horizon STEPS")
     return limit
@@ -182,13 +189,20 @@ def _place(axis: _vary.Axis, spec: EnvSpec, env: "gymnasium.Env[Any, Any]", sett
 
 def _typed(axis: _vary.Axis, where: Any, name: str, now: Any, settings: Settings) -> Place:
     """The place with the type that the environment has there now."""
-    if any(isinstance(value, (str, bool)) for value in axis.values):
+    kinds = {type(value) for value in axis.values} or {float}
+    plain = isinstance(now, (str, bool, int, float, np.generic))
+    is_int = isinstance(now, (int, np.integer)) and not isinstance(now, bool)
+    whole = bool(axis.values) and kinds == {float} and all(float(value).is_integer() for value in axis.values)
+    wanted = str if isinstance(now, str) else bool if isinstance(now, (bool, np.bool_)) else float
+    if where == "attribute" and not plain and now is not None:
+        kind = type(now).__name__
+        raise errors.UserError(f"--vary has {axis.name}, a {kind} in {settings.env}: expected an attribute that is a number")
+    if plain and (kinds != {wanted} or (is_int and not whole and where == "argument")):
+        kind = "integers, e.g. 1..5" if is_int else {str: "text", bool: "true or false", float: "numbers"}[wanted]
+        got = f"{axis.name}={_vary.words(axis)}"
+        raise errors.UserError(f"--vary has {got}, which is {now!r} in {settings.env}: expected {kind}")
+    if kinds != {float}:
         return Place(where, name, "value", tuple(zip(axis.numbers(), axis.values, strict=True)))
-    is_int = isinstance(now, int) and not isinstance(now, bool)
-    whole = bool(axis.values) and all(float(value).is_integer() for value in axis.values)
-    if isinstance(now, (str, bool)) or (is_int and not whole and where == "argument"):
-        kind = "an integer, e.g. 1..5" if is_int else "true or false" if isinstance(now, bool) else "text"
-        raise errors.UserError(f"--vary has numbers for {axis.name}, which is {now!r} in {settings.env}: expected {kind}")
     return Place(where, name, "int" if whole and not isinstance(now, float) else "float")
 
 
@@ -207,17 +221,19 @@ def _has(env: Any, name: str) -> bool:
         return False
 
 
-def _try_out(recipe: Recipe, parameters: Any, settings: Settings, size: int) -> None:
+def _try_out(recipe: Recipe, parameters: Any, settings: Settings, observer: _spaces.Observer, actor: _spaces.Actor) -> None:
     """Reset and step the environment once at both ends of everything that varies, the rest as it is in the first task."""
     ends = [(p.choices[0], p.choices[-1]) if p.choices else (p.train[0], p.train[1]) for p in parameters]
     ends = [(*pair, *((p.ood[0], p.ood[-1]) if p.ood else ())) for pair, p in zip(ends, parameters, strict=True)]
-    lane = _gym.Varied(recipe)
+    lane, size = _gym.Varied(recipe), observer.size
+    still: Any = 0 if actor.discrete else np.zeros(actor.size)
     try:
         for i, values in enumerate(ends):
             for value in values:
                 task = np.array([value if i == j else first[0] for j, first in enumerate(ends)])
                 try:
                     obs = lane.begin(task, 0)
+                    lane.advance(still)
                 except Exception as error:  # the environment's own refusal, whatever its type
                     name, given = parameters[i].name, recipe.places[i].of(value)
                     raise errors.UserError(f"--vary: {settings.env} rejects {name}={given!r}: {_said(error)}") from error
@@ -228,6 +244,16 @@ def _try_out(recipe: Recipe, parameters: Any, settings: Settings, size: int) -> 
                     )
     finally:
         lane.close()
+
+
+def _require_picklable(recipe: Recipe, settings: Settings) -> None:
+    try:
+        ForkingPickler.dumps(recipe)
+    except Exception as error:  # its type depends on what cannot be sent, and on the version of Python
+        raise errors.UserError(
+            f"{settings.env} cannot be sent to a worker process: it, its wrappers and --apply must be classes or functions of a"
+            " module, not of another function"
+        ) from error
 
 
 # ---- code that the user names

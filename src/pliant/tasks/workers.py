@@ -29,7 +29,10 @@ TIMEOUT = 60.0
 
 
 class Pooled(BatchEnv):
-    """M x B environments in worker processes. `make` makes one, in the worker, and must be picklable."""
+    """M x B environments in worker processes. `make` makes one, in the worker, and must be picklable.
+
+    `env` is what a fault is said to have happened in, beside the family's name.
+    """
 
     reset_noise = 1
 
@@ -42,11 +45,13 @@ class Pooled(BatchEnv):
         make: Callable[[], Remote],
         workers: int = 0,
         timeout: float = TIMEOUT,
+        env: str = "",
     ) -> None:
         super().__init__(family, tasks, lanes, episodes)
         workers = min(workers or machine.cores(), len(tasks) * lanes)
         size = 0 if self.spec.discrete else self.spec.action_size
         self._make, self._timeout = make, timeout
+        self._called = f"{tasks.family} {env}".strip()
         self._layout = Layout(len(tasks) * lanes, workers, self.spec.obs_size, size)
         self._pool: _pool.Pool | None = None
 
@@ -57,7 +62,8 @@ class Pooled(BatchEnv):
         seed = (noise.flatten(0, 1)[..., 0] * 2**31).long().numpy()  # [M*B, E]
         self._lane = np.lexsort(task.T[::-1])  # tasks that are alike go to one worker, which may have to load less for them
         self._row = np.argsort(self._lane)
-        self._pool.open(task[self._lane], seed[self._lane], self.horizon, partial(_name, self.tasks, self.lanes, self._lane))
+        name = partial(_name, self._called, self.tasks, self.lanes, self._lane)
+        self._pool.open(task[self._lane], seed[self._lane], self.horizon, name)
         self._seen = self._rows(self._pool.board.obs)
 
     def begin(self, chosen: Tensor, noise: Tensor) -> None:
@@ -100,8 +106,8 @@ class Pooled(BatchEnv):
             self._pool = None
 
 
-def _name(tasks: Tasks, lanes: int, lane: NDArray[np.int64], row: int) -> str:
+def _name(called: str, tasks: Tasks, lanes: int, lane: NDArray[np.int64], row: int) -> str:
     """The lane of a row of the board, in words."""
     m, b = divmod(int(lane[row]), lanes)
     values = ", ".join(f"{name}={value}" for name, value in tasks[m].rows()[0].items())
-    return f"{tasks.family}, task {m} ({values}), lane {b}"
+    return f"{called}, task {m} ({values}), lane {b}"
