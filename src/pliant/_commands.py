@@ -37,8 +37,10 @@ def train(arguments: argparse.Namespace, dotted: dict[str, str]) -> int:
     return 0
 
 
-def evaluate(arguments: argparse.Namespace) -> int:
+def evaluate(arguments: argparse.Namespace, dotted: dict[str, str]) -> int:
     """Print the adaptation curve of a run."""
+    if other := [flag for flag in dotted if not flag.startswith("family.")]:
+        raise errors.UserError(f"--{other[0]} cannot be changed in an evaluation: settings of the family can, as --family.NAME")
     _prepare(arguments)
     from pliant import evaluate as evaluation
     from pliant import report
@@ -56,6 +58,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
             device=arguments.device,
             players=arguments.players,
             protocol=arguments.protocol,
+            changed=dotted,
         )
     if arguments.json:
         print(json.dumps(document, indent=2, allow_nan=False))

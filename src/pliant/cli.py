@@ -25,7 +25,8 @@ EXAMPLES = {
     "pliant train maml point --out runs/mine --resume\n"
     "pliant train maml gymnasium --env CartPole-v1 --vary 'length=0.3:1.5, force_mag=-15:-5|5:15'",
     "evaluate": "pliant evaluate runs/maml-point-seed0\npliant evaluate runs/maml-point-seed0 --split ood --stages 5 --json\n"
-    "pliant evaluate runs/rl2-bandit-seed0 --tasks 1000 --lanes 1 --players",
+    "pliant evaluate runs/rl2-bandit-seed0 --tasks 1000 --lanes 1 --players\n"
+    "pliant evaluate runs/maml-driving-seed0 --tasks 10 --family.simulator highway-env",
     "adapt": "pliant adapt runs/maml-point-seed0 --task goal=0.3,-0.2\n"
     "pliant adapt runs/maml-half-cheetah-vel-seed0 --task velocity=1.5 --stages 3 --out adapted",
     "list": "pliant list\npliant list --json",
@@ -146,7 +147,7 @@ def _run(argv: list[str]) -> int:
         print("\n".join(completion.candidates(argv[1:])))
         return 0
     dotted: dict[str, str] = {}
-    if argv[:1] == ["train"]:
+    if argv[:1] in (["train"], ["evaluate"]):
         argv, dotted = split_dotted(argv)
     root = parser()
     arguments, rest = root.parse_known_args(argv)
@@ -159,7 +160,9 @@ def _run(argv: list[str]) -> int:
         raise _unexpected(arguments, rest[0])
     if arguments.command == "train":
         return _train(arguments, dotted)
-    return {"evaluate": _evaluate, "adapt": _adapt, "list": _list, "completion": _completion}[arguments.command](arguments)
+    if arguments.command == "evaluate":
+        return _evaluate(arguments, dotted)
+    return {"adapt": _adapt, "list": _list, "completion": _completion}[arguments.command](arguments)
 
 
 def split_dotted(argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
@@ -242,10 +245,10 @@ def _train(arguments: argparse.Namespace, dotted: dict[str, str]) -> int:
     return _commands.train(arguments, dotted)
 
 
-def _evaluate(arguments: argparse.Namespace) -> int:
+def _evaluate(arguments: argparse.Namespace, dotted: dict[str, str]) -> int:
     from pliant import _commands
 
-    return _commands.evaluate(arguments)
+    return _commands.evaluate(arguments, dotted)
 
 
 def _adapt(arguments: argparse.Namespace) -> int:

@@ -6,9 +6,11 @@ stage: those of all lanes for a gradient, of its own lane for a memory. On that 
 draws from its own random streams, by its own seed.
 """
 
+import re
 import resource
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -101,14 +103,15 @@ def evaluate_run(
     device: str = "cpu",
     players: bool = False,
     protocol: bool = False,
+    changed: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The document `pliant.evaluation/1` of a run's newest checkpoint; also kept in the run's `evaluations` folder.
 
     With `players` it holds what the family's classical players and exact bounds reach on the same tasks. With `protocol` the
     evaluation is the family's published one, which settles tasks, lanes and horizon, and the document has a `headline`; an
-    agent with memory plays the protocol's episodes, `stages` gradient steps share those of adaptation. Raises UserError for a
-    folder that is no run or has no usable checkpoint, for values out of range, and for a family that has no players or no
-    protocol.
+    agent with memory plays the protocol's episodes, `stages` gradient steps share those of adaptation. `changed` are settings
+    of the family other than in training, as {"family.simulator": "highway-env"}. Raises UserError for a folder that is no run
+    or has no usable checkpoint, for values out of range, and for a family that has no players or no protocol.
     """
     if split not in SPLITS:
         raise errors.unknown("split", split, SPLITS)
@@ -116,7 +119,7 @@ def evaluate_run(
         if value is not None and value < least:
             raise errors.UserError(f"--{name} is {value}: expected at least {least}")
     run = record.Run.open(Path(path))
-    config = configuration.from_dict(run.config)
+    config = configuration.override(configuration.from_dict(run.config), changed or {})
     module = registry.players(config.family) if players else None
     published = _published(config) if protocol else None
     if published:
@@ -137,6 +140,7 @@ def evaluate_run(
         "lanes": lanes,
         "episodes_per_trial": episodes,
         "horizon": learner.family.horizon,
+        "changed": dict(changed or {}),
         "published": published.source if published else None,
         "tasks_sha256": measured.tasks.digest,
         "family_version": learner.family.version,
@@ -194,7 +198,8 @@ def document_path(run: Path, document: dict[str, Any]) -> Path:
     size = f"tasks{document['tasks']}-lanes{protocol['lanes']}-stages{protocol['stages']}"
     published = "-protocol" if protocol.get("published") else ""
     name = f"{document['split']}-seed{document['seed']}-{size}{published}"
-    return Path(run) / "evaluations" / f"{name}.json"
+    name += "".join(f"-{flag.partition('.')[2]}={value}" for flag, value in protocol.get("changed", {}).items())
+    return Path(run) / "evaluations" / f"{re.sub(r'[^A-Za-z0-9=.,_-]', '', name)[:200]}.json"
 
 
 def document(
