@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+AWAKE = 0.002
+"""Seconds that a worker with a core of its own looks out for the next message before it sleeps."""
+
 
 class Remote(Protocol):
     """The environment of one lane, inside a worker. It must repeat itself from the same task, seed and actions."""
@@ -106,11 +109,12 @@ def serve(pipe: Connection, make: Callable[[], Remote], board: Board, worker: in
     """Answer every message until the pipe closes: with None, or with what went wrong."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which saves first
     os.dup2(2, 1)  # what a simulator prints must not mix with results
-    _settle(worker, board.layout.workers)
+    awake = AWAKE if _settle(worker, board.layout.workers) else 0.0
     threading.Thread(target=_end_with_parent, daemon=True).start()
     chunk = _Chunk(make, board, worker)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
+            _wait(pipe, awake)
             message: Trial | None = pipe.recv()
             try:
                 chunk.step() if message is None else chunk.open(message)
@@ -122,7 +126,14 @@ def serve(pipe: Connection, make: Callable[[], Remote], board: Board, worker: in
     chunk.close()
 
 
-def _settle(worker: int, workers: int) -> None:
+def _wait(pipe: Connection, seconds: float) -> None:
+    """Until there is a message, at most for `seconds`, without sleeping: being woken takes as long as many policies act."""
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit and not pipe.poll(0):
+        os.sched_yield()
+
+
+def _settle(worker: int, workers: int) -> bool:
     """Take a core of one's own, if there is one per worker, and never take the parent's, where the system lets us choose."""
     if hasattr(os, "sched_setscheduler"):
         with contextlib.suppress(OSError):
@@ -130,6 +141,8 @@ def _settle(worker: int, workers: int) -> None:
             cores = sorted(os.sched_getaffinity(0))
             if workers == len(cores) > 1:
                 os.sched_setaffinity(0, {cores[worker]})
+                return True
+    return False
 
 
 class _Fault(Exception):
