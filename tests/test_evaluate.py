@@ -61,6 +61,37 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train.train(configured(), tmp_path_factory.mktemp("runs") / "run", quiet=True)
 
 
+# ---- the family under other settings
+
+
+def test_a_run_is_evaluated_on_its_family_under_other_settings(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["evaluate", str(run), "--tasks", "3", "--stages", "1", "--json"]
+    plain, squared = ({}, {})
+    for document, more in ((plain, []), (squared, ["--family.distance", "squared"])):
+        assert cli.main([*words, *more]) == 0
+        document |= json.loads(capsys.readouterr().out)
+    assert squared["config"]["parts"]["family"]["distance"] == "squared" and not plain["protocol"]["changed"]
+    assert squared["protocol"]["changed"] == {"family.distance": "squared"}
+    assert squared["protocol"]["tasks_sha256"] == plain["protocol"]["tasks_sha256"], "the same goals, another reward"
+    assert squared["curve"][0]["return"]["mean"] != plain["curve"][0]["return"]["mean"]
+    kept = [evaluate.document_path(run, document) for document in (plain, squared)]
+    assert kept[0] != kept[1] and all(path.exists() for path in kept)
+
+
+@pytest.mark.parametrize(
+    "flag, said",
+    [
+        ("--inner.steps=2", "--inner.steps cannot be changed in an evaluation"),
+        ("--family.distanse=squared", "did you mean 'family.distance'?"),
+        ("--family.distance=cubed", "distance is 'cubed'"),
+    ],
+)
+def test_other_settings_that_make_no_sense_are_one_line(flag: str, said: str, run: Path, capsys: Any) -> None:
+    assert cli.main(["evaluate", str(run), flag]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
 # ---- the document
 
 
