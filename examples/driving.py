@@ -28,6 +28,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("driving.png"))
     asked = parser.parse_args()
     agent = pliant.load(asked.run) if asked.run else pliant.Agent("maml", "driving", seed=0)
+    if agent.config.family != "driving":
+        parser.error(f"{asked.run} is of the family {agent.config.family}: expected driving")
     if not asked.run:
         agent.learn(agent.config.parts["train"].iterations, progress=True)
     family = driving.family(dataclasses.replace(agent.learner.family.settings, simulator=asked.simulator))

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import to_rgb
 
 import pliant
 from pliant import evaluate, registry
@@ -17,7 +16,8 @@ from pliant.rollout import rollout
 from pliant.streams import Stream
 from pliant.tasks import _grid_world
 
-COLOUR = {_grid_world.WALL_TYPE: "0.35", _grid_world.DOOR: "gold", _grid_world.KEY: "khaki", _grid_world.GOAL: "limegreen"}
+GREY, GOLD, KHAKI, GREEN, WHITE = (90, 90, 90), (255, 215, 0), (240, 230, 140), (50, 205, 50), (255, 255, 255)
+COLOUR = {_grid_world.WALL_TYPE: GREY, _grid_world.DOOR: GOLD, _grid_world.KEY: KHAKI, _grid_world.GOAL: GREEN}
 
 
 def main() -> None:
@@ -27,6 +27,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("games.png"))
     asked = parser.parse_args()
     agent = pliant.load(asked.run) if asked.run else pliant.Agent("rl2", "minigrid", seed=0)
+    if agent.config.family != "minigrid":
+        parser.error(f"{asked.run} is of the family {agent.config.family}: expected minigrid")
     if not asked.run:
         agent.learn(agent.config.parts["train"].iterations, progress=True)
     family, stream = agent.learner.family, Stream(0)
@@ -36,20 +38,18 @@ def main() -> None:
     chance = evaluate.measure([walked], batch, True, 0.0, True)
     batch.reset(stream.at("stage", 0).at("env"))  # once more, to see where it went
     began = played.first[:, 0].cumsum(1) * played.valid[:, 0]  # [rooms, steps] the episode, from 1
-    saved = (began == 1).sum(1) - (began == 3).sum(1)
-    m, side, where = int(saved.argmax()) if asked.room is None else asked.room, family.settings.side, []
-    picture = [to_rgb(COLOUR.get(kind, "white")) for kind in _grid_world.PARTS[batch.world.cells[m, 0, :-1], 0].tolist()]
+    m, where = int(((began == 1).sum(1) - (began == 3).sum(1)).argmax()) if asked.room is None else asked.room, []
+    picture = [COLOUR.get(kind, WHITE) for kind in _grid_world.PARTS[batch.world.cells[m, 0, :-1], 0].tolist()]
     for t in range(int(played.valid[m].sum())):
         where.append((int(began[m, t]), int(batch.world.position[m, 0])))
         batch.step(played.action[:, :, t])
     figure, axes = plt.subplots(1, 4, figsize=(12, 3.2), layout="constrained")
     for episode, axis in enumerate(axes[:3], start=1):
-        path = np.array([cell for e, cell in where if e == episode])
-        axis.imshow(np.reshape(picture, (side, side, 3)))
-        axis.plot(path % side, path // side, color="C3", alpha=0.8)
-        axis.set(title=f"episode {episode}: {len(path)} steps", xticks=[], yticks=[])
-    for name, found in {"agent": curve, "random": chance}.items():
-        axes[3].plot([1, 2, 3], found.success.mean(0), marker="o", label=name)
+        y, x = np.divmod([cell for e, cell in where if e == episode], family.settings.side)
+        axis.imshow(np.reshape(picture, (family.settings.side, -1, 3)))
+        axis.plot(x, y, color="C3", alpha=0.8)
+        axis.set(title=f"episode {episode}: {len(x)} steps", xticks=[], yticks=[])
+    axes[3].plot([1, 2, 3], np.stack([curve.success.mean(0), chance.success.mean(0)], 1), "o-", label=["agent", "random"])
     axes[3].set(title="300 unseen rooms", xlabel="episode", ylabel="goal reached", ylim=(0, 1), xticks=[1, 2, 3])
     axes[3].legend(frameon=False)
     figure.savefig(asked.out, dpi=150)

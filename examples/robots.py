@@ -28,6 +28,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("robots.png"))
     asked = parser.parse_args()
     agent = pliant.load(asked.run) if asked.run else pliant.Agent("maml", "metaworld-ml1", seed=0, preset="reach")
+    if agent.config.family != "metaworld-ml1":
+        parser.error(f"{asked.run} is of the family {agent.config.family}: expected metaworld-ml1")
     if not asked.run:
         agent.learn(agent.config.parts["train"].iterations, progress=True)
     family, stream = agent.learner.family, Stream(0)
@@ -46,8 +48,7 @@ def main() -> None:
     axes[0].set(title="one unseen goal", xlabel="step of an episode", ylabel="distance of the hand, cm", ylim=(0, None))
     axes[1].plot(curve.success.mean(0), marker="o", label="agent")
     axes[1].axhline(classical, color="C1", linestyle="--", label="scripted controller")
-    axes[1].set(title="40 unseen goals", xlabel="gradient steps", ylabel="success", ylim=(0, 1.03))
-    axes[1].set_xticks(range(asked.steps + 1))
+    axes[1].set(title="40 unseen goals", xlabel="gradient step", ylabel="success", ylim=(0, 1), xticks=range(asked.steps + 1))
     for axis in axes:
         axis.legend(frameon=False)
     figure.savefig(asked.out, dpi=150)

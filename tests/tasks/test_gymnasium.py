@@ -16,7 +16,7 @@ import pliant
 from pliant import cli, registry
 from pliant.errors import UserError
 from pliant.streams import Stream
-from pliant.tasks import _pool, _vary
+from pliant.tasks import _pool, _spaces, _vary
 from pliant.tasks import gymnasium as family_file
 from pliant.tasks._vary import Axis, Range
 from pliant.tasks.base import Family
@@ -399,3 +399,18 @@ def test_an_adapted_policy_acts_upon_images(worlds: Any) -> None:
     action, _ = adapted.predict(obs, deterministic=True)
     assert env.action_space.contains(action) and action.shape == (1, 2)
     assert not np.array_equal(action, adapted.predict(np.zeros_like(obs), deterministic=True)[0])
+
+
+def test_actions_in_a_box_of_whole_numbers_are_the_nearest() -> None:
+    box = gymnasium.spaces.Box(0, 3, (1,), np.int64)
+    taken = [int(_spaces.actor(box).of(np.array([a]))[0]) for a in np.linspace(-1, 1, 3001)]
+    shares = np.bincount(taken, minlength=4) / len(taken)
+    assert shares == pytest.approx([1 / 6, 1 / 3, 1 / 3, 1 / 6], abs=1e-3)
+    assert _spaces.actor(box).of(np.array([1.0])).dtype == np.int64
+
+
+def test_what_cannot_be_served_inside_a_dict_is_named_with_a_way_out() -> None:
+    words = gymnasium.spaces.Sequence(gymnasium.spaces.Discrete(2))
+    space = gymnasium.spaces.Dict({"image": gymnasium.spaces.Discrete(3), "mission": words})
+    with pytest.raises(ValueError, match=r"observations have 'mission', Sequence.*FilterObservation\(\['image'\]\)"):
+        _spaces.observer(space)

@@ -53,8 +53,20 @@ def observer(space: spaces.Space[Any]) -> Observer:
     except NotImplementedError:
         flat = space
     if not isinstance(flat, spaces.Box) or not flat.shape[0]:
-        raise ValueError(f"observations are {space}: expected Box, Discrete, MultiDiscrete, MultiBinary, Dict or Tuple")
+        raise ValueError(f"{_culprit(space)}: expected Box, Discrete, MultiDiscrete, MultiBinary, Dict or Tuple")
     return Observer(flat.shape[0], None, lambda x: np.asarray(spaces.flatten(space, x), np.float64))
+
+
+def _culprit(space: spaces.Space[Any]) -> str:
+    """What cannot be served, and how to leave it out where that is possible."""
+    if isinstance(space, spaces.Dict):
+        for name, inner in space.items():
+            try:
+                observer(inner)
+            except ValueError:
+                others = [other for other in space if other != name]
+                return f"observations have {name!r}, {inner}; leave it out with --wrappers \"FilterObservation({others})\""
+    return f"observations are {space}"
 
 
 def actor(space: spaces.Space[Any]) -> Actor:
@@ -76,12 +88,14 @@ def actor(space: spaces.Space[Any]) -> Actor:
 
 
 def units(space: spaces.Space[Any]) -> dict[str, Any]:
-    """How a space counts actions, fit for JSON: {"start"}, {"choices", "start"} of joint choices, or {"low", "high"}."""
+    """How a space counts actions, fit for JSON: {"start"}, {"choices", "start"} of joint choices, or {"low", "high"}, with
+    "whole" where those between are integers."""
     if isinstance(space, spaces.Discrete):
         return {"start": int(space.start)}
     if isinstance(space, spaces.MultiDiscrete):
         return {"choices": space.nvec.tolist(), "start": space.start.tolist()}
-    return {"low": space.low.tolist(), "high": space.high.tolist()}  # type: ignore[attr-defined]
+    bounds = {"low": space.low.tolist(), "high": space.high.tolist()}  # type: ignore[attr-defined]
+    return bounds | ({"whole": True} if np.issubdtype(space.dtype, np.integer) else {})
 
 
 def in_units(units: dict[str, Any], action: Any) -> NDArray[Any]:
@@ -94,6 +108,8 @@ def in_units(units: dict[str, Any], action: Any) -> NDArray[Any]:
         return np.asarray(action + units.get("start", 0))
     low, high = np.array(units["low"]), np.array(units["high"])
     scaled = low + (np.clip(action, -1, 1).reshape(*np.shape(action)[:-1], *low.shape) + 1) / 2 * (high - low)
+    if units.get("whole"):
+        return np.asarray(np.rint(scaled), np.int64)
     return np.asarray(np.clip(scaled, low, high), np.float32)  # rounding may have left the box
 
 
