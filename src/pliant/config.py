@@ -124,10 +124,12 @@ def override(config: Config, overrides: Mapping[str, Any]) -> Config:
 
 
 def _trust(values: Mapping[str, Mapping[str, Any]], named: Iterable[str]) -> None:
-    """Import the module of a policy body that the user has just named; what a file names, the user must import."""
-    body = values["policy"].get("body")
-    if "policy.body" in {flag.replace("-", "_") for flag in named} and isinstance(body, str) and ":" in body:
-        registry.import_outside(body.partition(":")[0])
+    """Import the module of a policy body that the user has just named; trust that of a family's function if it is imported."""
+    for flag in {flag.replace("-", "_") for flag in named} & {"policy.body", "family.apply"}:
+        part, _, name = flag.partition(".")
+        code = values[part].get(name)
+        if isinstance(code, str) and ":" in code:
+            (registry.import_outside if part == "policy" else registry.trust)(code.partition(":")[0])
 
 
 def differences(old: Config, new: Config) -> list[tuple[str, Any, Any]]:

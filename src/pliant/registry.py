@@ -104,14 +104,14 @@ def import_outside(name: str) -> ModuleType:
 
 
 def attribute(name: str, flag: str = "--policy.body", what: str = "Factory") -> Any:
-    """What `package.module:attribute` names, if the user has named or imported that module too (`import_outside`).
+    """What `package.module:attribute` names, if the user has named that module too (`import_outside`, `trust`).
 
     A name that was read from a file never makes us import or call anything: UserError.
     """
     module, colon, last = name.partition(":")
     if not colon or not last:
         raise errors.UserError(f"{flag} is {name!r}: expected package.module:{what}")
-    if not _is_named(_module_name(module)):
+    if _module_name(module) not in _TRUSTED:
         raise errors.UserError(
             f"{flag} is {name}, which is code outside pliant: import it first (--import {module}) if you trust it"
         )
@@ -125,6 +125,12 @@ def require_imported(module: str, wanted_by: str) -> None:
     """Raise UserError unless the user has imported a module outside pliant: a name alone never makes us run anything."""
     if not _is_named(module):
         raise errors.UserError(f"{wanted_by} would import the module {module}: add --import {module} if you trust it")
+
+
+def trust(module: str) -> None:
+    """Trust a module that the user names now, if it is imported already."""
+    if _is_named(module):
+        _TRUSTED.add(module)
 
 
 def _is_named(module: str) -> bool:

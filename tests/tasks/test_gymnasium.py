@@ -311,6 +311,8 @@ def test_what_cannot_be_served_is_one_line(env: str, vary: str, more: dict[str, 
 def test_refusals_at_the_command_line_have_status_2_and_leave_nothing(tmp_path: Path, capsys: Any) -> None:
     out, settings = tmp_path / "run", tmp_path / "named.toml"
     settings.write_text('[family]\nenv = "CartPole-v1"\nvary = "apply.x=1:2"\napply = "antigravity:fly"\n')
+    loaded = tmp_path / "loaded.toml"  # a module that pliant itself has imported
+    loaded.write_text(settings.read_text().replace("antigravity:fly", "torch.hub:load"))
     for words in (
         ["--env", "CartPole-v1", "--vary", "lenght=1:2"],
         ["--env", "CartPole-v1", "--vary", "length=2:1"],
@@ -323,6 +325,7 @@ def test_refusals_at_the_command_line_have_status_2_and_leave_nothing(tmp_path: 
         ["--env", "CartPole-v1", "--vary", "apply.x=1:2", "--apply", "os:system"],
         ["--env", "CartPole-v1", "--vary", "apply.x=1:2", "--apply", "antigravity:fly"],
         ["--preset", str(settings)],
+        ["--preset", str(loaded)],
         ["--env", "CartPole-v1"],
         ["--enw", "CartPole-v1", "--vary", "length=1:2"],
         ["--env", "CartPole-v1", "--family.env", "CartPole-v0", "--vary", "length=1:2"],
