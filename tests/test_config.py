@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pliant import config, errors, registry
+from pliant import _presets, config, errors, registry
 from pliant.config import load_config
 
 OUTSIDE = '''
@@ -233,7 +233,7 @@ def test_missing_outside_code_is_one_line(outside: str) -> None:
 @pytest.fixture
 def presets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of presets in place of the shipped one."""
-    monkeypatch.setattr(config, "PRESETS", tmp_path)
+    monkeypatch.setattr(_presets, "PRESETS", tmp_path)
     (tmp_path / "maml-point.toml").write_text(
         'summary = "tuned"\n[inner]\nsteps = 4\n[policy]\nname = "mlp"\nhidden = [9, 9]\n[family]\ndistance = "squared"\n'
     )
@@ -249,7 +249,7 @@ def test_defaults_then_preset_then_overrides(presets: Path) -> None:
     assert load_config("maml", "point", preset="fast").parts["family"].distance == "plain"
     assert load_config("maml", "point", preset="none").parts["inner"].steps == 1
     assert load_config("fomaml", "point").parts["inner"].steps == 1
-    assert config.presets("maml", "point") == [("maml", "point", ""), ("maml", "point", "fast")]
+    assert _presets.presets("maml", "point") == [("maml", "point", ""), ("maml", "point", "fast")]
 
 
 def test_a_preset_says_nothing_about_another_policy(presets: Path, outside: str) -> None:
@@ -279,10 +279,10 @@ def test_a_wrong_preset_is_one_line(presets: Path) -> None:
 
 
 def test_every_shipped_preset_loads() -> None:
-    for algorithm, family, name in config.presets():
+    for algorithm, family, name in _presets.presets():
         load_config(algorithm, family, preset=name or None)
-    for path in config.PRESETS.glob("*.toml"):
-        assert any(path.stem == f"{a}-{f}" + (f"@{n}" if n else "") for a, f, n in config.presets()), path
+    for path in _presets.PRESETS.glob("*.toml"):
+        assert any(path.stem == f"{a}-{f}" + (f"@{n}" if n else "") for a, f, n in _presets.presets()), path
 
 
 def test_every_setting_that_ships_has_a_docstring_and_a_readable_type() -> None:

@@ -27,7 +27,7 @@ LAYERS = (
     {"masks", "distributions", "advantages", "losses", "trust_region", "functional", "statistics"},
     {"policies", "tasks", "players", "rollout"},
     {"algorithms"},
-    {"config", "train", "evaluate", "record", "checkpoint", "report", "progress"},
+    {"config", "_presets", "train", "evaluate", "record", "checkpoint", "report", "progress"},
     {"cli", "_commands", "completion", "explain", "agent", "_carry", "__init__", "__main__"},
 )
 """From the ground up: data, maths, parts, algorithms, running, surface."""

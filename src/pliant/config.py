@@ -8,7 +8,6 @@ PARTS. Each value is checked against the type of its field here, and by the data
 
 import dataclasses
 import json
-import tomllib
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -19,11 +18,7 @@ from typing import Any, Literal, Union
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
-from pliant import errors, registry
-
-PRESETS = Path(__file__).resolve().parent / "presets"
-NO_PRESET = "none"
-"""The preset name that stands for bare defaults."""
+from pliant import _presets, errors, registry
 
 _RESERVED = {"train", "family", "policy"}
 
@@ -55,8 +50,8 @@ def load_config(
     """
     default: str = registry.load("algorithm", algorithm).POLICY
     registry.load("family", family)  # an unknown name is reported before anything about its settings
-    path = preset_path(algorithm, family, preset)
-    table = _tables(path) if path else {}
+    path, change = _presets.chosen(algorithm, family, preset)
+    table = change(_presets.tables(path)) if path else {}
     default = table.get("policy", {}).pop("name", default)
     if policy not in (None, default):
         table["policy"] = {}  # the preset's are for another policy
@@ -157,34 +152,6 @@ def part_classes(algorithm: str, family: str, policy: str) -> dict[str, type]:
     return {"train": train.Settings, **own, "policy": body, "family": task}
 
 
-def presets(algorithm: str | None = None, family: str | None = None) -> list[tuple[str, str, str]]:
-    """The presets that ship, as (algorithm, family, name), of one pair or of all; the plain one has the name ""."""
-    found = []
-    for path in sorted(PRESETS.glob("*.toml")):
-        pair, _, name = path.stem.partition("@")
-        for a in registry.names("algorithm"):
-            if pair.startswith(f"{a}-") and algorithm in (None, a) and family in (None, pair[len(a) + 1 :]):
-                found.append((a, pair[len(a) + 1 :], name))
-    return found
-
-
-def preset_path(algorithm: str, family: str, preset: str | None) -> Path | None:
-    """The file of the chosen preset, None for bare defaults. Raises UserError for an unknown one."""
-    if preset == NO_PRESET:
-        return None
-    if preset and preset.endswith(".toml"):
-        if not Path(preset).is_file():
-            raise errors.UserError(f"preset {preset} does not exist: give a .toml file or a preset's name")
-        return Path(preset)
-    path = PRESETS / f"{algorithm}-{family}{f'@{preset}' if preset else ''}.toml"
-    if path.is_file():
-        return path
-    if preset is None:
-        return None
-    known = [name for _, _, name in presets(algorithm, family) if name]
-    raise errors.unknown(f"preset of {algorithm} {family}", preset, [*known, NO_PRESET])
-
-
 def expected(kind: Any) -> str:
     """A type in words, for errors and help."""
     arguments = typing.get_args(kind)
@@ -262,16 +229,6 @@ def _build(classes: Mapping[str, type], values: Mapping[str, Mapping[str, Any]])
             is_named = bool(words) and words[0] in field_types(settings)
             raise errors.UserError(f"--{part}.{error}" if is_named else f"settings of {part}: {error}") from error
     return parts
-
-
-def _tables(path: Path) -> dict[str, Any]:
-    """The tables of a preset."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise errors.UserError(f"preset {path} cannot be read: {error}") from error
-    table.pop("summary", None)
-    return table
 
 
 def _seed(seed: Any) -> int:

@@ -7,7 +7,7 @@ import shutil
 import textwrap
 from typing import Any
 
-from pliant import config, errors, registry
+from pliant import _presets, config, errors, registry
 
 SCHEMA = "pliant.list/1"
 
@@ -19,7 +19,7 @@ def everything() -> dict[str, Any]:
         "algorithms": [_algorithm(name) for name in registry.names("algorithm")],
         "families": [_family(name) for name in registry.names("family")],
         "policies": [{"name": name, "summary": registry.summary("policy", name)} for name in registry.names("policy")],
-        "presets": [{"algorithm": a, "family": f, "name": n} for a, f, n in config.presets()],
+        "presets": [{"algorithm": a, "family": f, "name": n} for a, f, n in _presets.presets()],
     }
 
 
@@ -52,7 +52,7 @@ def text(document: dict[str, Any]) -> str:
 
 def settings(algorithm: str, family: str, chosen: config.Config, preset: str | None) -> str:
     """Every setting of the pair: flag, type, value after the preset, meaning."""
-    path = config.preset_path(algorithm, family, preset)
+    path = _presets.chosen(algorithm, family, preset)[0]
     lines = [
         f"usage: pliant train {algorithm} {family} [options] [--PART.NAME VALUE ...]",
         "",

@@ -18,6 +18,7 @@ from pliant.algorithms.base import Algorithm
 from pliant.progress import Progress
 from pliant.rollout import episode_returns, episode_sums, rollout
 from pliant.streams import Stream
+from pliant.tasks import _told
 from pliant.tasks.base import Family
 from pliant.types import Rollout
 
@@ -84,15 +85,16 @@ def build(config: configuration.Config, device: str = "cpu", body: nn.Module | N
     settings: Settings = config.parts["train"]
     if settings.threads:
         torch.set_num_threads(settings.threads)
+    module = registry.load("algorithm", config.algorithm)
     family: Family = registry.load("family", config.family).family(config.parts["family"])
+    if getattr(module, "TOLD", False):
+        family = _told.told(family)
     streams = Stream(config.seed)
     maker = registry.load("policy", config.policy).make
     body = body or _named_body(config, family.spec.obs_size, streams.at("policy", "body"))
     policy = maker(family.spec, config.parts["policy"], streams.at("policy"), **({"body": body} if body else {}))
     spec = family.spec._replace(trial_steps=(settings.episodes or family.episodes) * family.horizon)
-    algorithm = registry.load("algorithm", config.algorithm).make(
-        policy.to(device), spec, config.parts, streams.at("algorithm")
-    )
+    algorithm = module.make(policy.to(device), spec, config.parts, streams.at("algorithm"))
     return Learner(algorithm, family, settings, streams)
 
 
@@ -134,7 +136,7 @@ def train(
     learner.family.batch(learner.family.sample(1, "train", Stream(0).rng()), 1, 1)  # what is not installed is said before a run
     with record.Run.start(out, configuration.to_dict(config), resume) as run, _Stop() as stop:
         counters = _restore(run, learner, device)
-        total = learner.settings.iterations
+        total = learner.settings.iterations if getattr(learner.algorithm, "learns", True) else 0
         last = time.monotonic()
         saved = reached = counters["iteration"]
         with Progress(total, reached, quiet) as progress:
@@ -158,7 +160,7 @@ def train(
                 if saved < reached:
                     run.save(reached, learner.algorithm.state(), counters)
                 raise
-        if saved < reached:
+        if saved < reached or not total:
             run.save(reached, learner.algorithm.state(), counters)
     return out
 

@@ -125,16 +125,16 @@ class Inner:
             loss = losses.reinforce(log_prob, advantage, rollout.valid)
         return functional.inner_step(params, loss, self._rates(meta, stage), second_order, retain=second_order)
 
-    def path(self, meta: Params, experience: Sequence[Experience], second_order: bool) -> list[Params]:
+    def path(self, meta: Params, experience: Sequence[Experience], second_order: bool, tasks: int) -> list[Params]:
         """Parameters before and after each inner step, one step per element of `experience`; differentiable by `meta`."""
-        path = [self.start(meta, len(experience[0].advantage) if experience else 1)]
+        path = [self.start(meta, tasks)]
         for stage, each in enumerate(experience):
             path.append(self.step(meta, path[-1], each, stage, second_order))
         return path
 
     def adapted(self, meta: Params, experience: Sequence[Experience], second_order: bool) -> Params:
         """Parameters after one inner step per element of `experience`, stacked per task."""
-        return self.path(meta, experience, second_order)[-1]
+        return self.path(meta, experience, second_order, len(experience[0].advantage) if experience else 1)[-1]
 
     def adapt(self, collect: Collect, steps: int | None = None) -> list[Rollout]:
         """Rollouts of stages 0..steps, each acted with parameters adapted to the one before."""

@@ -127,7 +127,7 @@ class Problem:
         loss_sum, dists, paths = 0.0, [], []
         for tasks in self.chunks():
             experience = [e.part(tasks) for e in self.experience]
-            path = self.inner.path(meta, experience[:-1], self.second_order)
+            path = self.inner.path(meta, experience[:-1], self.second_order, len(experience[-1].advantage))
             dist = self.dists(path, experience)
             loss = self.losses(dist, tasks, clip).sum() / self.tasks
             total += _flat(torch.autograd.grad(loss, list(meta.values()), allow_unused=True), meta)
@@ -145,7 +145,7 @@ class Problem:
         for tasks, before in zip(self.chunks(), old, strict=True):
             experience = [e.part(tasks) for e in self.experience]
             with torch.enable_grad():
-                path = self.inner.path(constants(meta), experience[:-1], False)
+                path = self.inner.path(constants(meta), experience[:-1], False, len(before[0]))
             now = self.dists([{name: p.detach() for name, p in params.items()} for params in path], experience)
             loss += float(self.losses(now, tasks).sum()) / self.tasks
             for stage, p, q in zip(self.outer, before, now, strict=True):
@@ -161,7 +161,7 @@ class Problem:
         """
         meta = constants(meta)
         experience = [self._thinned(e) for e in self.experience]
-        path = self.inner.path(meta, experience[:-1], self.second_order)
+        path = self.inner.path(meta, experience[:-1], self.second_order, len(experience[-1].advantage))
         path = [{n: p + (value[n] - p).detach() for n, p in params.items()} for params, value in zip(path, exact, strict=True)]
         dist = torch.cat([d.flatten(0, 2) for d in self.dists(path, experience)])  # [N, P]
         weights = [_weights(experience[stage].rollout.valid, dist.dtype) for stage in self.outer]

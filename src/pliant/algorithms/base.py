@@ -15,7 +15,12 @@ class Collect(Protocol):
 
 
 class Algorithm(Protocol):
-    """Receives a policy and a `collect`; sees no environment and no file."""
+    """Receives a policy and a `collect`; sees no environment and no file.
+
+    One that learns nothing, as a baseline may, says `learns = False`: to train it takes no iterations. Its module may export,
+    beside `PARTS`, `POLICY` and `make`: `TOLD = True`, and the policy is told its task as part of the observation; and
+    `BORROWS = (name, change)`, whose presets it takes where it has none, changed by a function from table to table.
+    """
 
     policy: nn.Module
     stage: Literal["gradient step", "episode"]

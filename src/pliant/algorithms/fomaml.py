@@ -17,6 +17,7 @@ from pliant.types import Spec
 
 POLICY = maml.POLICY
 PARTS = maml.PARTS
+BORROWS = "maml", dict  # without a preset of its own: MAML's as it is
 
 
 def make(policy: nn.Module, spec: Spec, parts: dict[str, Any], stream: Stream) -> maml.Maml:

@@ -38,8 +38,15 @@ class OuterSettings:
             raise ValueError(f"lr is {self.lr}: expected above 0, at most 1")
 
 
+def _borrowed(table: dict[str, Any]) -> dict[str, Any]:
+    """MAML's preset with an outer step of our own, and fixed inner rates: there is no loss to learn them from."""
+    inner = {name: value for name, value in table.get("inner", {}).items() if name != "learn_lr"}
+    return table | {"inner": inner, "outer": {"lr": 0.5}}
+
+
 POLICY = "mlp"
 PARTS: dict[str, type] = {"inner": InnerSettings, "outer": OuterSettings}
+BORROWS = "maml", _borrowed
 
 
 class Reptile:

@@ -1,0 +1,56 @@
+"""Conditioned: one policy for all tasks that is told which one it plays: the practical upper bound of adaptation.
+
+    for each iteration:
+        rollout   roll out on M tasks with parameters that see the task beside the observation
+        outer     change them so that the mean return over tasks rises
+    on a new task:
+        nothing   it is told the task; there is nothing to find out
+
+The "oracle" of Finn et al. 2017, arXiv:1703.03400, section 5. No bound in the strict sense: it is learned, from as many steps.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from pliant.algorithms import _outer
+from pliant.algorithms._inner import InnerSettings
+from pliant.algorithms._joint import Joint, as_maml
+from pliant.streams import Stream
+from pliant.types import Spec
+
+
+@dataclass(frozen=True)
+class OuterSettings(_outer.OuterSettings):
+    """How the parameters are improved."""
+
+    gamma: float = 0.99
+    """Discount per step."""
+    lam: float = 1.0
+    """Trace decay of the generalised advantage estimate, per step."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (0 <= self.gamma <= 1 and 0 <= self.lam <= 1):
+            raise ValueError(f"gamma is {self.gamma} and lam {self.lam}: expected both between 0 and 1")
+
+
+def _borrowed(table: dict[str, Any]) -> dict[str, Any]:
+    """MAML's preset: what its inner loop says of credit belongs to the outer one here."""
+    table = as_maml(table)
+    inner = table.pop("inner", {})
+    table.setdefault("outer", {}).update({name: inner[name] for name in ("gamma", "lam") if name in inner})
+    return table
+
+
+POLICY = "mlp"
+PARTS: dict[str, type] = {"outer": OuterSettings}
+TOLD = True
+BORROWS = "maml", _borrowed
+
+
+def make(policy: nn.Module, spec: Spec, parts: dict[str, Any], stream: Stream) -> Joint:
+    """The conditioned policy with the settings in `parts`."""
+    outer: OuterSettings = parts["outer"]
+    return Joint(policy, spec, InnerSettings(gamma=outer.gamma, lam=outer.lam), outer, tunes=False)

@@ -1,0 +1,33 @@
+"""Families whose agent is told its task: what describes the task is part of every observation."""
+
+import dataclasses
+
+import torch
+
+from pliant.errors import UserError
+from pliant.tasks.base import BatchEnv, Family, Tasks
+
+
+def told(family: Family) -> Family:
+    """`family` with observations [M, B, D + K]: the K numbers of `Family.described` stand behind the family's own.
+
+    Raises UserError for images, which have no room for them.
+    """
+    own = family.spec
+    if own.image:
+        raise UserError(f"{family.name} shows images: an agent that is told its task needs observations that are vectors")
+
+    def environment(wider: Family, tasks: Tasks, lanes: int, episodes: int) -> BatchEnv:
+        batch = family.environment(family, tasks, lanes, episodes)
+        sees = batch.observe
+        known = batch.described()[:, None].expand(*batch.shape, -1)  # [M, B, K]
+
+        def observe() -> torch.Tensor:
+            seen = sees()
+            return torch.cat([seen, known.to(seen)], dim=-1)
+
+        batch.observe = observe  # type: ignore[method-assign]
+        batch.family, batch.spec = wider, wider.spec
+        return batch
+
+    return dataclasses.replace(family, spec=own._replace(obs_size=own.obs_size + own.task_size), environment=environment)
