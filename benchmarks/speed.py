@@ -105,7 +105,7 @@ def half_cheetah(method: str, turns: int) -> dict[str, float]:
         for _ in range(turns):
             before = bare(0.7)
             taken = act()
-            pairs.append((160_000 / sum(taken.values()), (before + bare(0.7)) / 2, taken["learn_seconds"]))
+            pairs.append((160_000 / sum(taken.values()), (before + bare(0.7)) / 2, taken["outer_seconds"]))
     return {
         "seconds": 160_000 / statistics.median(ours for ours, _, _ in pairs),
         "learn_seconds": statistics.median(learn for _, _, learn in pairs),

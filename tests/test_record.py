@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from pliant import errors, record
+from pliant import documents, errors, record
 from pliant.record import Run
 
 CONFIG = {"algorithm": "maml", "parts": {"inner": {"steps": 1}}}
@@ -184,16 +184,16 @@ def test_reading_never_writes(tmp_path: Path) -> None:
 
 
 def test_a_document_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = record.write_json(tmp_path / "evaluations" / "a.json", {"x": 1})
-    assert record.read_json(path) == {"x": 1}
+    path = documents.write_json(tmp_path / "evaluations" / "a.json", {"x": 1})
+    assert documents.read_json(path) == {"x": 1}
 
     def full(handle: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(errors.UserError, match=r"cannot write .*a\.json: no space left"):
-        record.write_json(path, {"x": 2})
-    assert record.read_json(path) == {"x": 1}
+        documents.write_json(path, {"x": 2})
+    assert documents.read_json(path) == {"x": 1}
     assert [p.name for p in path.parent.iterdir()] == ["a.json"]
 
 

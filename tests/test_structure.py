@@ -27,7 +27,8 @@ LAYERS = (
     {"masks", "distributions", "advantages", "losses", "trust_region", "functional", "statistics"},
     {"policies", "tasks", "players", "rollout"},
     {"algorithms"},
-    {"config", "_presets", "train", "evaluate", "record", "checkpoint", "report", "progress"},
+    {"config", "_presets", "documents", "record", "checkpoint", "progress", "train", "clock", "evaluate", "cost", "sweep"}
+    | {"measures", "compare", "report", "page", "plots", "watch", "check"},
     {"cli", "_commands", "completion", "explain", "agent", "_carry", "__init__", "__main__"},
 )
 """From the ground up: data, maths, parts, algorithms, running, surface."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from pliant import _carry, checkpoint, distributions, errors, evaluate, functional, record, train
+from pliant import _carry, checkpoint, distributions, documents, errors, evaluate, functional, record, train
 from pliant import config as configuration
 from pliant.progress import Progress
 from pliant.streams import Stream
@@ -116,7 +116,8 @@ class Agent:
             "episodes_per_trial": batch.episodes,
             "horizon": batch.horizon,
         }
-        document = evaluate.document(self.config, self.learner, measured, "task", seed, protocol, self.counters)
+        costs = evaluate.costs_of(self.learner, measured, rollouts, self.counters)
+        document = documents.sealed(evaluate.document(self.config, self.learner, measured, "task", seed, protocol, costs))
         adapted = Adapted(self.config, algorithm.policy, params, family.spec, named, document, seed, units, carry)
         if isinstance(batch, _single.Single):
             adapted.see = batch.see
@@ -208,8 +209,8 @@ class Adapted:
         if (path / "adapted.json").exists() or (path.exists() and any(path.iterdir())):
             raise errors.UserError(f"{path} is not empty: choose another folder")
         described = {"schema": SCHEMA, "config": config, "task": self.task, "units": self._units}
-        record.write_json(path / "adapted.json", described)
-        record.write_json(path / "evaluation.json", self.document)
+        documents.write_json(path / "adapted.json", described)
+        documents.write_json(path / "evaluation.json", self.document)
         checkpoint.save(path / "checkpoints", 0, self.params | _carry.flat(self.carry), {})
         return path
 
@@ -255,7 +256,7 @@ def load(path: str | Path, device: str = "cpu", body: nn.Module | None = None) -
 
 
 def _load_adapted(path: Path, device: str, body: nn.Module | None) -> Adapted:
-    described = record.read_json(path / "adapted.json")
+    described = documents.read_json(path / "adapted.json")
     if described.get("schema") != SCHEMA:
         raise errors.UserError(f"{path} has schema {described.get('schema')!r}: expected {SCHEMA!r}")
     if not isinstance(described.get("config"), dict) or not isinstance(described.get("task"), dict):
@@ -272,6 +273,6 @@ def _load_adapted(path: Path, device: str, body: nn.Module | None) -> Adapted:
     if got != expected:
         raise errors.UserError(f"{found.path} does not hold the parameters of this policy: they are {got}, expected {expected}")
     carry = _carry.unflat({n: tensor for n, tensor in tensors.items() if n.startswith(_carry.PREFIX)}, policy, spec, found.path)
-    document = record.read_json(path / "evaluation.json")
+    document = documents.read_json(path / "evaluation.json")
     seed = int(document.get("seed", 0))
     return Adapted(config, policy, params, spec, described["task"], document, seed, described.get("units"), carry)

@@ -7,8 +7,6 @@ draws from its own random streams, by its own seed.
 """
 
 import re
-import resource
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,13 +20,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pliant import checkpoint, errors, functional, record, registry, statistics
+from pliant import checkpoint, cost, documents, errors, record, registry, statistics
 from pliant import config as configuration
 from pliant import train as training
 from pliant.rollout import episode_returns, episode_sums, rollout
 from pliant.streams import Stream
 from pliant.tasks.base import SPLITS, BatchEnv, Family, Protocol, Tasks
-from pliant.types import Inputs, Rollout, State
+from pliant.types import Rollout
 
 SCHEMA = "pliant.evaluation/1"
 STAGES = 3
@@ -52,6 +50,13 @@ class Curve:
     """[M] total return of a trial."""
     seconds: float
     """Time the adaptation took, all tasks together."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One entry per task: return, success (or None) and steps seen before, by stage."""
+        seen = (np.cumsum(self.steps, axis=1) - self.steps).tolist()
+        hits = [None] * len(self.returns) if self.success is None else self.success.tolist()
+        each = zip(self.tasks.rows(), self.returns.tolist(), hits, seen, strict=True)
+        return [{"task": task, "return": r, "success": hit, "steps_seen": steps} for task, r, hit, steps in each]
 
     def summary(self) -> list[dict[str, Any]]:
         """One entry per stage, as in the evaluation document."""
@@ -78,10 +83,17 @@ def plan(learner: training.Learner, stages: int | None) -> tuple[int, int]:
 
 def curve(learner: training.Learner, split: str, tasks: int, lanes: int, stages: int | None, seed: int) -> Curve:
     """Adapt to `tasks` tasks of a split, `lanes` trials each, and measure every stage."""
+    return played_on(learner, split, tasks, lanes, stages, seed)[0]
+
+
+def played_on(
+    learner: training.Learner, split: str, tasks: int, lanes: int, stages: int | None, seed: int
+) -> tuple[Curve, list[Rollout]]:
+    """The `curve`, and the rollouts behind it."""
     streams = Stream(seed).at("evaluate", split)
     chosen = learner.family.sample(tasks, split, streams.at("tasks").rng())
     last, episodes = plan(learner, stages)
-    return curve_on(learner, learner.family.batch(chosen, lanes, episodes), last, streams.at("acts"))[0]
+    return curve_on(learner, learner.family.batch(chosen, lanes, episodes), last, streams.at("acts"))
 
 
 def curve_on(learner: training.Learner, batch: BatchEnv, stages: int, stream: Stream) -> tuple[Curve, list[Rollout]]:
@@ -113,11 +125,7 @@ def evaluate_run(
     of the family other than in training, as {"family.simulator": "highway-env"}. Raises UserError for a folder that is no run
     or has no usable checkpoint, for values out of range, and for a family that has no players or no protocol.
     """
-    if split not in SPLITS:
-        raise errors.unknown("split", split, SPLITS)
-    for name, value, least in (("tasks", tasks, 1), ("stages", stages, 0), ("lanes", lanes, 1)):
-        if value is not None and value < least:
-            raise errors.UserError(f"--{name} is {value}: expected at least {least}")
+    _check(split, tasks, stages, lanes)
     run = record.Run.open(Path(path))
     config = configuration.override(configuration.from_dict(run.config), changed or {})
     module = registry.players(config.family) if players else None
@@ -131,33 +139,66 @@ def evaluate_run(
     if published:
         tasks, stages = published.tasks, published.adapt + published.measure - 1 if by_episode else stages or STAGES
         lanes = 1 if by_episode else max(1, published.adapt // (stages * learner.episodes))  # all steps share the episodes
+    result, measured = evaluate_learner(
+        config, learner, split, tasks, stages, lanes, seed, found.facts | {"iteration": found.iteration}
+    )
+    result["protocol"] |= {"changed": dict(changed or {}), "published": published.source if published else None}
+    if published:
+        result["headline"] = _headline(measured, published.adapt if by_episode else result["protocol"]["stages"])
+    if module:
+        plays = result["protocol"]["episodes_per_trial"] if by_episode else learner.family.episodes
+        result |= others(module, family_of(config), measured.tasks, split, result["lanes"], plays, seed)
+    result = documents.sealed(result)
+    documents.write_json(document_path(run.path, result), result)
+    return result
+
+
+def evaluate_learner(
+    config: configuration.Config,
+    learner: training.Learner,
+    split: str,
+    tasks: int,
+    stages: int | None,
+    lanes: int | None,
+    seed: int,
+    facts: Mapping[str, Any],
+) -> tuple[dict[str, Any], Curve]:
+    """The document of a learner as it is, not sealed, and the curve in it; `facts` are its counters."""
     last, episodes = plan(learner, stages)
     lanes = lanes or learner.settings.lanes
-    measured = curve(learner, split, tasks, lanes, stages, seed)
-    played = {
+    measured, rollouts = played_on(learner, split, tasks, lanes, stages, seed)
+    protocol = {
         "stage": learner.algorithm.stage,
         "stages": last,
         "lanes": lanes,
         "episodes_per_trial": episodes,
         "horizon": learner.family.horizon,
-        "changed": dict(changed or {}),
-        "published": published.source if published else None,
+        "changed": {},
+        "published": None,
         "tasks_sha256": measured.tasks.digest,
         "family_version": learner.family.version,
-        "iteration": found.iteration,
+        "iteration": facts["iteration"],
     }
-    result = document(config, learner, measured, split, seed, played, found.facts)
-    if published:
-        result["headline"] = _headline(measured, published.adapt if by_episode else last)
-    if module:
-        plays = episodes if by_episode else learner.family.episodes
-        result |= others(module, learner.family, measured.tasks, split, lanes, plays, seed)
-    record.write_json(document_path(run.path, result), result)
-    return result
+    costs = costs_of(learner, measured, rollouts, facts)
+    return document(config, learner, measured, split, seed, protocol, costs), measured
+
+
+def _check(split: str, tasks: int, stages: int | None, lanes: int | None) -> None:
+    if split not in SPLITS:
+        raise errors.unknown("split", split, SPLITS)
+    for name, value, least in (("tasks", tasks, 1), ("stages", stages, 0), ("lanes", lanes, 1)):
+        if value is not None and value < least:
+            raise errors.UserError(f"--{name} is {value}: expected at least {least}")
+
+
+def family_of(config: configuration.Config) -> Family:
+    """The family as its players see it: nobody is told the task."""
+    family: Family = registry.load("family", config.family).family(config.parts["family"])
+    return family
 
 
 def _published(config: configuration.Config) -> Protocol:
-    family: Family = registry.load("family", config.family).family(config.parts["family"])
+    family = family_of(config)
     if family.protocol is None:
         raise errors.UserError(f"{config.family} has no published protocol: choose --tasks, --stages and --lanes instead")
     return family.protocol
@@ -192,6 +233,13 @@ def others(
     return {"players": {"episodes": episodes, **bounds, "each": played}}
 
 
+def costs_of(
+    learner: training.Learner, measured: Curve, rollouts: list[Rollout], facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the agent cost so far, and what adapting and acting cost (see `pliant.cost`)."""
+    return cost.of(learner, rollouts, float(measured.steps[:, :-1].sum(1).mean()), measured.seconds, facts)
+
+
 def document_path(run: Path, document: dict[str, Any]) -> Path:
     """Where a run keeps an evaluation of itself."""
     protocol = document["protocol"]
@@ -209,10 +257,9 @@ def document(
     split: str,
     seed: int,
     protocol: dict[str, Any],
-    facts: dict[str, Any],
+    costs: dict[str, Any],
 ) -> dict[str, Any]:
     """Everything an evaluation says, as JSON values."""
-    rows = measured.tasks.rows()
     return {
         "schema": SCHEMA,
         "algorithm": config.algorithm,
@@ -220,17 +267,15 @@ def document(
         "split": split,
         "seed": seed,
         "train_seed": config.seed,
-        "tasks": len(rows),
+        "tasks": len(measured.tasks),
         "lanes": protocol.get("lanes"),
         "versions": record.versions(),
         "config": configuration.to_dict(config),
         "protocol": protocol,
         "curve": measured.summary(),
         "trial_return": statistics.summary(measured.trial),
-        "per_task": [
-            {"task": row, "return": values.tolist()} for row, values in zip(rows, measured.returns, strict=True)
-        ],
-        "cost": _cost(learner, measured, facts),
+        "per_task": measured.rows(),
+        "cost": costs,
     }
 
 
@@ -247,38 +292,3 @@ def measure(rollouts: list[Rollout], batch: BatchEnv, reports_success: bool, sec
     episodes = 1 if by_episode else batch.lanes * batch.episodes
     success = staged(hits) if hits else None
     return Curve(batch.tasks, staged(totals), success, episodes * staged(steps), episodes, trial, seconds)
-
-
-def _cost(learner: training.Learner, measured: Curve, facts: dict[str, Any]) -> dict[str, Any]:
-    policy = learner.algorithm.policy
-    scale = 1024 if sys.platform != "darwin" else 1024**2
-    return {
-        "train_env_steps": facts.get("env_steps"),
-        "train_seconds": facts.get("seconds"),
-        "adapt_env_steps": float(measured.steps[:, :-1].sum(1).mean()),
-        "adapt_seconds": measured.seconds / len(measured.tasks),
-        "act_microseconds": _act_microseconds(learner),
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale,
-        "parameters": sum(p.numel() for p in policy.parameters()),
-    }
-
-
-@torch.no_grad()
-def _act_microseconds(learner: training.Learner, repeats: int = 50, before: int = 200) -> float:
-    """Median time of one forward pass for a single lane, `before` steps into a trial or where it ends."""
-    policy, spec = learner.algorithm.policy, learner.family.spec
-    params = functional.parameters(policy)
-    device = next(iter(params.values())).device
-    action = torch.zeros(1, 1, 1, dtype=torch.int64) if spec.discrete else torch.zeros(1, 1, 1, spec.action_size)
-    seen = Inputs(torch.zeros(1, 1, 1, spec.obs_size), action, torch.zeros(1, 1, 1), torch.ones(1, 1, 1, dtype=torch.bool))
-    seen = Inputs(*(x.to(device) for x in seen))
-    state: State = ()
-    for _ in range(min(before, learner.episodes * learner.family.horizon) if getattr(policy, "memory", False) else 1):
-        state = functional.apply(policy, params, seen, state)[1]
-        seen = seen._replace(first=torch.zeros_like(seen.first))
-    times = []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        functional.apply(policy, params, seen, state)
-        times.append(time.perf_counter() - begin)
-    return float(np.median(times) * 1e6)

@@ -17,7 +17,6 @@ import json
 import math
 import os
 import platform
-import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from io import FileIO
@@ -27,7 +26,7 @@ from typing import Any, Self
 
 import filelock
 
-from pliant import checkpoint, errors
+from pliant import checkpoint, documents, errors
 from pliant.version import VERSION
 
 SCHEMA = "pliant.run/1"
@@ -62,13 +61,13 @@ class Run:
         except filelock.Timeout:
             raise errors.UserError(f"{path} is in use by another process: wait for it, or choose another --out") from None
         except OSError as error:
-            raise _cannot("create", path, error) from error
+            raise documents.cannot("create", path, error) from error
         try:
             _refuse_foreign(path, resume)  # again: another process may have begun and ended meanwhile
             earlier = _read(path) if (path / "run.json").exists() else None
             run = cls(path, _document(config, earlier), lock)
             run.resumed = earlier is not None
-            write_json(path / "run.json", run.document)
+            documents.write_json(path / "run.json", run.document)
         except BaseException:
             lock.release()
             raise
@@ -127,7 +126,7 @@ class Run:
                 line = line[self._metrics.write(line) :]
             self._scalars(iteration, row)
         except OSError as error:
-            raise _cannot("write", self._metrics_path, error, "free some space and --resume") from error
+            raise documents.cannot("write", self._metrics_path, error, "free some space and --resume") from error
 
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl. One that was cut off while it was written is left out, at the end or not."""
@@ -143,7 +142,7 @@ class Run:
             self._metrics.close()
             self._metrics = None
         lines = [json.dumps(row) for row in self.metrics() if row["iteration"] < iteration]
-        _write(self._metrics_path, "".join(f"{line}\n" for line in lines).encode())
+        documents.write(self._metrics_path, "".join(f"{line}\n" for line in lines).encode())
         self._purge = iteration
 
     def sync(self) -> None:
@@ -152,7 +151,7 @@ class Run:
             try:
                 os.fsync(self._metrics.fileno())
             except OSError as error:
-                raise _cannot("write", self._metrics_path, error, "free some space and --resume") from error
+                raise documents.cannot("write", self._metrics_path, error, "free some space and --resume") from error
 
     def save(self, iteration: int, tensors: Mapping[str, Any], facts: Mapping[str, Any]) -> Path:
         """Write the checkpoint of `iteration`, after the metrics that led to it."""
@@ -162,7 +161,7 @@ class Run:
 
     def write_json(self, name: str, document: Mapping[str, Any]) -> Path:
         """Write `document` to `name` (such as "evaluations/test-seed0.json") inside the run, whole or not at all."""
-        return write_json(self.path / name, document)
+        return documents.write_json(self.path / name, document)
 
     _purge: int | None = None
 
@@ -207,41 +206,6 @@ def versions() -> dict[str, str]:
     return found
 
 
-def write_json(path: Path, document: Mapping[str, Any]) -> Path:
-    """Write `document` to `path`, making its folder: whole or not at all. Raises UserError if the system cannot."""
-    path = Path(path)
-    _write(path, json.dumps(document, indent=2, allow_nan=False).encode() + b"\n")
-    return path
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in `path`. Raises UserError if it cannot be read or is something else."""
-    try:
-        document = json.loads(Path(path).read_bytes())
-    except OSError as error:
-        raise _cannot("read", Path(path), error) from error
-    except (ValueError, RecursionError) as error:
-        raise errors.UserError(f"{path} is not JSON ({error})") from error
-    if not isinstance(document, dict):
-        raise errors.UserError(f"{path} is not a JSON object")
-    return document
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.parent / f".tmp-{uuid.uuid4().hex[:12]}"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            checkpoint.write_synced(temporary, data)
-            temporary.replace(path)
-            checkpoint.sync_folder(path.parent)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise _cannot("write", path, error) from error
-
-
 def _refuse_foreign(path: Path, resume: bool) -> None:
     """Only a folder that is new, empty, or holds this run may be written."""
     if path.exists() and not path.is_dir():
@@ -254,7 +218,7 @@ def _refuse_foreign(path: Path, resume: bool) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    document = read_json(path / "run.json")
+    document = documents.read_json(path / "run.json")
     if document.get("schema") != SCHEMA or not isinstance(document.get("config"), dict):
         schema = document.get("schema")
         raise errors.UserError(f"{path} is not a run of this version: its run.json has schema {schema!r}, expected {SCHEMA!r}")
@@ -283,8 +247,3 @@ def _row(line: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) and isinstance(row.get("iteration"), int) else None
-
-
-def _cannot(verb: str, path: Path, error: OSError, advice: str = "") -> errors.UserError:
-    reason = (error.strerror or str(error)).lower()
-    return errors.UserError(f"cannot {verb} {path}: {reason}" + (f"; {advice}" if advice else ""))

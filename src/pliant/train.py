@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from pliant import checkpoint, errors, machine, record, registry
 from pliant import config as configuration
 from pliant.algorithms.base import Algorithm
+from pliant.clock import PARTS, Clock
 from pliant.progress import Progress
 from pliant.rollout import episode_returns, episode_sums, rollout
 from pliant.streams import Stream
@@ -113,15 +114,15 @@ def iterate(learner: Learner, start: int, stop: int) -> Iterator[Iteration]:
     """Sample tasks, adapt to them, learn from having adapted; iterations `start` to `stop` - 1."""
     algorithm, family, settings, streams = learner
     for iteration in range(start, stop):
-        begin = time.perf_counter()
+        clock = Clock()
         tasks = family.sample(settings.meta_batch, "train", streams.at("tasks", iteration).rng())
-        batch = family.batch(tasks, settings.lanes, learner.episodes)
-        collect = partial(rollout, batch, streams.at("acts", iteration))
+        batch = clock.batch(family.batch(tasks, settings.lanes, learner.episodes))
+        collect = clock.collect(partial(rollout, batch, streams.at("acts", iteration)))
+        begin = time.perf_counter()
         rollouts = algorithm.adapt(collect)
         middle = time.perf_counter()
         metrics = algorithm.learn(rollouts)
-        seconds = {"adapt_seconds": middle - begin, "learn_seconds": time.perf_counter() - middle}
-        yield Iteration(iteration, metrics, rollouts, seconds)
+        yield Iteration(iteration, metrics, rollouts, clock.split(middle - begin, time.perf_counter() - middle))
 
 
 def train(
@@ -146,7 +147,9 @@ def train(
                     reached = done.number + 1
                     try:
                         if _is_due(reached, learner.settings.evaluate_every):
+                            begin = time.perf_counter()
                             metrics |= _evaluation(learner)
+                            counters["evaluation_seconds"] += time.perf_counter() - begin
                     finally:
                         run.log(done.number, metrics, done.seconds | {"total_seconds": counters["seconds"]})
                     progress.update(reached, metrics)
@@ -191,18 +194,20 @@ def counted(counters: dict[str, Any], done: Iteration, learner: Learner) -> dict
     counters["iteration"] = done.number + 1
     counters["env_steps"] += sum(r.steps for r in done.rollouts)
     counters["seconds"] += sum(done.seconds.values())
+    for part, seconds in done.seconds.items():
+        counters[part] = counters.get(part, 0.0) + seconds
     return {"env_steps": counters["env_steps"], **stage_metrics(done.rollouts, learner), **done.metrics}
 
 
 def _restore(run: record.Run, learner: Learner, device: str) -> dict[str, Any]:
     """Load the newest whole checkpoint of a resumed run; the counters it kept, or fresh ones."""
-    fresh: dict[str, Any] = {"iteration": 0, "env_steps": 0, "seconds": 0.0}
+    fresh: dict[str, Any] = {"iteration": 0, "env_steps": 0, "seconds": 0.0} | dict.fromkeys(PARTS, 0.0)
     found = checkpoint.load_latest(run.checkpoints, warn=errors.warn) if run.resumed and _any(run.checkpoints) else None
     run.rewind(found.iteration if found else 0)
     if not found:
         return fresh
     load(learner.algorithm, found, device)
-    return {name: found.facts[name] for name in fresh}
+    return {name: found.facts.get(name, value) for name, value in fresh.items()}
 
 
 def load(algorithm: Algorithm, found: checkpoint.Checkpoint, device: str) -> None:

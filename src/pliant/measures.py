@@ -1,0 +1,69 @@
+"""The measures by which agents are judged, as functions of numbers; `docs/evaluation.md` says the same in words.
+
+Learning speed    area under the adaptation curve; experience until a fraction of what can be reached
+Sample efficiency meta-training steps until a target is reached after adaptation, and stays
+Generalisation    gaps between splits are differences of means (`statistics`); the shift sweep is in `sweep`
+Compute           `cost`; growth with size is `statistics.growth_exponent`
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+WINDOW = 10
+"""Iterations over which a training curve is averaged before it is asked when it reached a target."""
+
+
+def area(steps: Array, value: Array, end: float, low: float = 0.0, high: float = 1.0) -> Array:
+    """Area under adaptation curves, as a share of the area of an agent that has `high` from the first step.
+
+        (1 / end) integral from 0 to end of (value(n) - low) / (high - low) dn
+
+    `steps` [..., S] are what is seen of a task before each stage and begin with 0, `value` [..., S] the returns there; between
+    stages curves are lines, behind the last they stay. `end` is in steps, `low` counts as 0 and `high` as 1. Raises ValueError
+    if there is no room between low and high, or none up to `end`.
+    """
+    if not high != low or not end > 0:
+        raise ValueError(f"low is {low}, high {high} and end {end}: expected low and high to differ and end to be above 0")
+    steps, value = np.broadcast_arrays(np.asarray(steps, np.float64), np.asarray(value, np.float64))
+    left, right = np.minimum(steps[..., :-1], end), np.minimum(steps[..., 1:], end)
+    width = np.maximum(steps[..., 1:] - steps[..., :-1], 1e-300)
+    slope = (value[..., 1:] - value[..., :-1]) / width
+    at_left = value[..., :-1]
+    at_right = at_left + slope * (right - left)
+    inside = ((right - left) * (at_left + at_right) / 2).sum(-1)
+    behind = np.maximum(end - steps[..., -1], 0.0) * value[..., -1]
+    return np.asarray(((inside + behind) / end - low) / (high - low))
+
+
+def reached(x: Array, value: Array, target: float) -> float | None:
+    """Where `value` [S] over ascending `x` [S] first has `target`, between points on a line; None if it never does."""
+    hit = np.flatnonzero(np.asarray(value) >= target)
+    if not len(hit):
+        return None
+    i = int(hit[0])
+    if i == 0:
+        return float(x[0])
+    share = (target - value[i - 1]) / (value[i] - value[i - 1])
+    return float(x[i - 1] + share * (x[i] - x[i - 1]))
+
+
+def train_steps_to(env_steps: Array, value: Array, target: float, window: int = WINDOW) -> float | None:
+    """Environment steps of meta-training until the running mean of `value` [N] reaches `target` and stays there; None if never.
+
+    `env_steps` [N] are counted from the first one and include those of adaptation; `value` is the return after adaptation of
+    each iteration, averaged over the `window` iterations up to it.
+    """
+    if not len(value):
+        return None
+    sums = np.cumsum(np.insert(np.asarray(value, np.float64), 0, 0.0))
+    first = np.maximum(np.arange(1, len(value) + 1) - window, 0)
+    mean = (sums[1:] - sums[first]) / (np.arange(1, len(value) + 1) - first)
+    below = np.flatnonzero(mean < target)
+    at = int(below[-1]) + 1 if len(below) else 0
+    return float(env_steps[at]) if at < len(value) else None
+
+
+def target(low: float, high: float, fraction: float) -> float:
+    """The return that is `fraction` of the way from `low` to `high`."""
+    return low + fraction * (high - low)
