@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pliant import _commands, cli, completion, config, errors, explain, record, registry
+from pliant import _commands, _parsers, cli, completion, config, errors, explain, record, registry
 
 PYTHON = [sys.executable, "-m", "pliant"]
 
@@ -406,7 +406,7 @@ def test_completion_finds_every_setting_of_every_pair() -> None:
         assert set(completion.settings(algorithm, "point")) == expected
 
 
-@pytest.mark.parametrize("shell", cli.SHELLS)
+@pytest.mark.parametrize("shell", _parsers.SHELLS)
 def test_completion_scripts_parse(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     script = help_of(capsys, "completion", shell)
     assert "pliant _complete" in script

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import pliant
-from pliant import cli, errors
+from pliant import _parsers, cli, errors
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "pliant"
@@ -24,12 +24,12 @@ LONGER = {"tasks.base": 340}
 
 LAYERS = (
     {"types", "streams", "errors", "registry", "version", "machine"},
-    {"masks", "distributions", "advantages", "losses", "trust_region", "functional", "statistics"},
+    {"masks", "distributions", "advantages", "losses", "trust_region", "functional", "statistics", "studies"},
     {"policies", "tasks", "players", "rollout"},
     {"algorithms"},
-    {"config", "_presets", "documents", "record", "checkpoint", "progress", "train", "clock", "evaluate", "cost", "sweep"}
-    | {"measures", "compare", "report", "page", "plots", "watch", "check"},
-    {"cli", "_commands", "completion", "explain", "agent", "_carry", "__init__", "__main__"},
+    {"config", "_presets", "documents", "record", "checkpoint", "progress", "train", "clock", "evaluate", "cost"}
+    | {"sweep", "measures", "compare", "_agents", "report", "page", "plots", "watch", "behaviour", "check"},
+    {"cli", "_parsers", "_commands", "_comparing", "_seeds", "completion", "explain", "agent", "_carry", "__init__", "__main__"},
 )
 """From the ground up: data, maths, parts, algorithms, running, surface."""
 
@@ -140,7 +140,7 @@ def test_commands_in_the_readme_exist() -> None:
         if program == "make":
             assert re.search(rf"^{words[0]}:", (ROOT / "Makefile").read_text(), re.M), command
         else:
-            arguments, rest = cli.parser().parse_known_args(cli.split_dotted(words)[0])
+            arguments, rest = _parsers.parser().parse_known_args(cli.split_dotted(words)[0])
             rest = cli._family_flags(getattr(arguments, "family", None), rest, {})
             assert program == "pliant" and not rest, command
 

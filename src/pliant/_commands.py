@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 
@@ -23,9 +24,13 @@ def train(arguments: argparse.Namespace, dotted: dict[str, str]) -> int:
     if arguments.help:
         print(explain.settings(arguments.algorithm, arguments.family, _load(arguments, dotted), arguments.preset), end="")
         return 0
+    if arguments.seeds is not None:
+        return _train_seeds(arguments, dotted)
+    if arguments.jobs is not None:
+        raise errors.UserError("--jobs goes with --seeds: one seed is one process")
     seed = arguments.seed or 0
     out = arguments.out or record.default_out(arguments.algorithm, arguments.family, seed, arguments.resume)
-    _check_device(arguments.device)
+    check_device(arguments.device)
     if arguments.resume and (out / "run.json").exists():
         wanted = _resumed(arguments, dotted, out)
     else:
@@ -37,11 +42,46 @@ def train(arguments: argparse.Namespace, dotted: dict[str, str]) -> int:
     return 0
 
 
+def _train_seeds(arguments: argparse.Namespace, dotted: dict[str, str]) -> int:
+    """Begin or resume a run for each of several seeds."""
+    from pliant import _seeds, machine
+
+    if arguments.seed is not None:
+        raise errors.UserError("--seed and --seeds: give one")
+    check_device(arguments.device)
+    wanted = _load(arguments, dotted)  # what is wrong is said once, before any process begins
+    family = registry.load("family", wanted.family).family(wanted.parts["family"])
+    family.batch(family.sample(1, "train", np.random.default_rng(0)), 1, 1)
+    names = (arguments.algorithm, arguments.family)
+    outs = {
+        seed: arguments.out / f"seed{seed}" if arguments.out else record.default_out(*names, seed, arguments.resume)
+        for seed in arguments.seeds
+    }
+    for out in outs.values():
+        record.require_free(out, arguments.resume)
+    learns = not getattr(registry.load("algorithm", arguments.algorithm), "LEARNS_NOTHING", False)
+    iterations = wanted.parts["train"].iterations if learns else 1
+    words = [*names, *_again(arguments, dotted)]
+    _seeds.train(["train", *words], outs, arguments.jobs or machine.cores(), iterations, arguments.quiet)
+    print("\n".join(f"run: {path}" for path in outs.values()))
+    print(f"next: pliant compare {' '.join(map(str, outs.values()))}")
+    return 0
+
+
+def _again(arguments: argparse.Namespace, dotted: dict[str, str]) -> list[str]:
+    """The flags of `train` as words, for the process of one seed."""
+    named = {"--preset": arguments.preset, "--policy": arguments.policy, "--device": arguments.device}
+    words = [word for flag, value in named.items() if value is not None for word in (flag, value)]
+    words += [word for module in arguments.imports for word in ("--import", module)]
+    words += ["--resume"] if arguments.resume else []
+    return words + [f"--{name}={value}" for name, value in _overrides(arguments, dotted).items()]
+
+
 def evaluate(arguments: argparse.Namespace, dotted: dict[str, str]) -> int:
     """Print the adaptation curve of a run."""
     if other := [flag for flag in dotted if not flag.startswith("family.")]:
         raise errors.UserError(f"--{other[0]} cannot be changed in an evaluation: settings of the family can, as --family.NAME")
-    _prepare(arguments)
+    prepare(arguments)
     from pliant import evaluate as evaluation
     from pliant import report
 
@@ -76,7 +116,7 @@ def evaluate(arguments: argparse.Namespace, dotted: dict[str, str]) -> int:
 def adapt(arguments: argparse.Namespace) -> int:
     """Adapt to one named task, print its curve, save the adapted policy."""
     task = parse_task(arguments.task or [])
-    _prepare(arguments)
+    prepare(arguments)
     from pliant import agent, report
 
     trained = agent.load(arguments.run, device=arguments.device)
@@ -156,15 +196,16 @@ def _resumed(arguments: argparse.Namespace, dotted: dict[str, str], out: Path) -
     return new
 
 
-def _prepare(arguments: argparse.Namespace) -> None:
+def prepare(arguments: argparse.Namespace) -> None:
     """Refuse a wrong folder or device early, and import what the user trusts this run with."""
     record.Run.open(arguments.run)
-    _check_device(arguments.device)
+    check_device(arguments.device)
     for module in arguments.imports:
         registry.import_outside(module)
 
 
-def _check_device(name: str) -> None:
+def check_device(name: str) -> None:
+    """Raise UserError for a device that torch cannot use."""
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:

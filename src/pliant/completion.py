@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from pliant import cli, registry
+from pliant import _parsers, registry
 
 SCRIPTS = {
     "bash": """\
@@ -75,7 +75,7 @@ def _following(words: list[str], unfinished: str) -> list[str]:
     command, last = words[0], words[-1]
     if command not in _commands():
         return []
-    values = {"--split": list(cli.SPLITS), "--policy": registry.names("policy"), "--device": ["cpu", "cuda"]}
+    values = {"--split": list(_parsers.SPLITS), "--policy": registry.names("policy"), "--device": ["cpu", "cuda"]}
     if last in values:
         return values[last]
     if (
@@ -88,10 +88,12 @@ def _following(words: list[str], unfinished: str) -> list[str]:
     if not unfinished.startswith("-"):
         if command == "train" and len(given) < 2:
             return registry.names("family" if given else "algorithm")
-        if command in ("evaluate", "adapt") and not given:
+        if command in ("compare", "report") or (command in ("evaluate", "adapt", "sweep", "watch") and not given):
             return _runs(unfinished)
+        if command == "check" and not given:
+            return registry.names("family")
         if command == "completion" and not given:
-            return list(cli.SHELLS)
+            return list(_parsers.SHELLS)
     return flags(command, *given[:2]) if command == "train" else flags(command)
 
 
@@ -110,8 +112,8 @@ def _takes_value(command: str, flag: str) -> bool:
     return "." in flag if action is None else action.nargs != 0
 
 
-def _commands() -> dict[str, cli.Parser]:
-    action = next(a for a in cli.parser()._actions if a.dest == "command")
+def _commands() -> dict[str, _parsers.Parser]:
+    action = next(a for a in _parsers.parser()._actions if a.dest == "command")
     return dict(action.choices or {})
 
 

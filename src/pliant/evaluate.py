@@ -20,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pliant import checkpoint, cost, documents, errors, record, registry, statistics
 from pliant import config as configuration
+from pliant import cost, documents, errors, record, registry, statistics
 from pliant import train as training
 from pliant.rollout import episode_returns, episode_sums, rollout
 from pliant.streams import Stream
@@ -132,9 +132,7 @@ def evaluate_run(
     published = _published(config) if protocol else None
     if published:
         config = configuration.override(config, {"family.horizon": published.horizon})
-    learner = training.build(config, device)
-    found = checkpoint.load_latest(run.checkpoints, warn=errors.warn)
-    training.load(learner.algorithm, found, device)
+    learner, found = training.trained(run, device, config)
     by_episode = learner.algorithm.stage == "episode"
     if published:
         tasks, stages = published.tasks, published.adapt + published.measure - 1 if by_episode else stages or STAGES

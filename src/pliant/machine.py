@@ -3,7 +3,10 @@
 import contextlib
 import ctypes
 import os
+import platform
 import sys
+from pathlib import Path
+from typing import Any
 
 _MMAP_THRESHOLD, _TRIM_THRESHOLD, _TOP_PAD = -3, -1, -2
 
@@ -11,6 +14,15 @@ _MMAP_THRESHOLD, _TRIM_THRESHOLD, _TOP_PAD = -3, -1, -2
 def cores() -> int:
     """Processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def described() -> dict[str, Any]:
+    """Processor, cores this process may use, operating system."""
+    name = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
+    return {"processor": name, "cores": cores(), "system": platform.system()}
 
 
 def keep_memory() -> None:

@@ -14,8 +14,10 @@ SECONDS_BETWEEN_LINES = 10.0
 class Progress:
     """A bar on stderr; a plain line every few seconds where stderr is not a terminal; nothing when quiet."""
 
-    def __init__(self, total: int, start: int, quiet: bool) -> None:
-        self.total, self.start, self.quiet = total, start, quiet
+    def __init__(
+        self, total: int, start: int, quiet: bool, what: str = "meta-training", unit: str = "iteration"
+    ) -> None:
+        self.total, self.start, self.quiet, self.what, self.unit = total, start, quiet, what, unit
         self.bar: Bar | None = None
         self.task: TaskID | None = None
         self.begin = self.last = time.monotonic()
@@ -23,7 +25,7 @@ class Progress:
     def __enter__(self) -> "Progress":
         if not self.quiet and sys.stderr.isatty():
             self.bar = Bar(
-                TextColumn("meta-training"),
+                TextColumn(self.what),
                 BarColumn(bar_width=24),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[numbers]}"),
@@ -40,7 +42,8 @@ class Progress:
         """Show that `finished` iterations are over."""
         if self.quiet:
             return
-        numbers = "return " + _ends([_short(value) for name, value in metrics.items() if name.startswith("return_")])
+        returns = [_short(value) for name, value in metrics.items() if name.startswith("return_")]
+        numbers = "return " + _ends(returns) if returns else ""
         if "trial_return" in metrics:
             numbers += f", trial {_short(metrics['trial_return'])}"
         if "success_0" in metrics:
@@ -50,7 +53,7 @@ class Progress:
         elif time.monotonic() - self.last >= SECONDS_BETWEEN_LINES or finished == self.total:
             self.last = time.monotonic()
             left = (self.last - self.begin) / max(1, finished - self.start) * (self.total - finished)
-            print(f"iteration {finished}/{self.total}  {numbers}  left {_clock(left)}", file=sys.stderr, flush=True)
+            print(f"{self.unit} {finished}/{self.total}  {numbers}  left {_clock(left)}", file=sys.stderr, flush=True)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self.bar:

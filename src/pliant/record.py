@@ -53,7 +53,7 @@ class Run:
         process trains there, if the folder holds something else, or if it holds a run and `resume` is False.
         """
         path = Path(path)
-        _refuse_foreign(path, resume)
+        require_free(path, resume)
         try:
             path.mkdir(parents=True, exist_ok=True)
             lock = filelock.FileLock(path / ".lock")
@@ -63,7 +63,7 @@ class Run:
         except OSError as error:
             raise documents.cannot("create", path, error) from error
         try:
-            _refuse_foreign(path, resume)  # again: another process may have begun and ended meanwhile
+            require_free(path, resume)  # again: another process may have begun and ended meanwhile
             earlier = _read(path) if (path / "run.json").exists() else None
             run = cls(path, _document(config, earlier), lock)
             run.resumed = earlier is not None
@@ -206,8 +206,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _refuse_foreign(path: Path, resume: bool) -> None:
-    """Only a folder that is new, empty, or holds this run may be written."""
+def require_free(path: Path, resume: bool) -> None:
+    """Raise UserError unless a run may begin in `path`, new or empty, or with `resume` go on in it."""
     if path.exists() and not path.is_dir():
         raise errors.UserError(f"{path} is a file: choose another --out")
     entries = [p.name for p in path.iterdir() if p.name != ".lock" and not p.name.startswith(".tmp-")] if path.exists() else []

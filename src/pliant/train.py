@@ -210,6 +210,19 @@ def _restore(run: record.Run, learner: Learner, device: str) -> dict[str, Any]:
     return {name: found.facts.get(name, value) for name, value in fresh.items()}
 
 
+def trained(
+    run: record.Run, device: str = "cpu", config: configuration.Config | None = None
+) -> tuple[Learner, checkpoint.Checkpoint]:
+    """The learner of a run as its newest checkpoint has it, and that checkpoint; under the settings `config`, or the run's own.
+
+    Raises UserError if there is no usable checkpoint.
+    """
+    learner = build(config or configuration.from_dict(run.config), device)
+    found = checkpoint.load_latest(run.checkpoints, warn=errors.warn)
+    load(learner.algorithm, found, device)
+    return learner, found
+
+
 def load(algorithm: Algorithm, found: checkpoint.Checkpoint, device: str) -> None:
     """Restore an algorithm from a checkpoint. Raises UserError if it is of another policy or algorithm."""
     expected = algorithm.state()

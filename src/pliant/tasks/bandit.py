@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks, Told
+from pliant.tasks.base import Axis, BatchEnv, Family, Parameter, Tasks, Told
 from pliant.types import Spec
 
 Prior = Literal["independent", "easy", "medium", "hard", "dependent"]
@@ -84,6 +84,17 @@ def told(tasks: Tasks) -> NDArray[np.float64]:
     return np.asarray(2 * np.concatenate([p, p.max(axis=1, keepdims=True)], axis=1) - 1)
 
 
+def _arms(most: int) -> Axis:
+    """How many arms may pay: those beyond never do. The policy has `most` of them, so there are no more."""
+
+    def place(tasks: Tasks, arms: float) -> Tasks:
+        if not 2 <= arms <= most:
+            raise ValueError(f"arms is {arms:g}: expected 2 to {most}, what the policy can pull (--family.arms in training)")
+        return Tasks(tasks.family, {"p": np.where(np.arange(most) < arms, tasks.arrays["p"], 0.0)})
+
+    return Axis("arms that may pay, the others never do", (most, most), (2, most), place, whole=True)
+
+
 def family(settings: Settings | None = None) -> Family:
     """The family of bandits."""
     settings = settings or Settings()
@@ -105,4 +116,5 @@ def family(settings: Settings | None = None) -> Family:
         episodes=settings.pulls,
         settings=settings,
         told=Told(settings.arms + 1, told),
+        own_axes={"arms": _arms(settings.arms)} if settings.prior == "independent" else {},
     )

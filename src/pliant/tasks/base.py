@@ -12,7 +12,7 @@ named choices (two directions) have the same choices in "train" and "test".
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,6 +82,21 @@ class Protocol(NamedTuple):
     """Steps of an episode."""
 
 
+class Axis(NamedTuple):
+    """A quantity along which tasks can be shifted, within what is trained and beyond."""
+
+    meaning: str
+    """What it is, with its unit."""
+    trained: tuple[float, float]
+    """Where training tasks lie on it."""
+    shifted: tuple[float, float]
+    """The whole of what it reaches in any split."""
+    place: Callable[[Tasks, float], Tasks]
+    """The same tasks at a value of it. Raises ValueError for one that makes no sense."""
+    whole: bool = False
+    """Its values are integers."""
+
+
 @dataclass(frozen=True)
 class Family:
     """A distribution over tasks and the batched environment that plays them."""
@@ -109,10 +124,18 @@ class Family:
     """What describes a task to a critic; None: where each of its parameters lies in the training law, from -1 to 1."""
     protocol: Protocol | None = None
     """The published evaluation, where there is one."""
+    own_axes: Mapping[str, Axis] = field(default_factory=dict)
+    """Axes other than the family's scalar parameters, by name."""
 
     def __post_init__(self) -> None:
         size = self.told.size if self.told else sum(p.width for p in self.parameters)
         object.__setattr__(self, "spec", self.spec._replace(task_size=size))
+
+    @property
+    def axes(self) -> dict[str, Axis]:
+        """Along what tasks can be shifted: every scalar parameter with a range, and the family's own axes, by name."""
+        scalar = [p for p in self.parameters if p.size is None and not p.choices and p.law in ("uniform", "log") and p.varies]
+        return {p.name: _axis(p) for p in scalar} | dict(self.own_axes)
 
     def sample(self, n: int, split: str, rng: np.random.Generator) -> Tasks:
         """`n` tasks of a split, drawn from `rng`.
@@ -179,6 +202,16 @@ class Family:
             arrays[p.name] = block.copy() if p.size else block[:, 0].copy()
             column += p.width
         return Tasks(self.name, arrays)
+
+
+def _axis(parameter: Parameter) -> Axis:
+    """The axis of a scalar parameter: the others stay as they are."""
+
+    def place(tasks: Tasks, value: float) -> Tasks:
+        return Tasks(tasks.family, {**tasks.arrays, parameter.name: np.full(len(tasks), value)})
+
+    low, high = zip(parameter.train, parameter.ood or parameter.train, strict=True)
+    return Axis(parameter.meaning, parameter.train, (min(low), max(high)), place)
 
 
 class Transition(NamedTuple):

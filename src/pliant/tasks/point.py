@@ -9,10 +9,11 @@ return before adaptation (-40.4), use the plain distance, which is the default h
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks
+from pliant.tasks.base import Axis, BatchEnv, Family, Parameter, Tasks
 from pliant.types import Spec
 
 
@@ -61,6 +62,12 @@ class Point(BatchEnv):
         return -(squared.sqrt() if self.settings.distance == "plain" else squared), reached, reached
 
 
+def _at_distance(tasks: Tasks, distance: float) -> Tasks:
+    """The same directions, each with its goal `distance` away in its larger coordinate."""
+    goal = tasks.arrays["goal"]
+    return Tasks(tasks.family, {"goal": distance * goal / np.abs(goal).max(1, keepdims=True)})
+
+
 def family(settings: Settings | None = None) -> Family:
     """The family of hidden goals."""
     settings = settings or Settings()
@@ -75,4 +82,5 @@ def family(settings: Settings | None = None) -> Family:
         shift="goals beyond the training square, out to twice its size",
         success="the goal was reached",
         settings=settings,
+        own_axes={"distance": Axis("larger coordinate of the goal, its direction kept", (0.0, 0.5), (0.0, 1.0), _at_distance)},
     )

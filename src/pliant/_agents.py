@@ -1,0 +1,211 @@
+"""Which runs are one agent, and whether agents may be compared at all."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pliant import checkpoint, documents, errors, evaluate, record, registry, studies, sweep
+from pliant import config as configuration
+
+FREE = {"train": {"checkpoint_every", "evaluate_every", "evaluate_tasks", "evaluate_stages", "threads"}}
+"""Settings that do not make another agent."""
+
+
+class Found(NamedTuple):
+    """A run, or an evaluation document that was kept, and what has been measured of it."""
+
+    path: Path
+    config: configuration.Config
+    measured: dict[str, dict[str, Any]]
+    """Evaluation documents by split."""
+
+
+def from_document(path: Path, document: dict[str, Any]) -> Found:
+    """An evaluation document as if it were its run."""
+    return Found(path, configuration.from_dict(document["config"]), {document["split"]: document})
+
+
+def require_same_family(found: Sequence[Found]) -> None:
+    """Raise UserError unless all play the same tasks: one family, under the same settings."""
+    first = found[0]
+    for other in found[1:]:
+        if other.config.family != first.config.family:
+            raise errors.UserError(
+                f"{first.path} is a run on {first.config.family} and {other.path} one on {other.config.family}: only runs on"
+                " the same family can be compared"
+            )
+        mine, theirs = first.config.parts["family"], other.config.parts["family"]
+        if mine != theirs:
+            name = next(n for n in configuration.field_types(type(mine)) if getattr(mine, n) != getattr(theirs, n))
+            raise errors.UserError(
+                f"{first.path} has family.{name} {getattr(mine, name)!r} and {other.path} {getattr(theirs, name)!r}: these are"
+                " other tasks, which cannot be compared"
+            )
+
+
+def require_same_protocol(found: Sequence[Mapping[str, Any]]) -> None:
+    """Raise UserError unless evaluation documents are of the same tasks, drawn under the same seed, and played as long."""
+    facts: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+        "evaluation seed": lambda d: d["seed"],
+        "number of tasks": lambda d: d["tasks"],
+        "family version": lambda d: d["protocol"]["family_version"],
+        "horizon": lambda d: d["protocol"]["horizon"],
+        "published protocol": lambda d: d["protocol"]["published"],
+        "settings of the family": lambda d: d["protocol"]["changed"],
+        "tasks (their checksum)": lambda d: d["protocol"]["tasks_sha256"],
+    }
+    for what, of in facts.items():
+        for other in found[1:]:
+            if of(other) != of(found[0]):
+                one, two = (f"{d['algorithm']} with seed {d['train_seed']}" for d in (found[0], other))
+                raise errors.UserError(
+                    f"{one} and {two} were not measured alike: the {what} is {of(found[0])!r} and {of(other)!r};"
+                    " evaluate both again"
+                )
+
+
+def grouped(found: Sequence[Found]) -> dict[str, list[Found]]:
+    """Runs that differ in the seed only, by a name that says in what the agents differ."""
+    groups: dict[str, list[Found]] = {}
+    for each in found:
+        groups.setdefault(json.dumps(_identity(each.config), sort_keys=True), []).append(each)
+    firsts = [group[0].config for group in groups.values()]
+    return {_named(config, firsts): group for config, group in zip(firsts, groups.values(), strict=True)}
+
+
+def _identity(config: configuration.Config) -> dict[str, Any]:
+    """Everything that makes an agent another one."""
+    document = configuration.to_dict(config)
+    parts = {p: {n: v for n, v in s.items() if n not in FREE.get(p, ())} for p, s in document["parts"].items()}
+    return {"algorithm": config.algorithm, "policy": config.policy, "parts": parts}
+
+
+def _named(config: configuration.Config, among: Sequence[configuration.Config]) -> str:
+    """The algorithm; with the policy, and then every setting that tells it from its like, where that is not enough."""
+    alike = [c for c in among if c.algorithm == config.algorithm]
+    if len(alike) == 1:
+        return config.algorithm
+    name = f"{config.algorithm} {config.policy}" if len({c.policy for c in alike}) > 1 else config.algorithm
+    alike = [c for c in alike if c.policy == config.policy]
+    own = {flag for c in alike for flag, _, _ in configuration.differences(config, c)} - {"--seed"}
+    own -= {f"--{part}.{setting}" for part, free in FREE.items() for setting in free}
+    said = []
+    for flag in sorted(own):
+        part, _, setting = flag.removeprefix("--").partition(".")
+        said.append(f"{setting}={getattr(config.parts[part], setting)}")
+    return " ".join([name, *said])
+
+
+def kept(run: Path, split: str, tasks: int, stages: int | None, seed: int) -> dict[str, Any] | None:
+    """An evaluation in the run's folder that answers the question and is of its newest checkpoint; None if there is none.
+
+    Raises UserError if one that would answer was edited.
+    """
+    newest = checkpoint.load_latest(record.Run.open(run).checkpoints, warn=errors.warn).iteration
+    for path in sorted((run / "evaluations").glob(f"{split}-seed{seed}-tasks{tasks}-*.json")):
+        document = documents.read_sealed(path, evaluate.SCHEMA)
+        protocol = document["protocol"]
+        wanted = (_usual(document) if stages is None else stages, document["config"]["parts"]["train"]["lanes"], newest)
+        fits = (protocol["stages"], protocol["lanes"], protocol["iteration"]) == wanted
+        if fits and not protocol["changed"] and not protocol["published"] and document["versions"] == record.versions():
+            return document
+    return None
+
+
+def _usual(document: Mapping[str, Any]) -> int:
+    """The last stage of an evaluation that nobody asked for another."""
+    if document["protocol"]["stage"] == "gradient step":
+        return evaluate.STAGES
+    episodes = document["config"]["parts"]["train"]["episodes"]
+    if not episodes:
+        config = configuration.from_dict(document["config"])
+        episodes = evaluate.family_of(config).episodes
+    return int(episodes) - 1
+
+
+def has_split(config: configuration.Config, split: str) -> bool:
+    """The family has tasks in a split."""
+    try:
+        evaluate.family_of(config).sample(1, split, np.random.default_rng(0))
+    except ValueError:
+        return False
+    return True
+
+
+def untrained(algorithm: str, like: configuration.Config, seed: int) -> configuration.Config:
+    """A baseline that learns nothing, with what it shares with another agent: policy, inner loop, family."""
+    fresh = configuration.load_config(algorithm, like.family, preset="none", seed=seed)
+    shared = {part: like.parts[part] for part in fresh.parts if part in like.parts and part != "policy"}
+    if like.policy == fresh.policy:
+        shared["policy"] = like.parts["policy"]
+    return dataclasses.replace(fresh, parts=fresh.parts | shared)
+
+
+def training_curve(run: Path, most: int) -> dict[str, Any]:
+    """Returns in training before and after adaptation by environment steps, at most `most` points, each a mean of its share."""
+    rows = [(row["env_steps"], _ends(row)) for row in record.Run.open(run).metrics() if row.get("env_steps") is not None]
+    columns = np.array([[steps, *ends] for steps, ends in rows if ends], dtype=np.float64).reshape(-1, 3)
+    parts = np.array_split(columns, min(most, len(columns))) if len(columns) else []
+    means = [part.mean(0) for part in parts]
+    return {
+        "env_steps": [float(part[-1, 0]) for part in parts],
+        "before": [float(x[1]) for x in means],
+        "after": [float(x[2]) for x in means],
+    }
+
+
+def _ends(row: Mapping[str, Any]) -> tuple[float, float] | None:
+    """The return of the first stage in a line of metrics and that of the last."""
+    stages = [value for name, value in row.items() if name.startswith("return_")]
+    return (stages[0], stages[-1]) if stages and None not in stages else None
+
+
+def command(config: configuration.Config) -> str:
+    """What trains this agent again: its preset, and what differs from it."""
+    words = ["pliant", "train", config.algorithm, config.family, "--seed", str(config.seed)]
+    usual = configuration.load_config(config.algorithm, config.family, seed=config.seed)
+    if config.policy != usual.policy:
+        words += ["--policy", config.policy]
+        usual = configuration.load_config(config.algorithm, config.family, seed=config.seed, policy=config.policy)
+    for flag, _, value in configuration.differences(usual, config):
+        words += [flag, ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)]
+    return " ".join(words)
+
+
+def sweeps(agents: Sequence[tuple[str, Sequence[Path | None]]]) -> list[dict[str, Any]]:
+    """The shift sweeps that runs keep, by axis; an agent is in it with the runs that have one over the same values."""
+    found: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    for name, runs in agents:
+        for path in sorted(p for run in runs if run is not None for p in (run / "sweeps").glob("*.json")):
+            document = documents.read_sealed(path, sweep.SCHEMA)
+            protocol = document["protocol"]
+            key = json.dumps([document["axis"], document["values"], protocol["tasks"], protocol["seed"]])
+            found.setdefault(key, []).append((name, document))
+    return [_swept(each) for each in found.values()]
+
+
+def _swept(found: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+    one = found[0][1]
+    agents = []
+    for name in dict.fromkeys(name for name, _ in found):
+        own = [document for other, document in found if other == name]
+        score = np.array([document["per_task"] for document in own])  # [S, values, M, stages]
+        agents.append(
+            {
+                "name": name,
+                "seeds": [document["train_seed"] for document in own],
+                "before": [studies.summary(score[:, v, :, 0]) for v in range(score.shape[1])],
+                "after": [studies.summary(score[:, v, :, -1]) for v in range(score.shape[1])],
+            }
+        )
+    named = {name: one[name] for name in ("axis", "meaning", "values", "trained", "shifted")}
+    return named | {"trained": [one["trained"]], "shifted": [one["shifted"]], "agents": agents}
+
+
+def outside(config: configuration.Config) -> list[str]:
+    """Names of code outside pliant that an agent uses."""
+    return [n for n in (config.algorithm, config.family, config.policy) if registry.is_outside(n)]
