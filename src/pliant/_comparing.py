@@ -14,6 +14,9 @@ from pliant import _commands, compare, errors, record, registry, report, sweep
 from pliant import train as training
 from pliant.streams import Stream
 
+WIDTH = 140
+"""Columns of a table that goes to no terminal."""
+
 
 def _compare(arguments: argparse.Namespace) -> int:
     """Print who adapts faster and further."""
@@ -22,7 +25,7 @@ def _compare(arguments: argparse.Namespace) -> int:
         print(json.dumps(document, indent=2, allow_nan=False))
         return 0
     for table in report.comparison_tables(document):
-        Console().print(table)
+        console().print(table)
     print("\n".join(report.comparison_notes(document)))
     return 0
 
@@ -56,7 +59,7 @@ def _sweep(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(document, indent=2, allow_nan=False))
         return 0
-    Console().print(report.sweep_table(document))
+    console().print(report.sweep_table(document))
     return 0
 
 
@@ -89,10 +92,15 @@ def _check(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(found.document(), indent=2, allow_nan=False))
     else:
-        Console().print(found.table())
+        console().print(found.table())
     if found.failed:
         raise errors.UserError(found.line())
     return 0
+
+
+def console() -> Console:
+    """Stdout, wide enough for a table that goes to a file."""
+    return Console() if sys.stdout.isatty() else Console(width=WIDTH)
 
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {

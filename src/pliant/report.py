@@ -1,6 +1,6 @@
 """Adaptation curves for people: a table for the terminal, a picture with intervals."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +112,108 @@ def curve_picture(document: Mapping[str, Any], path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
     return path
+
+
+def comparison_tables(document: Mapping[str, Any]) -> list[Table]:
+    """A document `pliant.comparison/1` for the terminal: what agents reach, how fast and for how much, and who beats whom."""
+    return [_reach_table(document), _speed_table(document), _against_table(document)]
+
+
+def comparison_notes(document: Mapping[str, Any]) -> list[str]:
+    """What must be said beside the tables, a line each."""
+    reference = document["reference"]
+    lines = [
+        f"area and steps to {document['fraction']:.0%}: from random actions ({document['random']:.2f}) to"
+        f" {reference['name']} ({reference['value']:.2f})"
+    ]
+    lines += [f"note: {note}" for note in document["notes"]]
+    return lines + [f"missing: {each['name']}; to train it: {each['command']}" for each in document["missing"]]
+
+
+def sweep_table(document: Mapping[str, Any]) -> Table:
+    """A document `pliant.sweep/1`, one row per value."""
+    low, high = document["trained"]
+    table = Table(title=f"{document['algorithm']} on {document['family']}: {document['axis']}, trained on {low:g} to {high:g}")
+    for name in (document["axis"], "", "before", "after", "95% interval"):
+        table.add_column(name, justify="right")
+    for point in document["curve"]:
+        first, last = point["return"][0], point["return"][-1]
+        where = "" if low <= point["value"] <= high else "outside"
+        table.add_row(f"{point['value']:g}", where, f"{first['mean']:.2f}", f"{last['mean']:.2f}", _between(last["ci95"]))
+    return table
+
+
+def _reach_table(document: Mapping[str, Any]) -> Table:
+    splits = [s for s in ("train", "test", "ood") if any(a["generalisation"].get(s) for a in document["agents"])]
+    table = Table(title=f"{document['family']}: {document['tasks']} {document['split']} tasks, return per episode")
+    table.add_column("agent")
+    for name in ("seeds", "before", "after", "95% interval", "gain", *(f"{split} after" for split in splits)):
+        table.add_column(name, justify="right")
+    for agent in document["agents"]:
+        sides = [agent["generalisation"].get(split) for split in splits]
+        table.add_row(
+            f"[dim]{agent['name']}[/dim]" if agent["baseline"] else agent["name"],
+            _seeds(agent),
+            f"{agent['no_adaptation']['mean']:.2f}",
+            f"{agent['final']['mean']:.2f}",
+            _between(agent["final"]["ci95"]),
+            f"{agent['gain']['mean']:+.2f}",
+            *(f"{side['mean']:.2f}" if side else "" for side in sides),
+        )
+    return table
+
+
+def _speed_table(document: Mapping[str, Any]) -> Table:
+    table = Table(title="how fast, and for how much")
+    table.add_column("agent")
+    share = f"steps to {document['fraction']:.0%}"
+    for name in ("area", share, "steps seen", "training steps", "to target", "minutes", "act us", "MFLOP to adapt"):
+        table.add_column(name, justify="right")
+    for agent in document["agents"]:
+        speed, spent, cost = agent["speed"], agent["efficiency"], agent["cost"]
+        minutes = None if cost["train_seconds"] is None else cost["train_seconds"] / 60
+        table.add_row(
+            f"[dim]{agent['name']}[/dim]" if agent["baseline"] else agent["name"],
+            f"{speed['area']['mean']:.2f}" if speed["area"] else "",
+            _number(speed["steps_to_fraction"], "never"),
+            _number(spent["adapt_env_steps"]),
+            _number(spent["train_env_steps"]),
+            _number(spent["train_steps_to_target"], "never"),
+            "" if minutes is None else f"{minutes:.1f}",
+            _number(cost["act_microseconds"]),
+            "" if cost["adapt_flops"] is None else f"{cost['adapt_flops'] / 1e6:,.1f}",
+        )
+    return table
+
+
+def _against_table(document: Mapping[str, Any]) -> Table:
+    """Every agent that is no baseline against every other."""
+    baselines = {agent["name"] for agent in document["agents"] if agent["baseline"]}
+    table = Table(title="after adaptation, on the same tasks")
+    for name in ("agent", "beside", "difference", "95% interval", "p (Holm)", "P(improvement)", "verdict"):
+        table.add_column(name, justify="left" if name in ("agent", "beside", "verdict") else "right")
+    for row in document["against"]:
+        if row["agent"] not in baselines:
+            table.add_row(
+                row["agent"],
+                row["other"],
+                f"{row['difference']:+.2f}",
+                _between(row["ci95"]),
+                f"{row['p_holm']:.3f}",
+                f"{row['probability_of_improvement']:.2f}",
+                row["verdict"],
+            )
+    return table
+
+
+def _seeds(agent: Mapping[str, Any]) -> str:
+    number = len(agent["seeds"])
+    return str(number) if number >= 3 else f"{number} (few)"
+
+
+def _between(ends: Sequence[float]) -> str:
+    return f"{ends[0]:.2f} to {ends[1]:.2f}"
+
+
+def _number(value: float | None, none: str = "") -> str:
+    return none if value is None else f"{value:,.0f}"
