@@ -1,7 +1,7 @@
 # What the project can do, each as one command. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test lint bench docs clean
 
 FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 # The first Python that fits; another one: make setup PYTHON=/path/to/python3
@@ -41,5 +41,14 @@ bench: setup .venv/.bench  ## the speed benchmarks; results go to benchmarks/res
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	@touch $@
 
+docs: setup .venv/.docs  ## the documentation as a site in site/, open site/index.html; needs no network
+	$(BIN)/python docs/figures.py
+	$(BIN)/python docs/reference.py
+	$(BIN)/mkdocs build --strict --quiet
+
+.venv/.docs: .venv/.setup
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
 clean:  ## remove .venv and caches; runs stay
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build src/*.egg-info
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build site src/*.egg-info

@@ -29,7 +29,8 @@ LAYERS = (
     {"algorithms"},
     {"config", "_presets", "documents", "record", "checkpoint", "progress", "train", "clock", "evaluate", "cost"}
     | {"sweep", "measures", "compare", "_agents", "report", "page", "plots", "watch", "behaviour", "check"},
-    {"cli", "_parsers", "_commands", "_comparing", "_seeds", "completion", "explain", "agent", "_carry", "__init__", "__main__"},
+    {"cli", "_parsers", "_commands", "_comparing", "_seeds", "completion", "explain"}
+    | {"agent", "_carry", "__init__", "__main__"},
 )
 """From the ground up: data, maths, parts, algorithms, running, surface."""
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 Array = NDArray[np.float64]
@@ -156,10 +156,16 @@ def probability_interval(x: Array, y: Array, level: float = 0.95, seed: int = 0,
     return [max(0.0, low), min(1.0, high)]
 
 
-def performance_profile(score: Array, thresholds: Sequence[float]) -> list[float]:
+def performance_profile(score: Array, thresholds: ArrayLike) -> list[float]:
     """Share of the S M scores that lie above each threshold."""
     x = np.sort(_checked(score), axis=None)
-    return [float(1 - np.searchsorted(x, t, side="right") / len(x)) for t in thresholds]
+    return [float(1 - np.searchsorted(x, t, side="right") / len(x)) for t in np.atleast_1d(thresholds)]
+
+
+def profile_interval(score: Array, thresholds: ArrayLike) -> list[list[float]]:
+    """Interval of each of those shares, over seeds and tasks: a share is the mean of what is 1 above the threshold, else 0."""
+    x = _checked(score)
+    return [[min(1.0, max(0.0, end)) for end in study_interval((x > t).astype(np.float64))] for t in np.atleast_1d(thresholds)]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

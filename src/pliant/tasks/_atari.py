@@ -100,6 +100,15 @@ class Game:
         self.shown.append(self._seen())
         return self._stacked(), float(np.sign(reward)) if self.console.clip else reward, self.ale.game_over(), False, False
 
+    def frame(self) -> Any:
+        """The screen in colour, uint8 [210, 160, 3]."""
+        return self.ale.getScreenRGB()
+
+    @property
+    def pace(self) -> float:
+        """Steps that make a second."""
+        return 60 / self.console.skip
+
     def close(self) -> None:
         """The emulator frees itself."""
 

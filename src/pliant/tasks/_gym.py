@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import gymnasium
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
+from gymnasium.envs.registration import EnvSpec, load_env_creator
 from numpy.typing import NDArray
 
 from pliant.tasks import _spaces
@@ -51,6 +51,26 @@ class Varied:
         self.recipe = recipe
         self.env: gymnasium.Env[Any, Any] | None = None
         self.arguments: dict[str, Any] = {}
+        self.render_mode: str | None = None
+
+    @property
+    def pace(self) -> float:
+        """Steps that make a second of film."""
+        creator = self.recipe.spec.entry_point
+        made = creator if callable(creator) else load_env_creator(str(creator))
+        return float(getattr(made, "metadata", {}).get("render_fps") or 30.0)
+
+    def draw(self) -> None:
+        """Make the environment with pictures from now on."""
+        self.render_mode = "rgb_array"
+
+    def frame(self) -> Any:
+        """The environment's own picture, uint8 [H, W, 3]."""
+        assert self.env is not None
+        modes = self.env.metadata.get("render_modes", [])
+        if "rgb_array" not in modes:
+            raise ValueError(f"its render modes are {modes}, without rgb_array")
+        return self.env.render()
 
     def begin(self, task: Array, seed: int) -> Array:
         env, values = self.set(task)
@@ -75,7 +95,7 @@ class Varied:
             values[place.where][place.name] = place.of(number)
         if self.env is None or values["argument"] != self.arguments:
             self.close()
-            self.env, self.arguments = make(self.recipe, values["argument"]), values["argument"]
+            self.env, self.arguments = make(self.recipe, values["argument"], self.render_mode), values["argument"]
             self.observe, self.act = _spaces.observer(self.env.observation_space).of, _spaces.actor(self.env.action_space).of
         for name, value in values["attribute"].items():
             owner, last = owner_of(self.env.unwrapped, name)
@@ -86,9 +106,10 @@ class Varied:
         return self.env, values
 
 
-def make(recipe: Recipe, arguments: dict[str, Any]) -> "gymnasium.Env[Any, Any]":
+def make(recipe: Recipe, arguments: dict[str, Any], render_mode: str | None = None) -> "gymnasium.Env[Any, Any]":
     """The environment with its wrappers. Time limits and endings are the batch's business."""
-    env = gymnasium.make(recipe.spec, **arguments)
+    shown: dict[str, Any] = {"render_mode": render_mode} if render_mode else {}
+    env = gymnasium.make(recipe.spec, **shown, **arguments)
     for wrapper, positional, named in recipe.wrappers:
         env = wrapper(env, *positional, **dict(named))
     return env

@@ -61,6 +61,7 @@ class Lane:
         self._horizon, self._objects = horizon, objects
         self._number = -1.0
         self._env: Any = None
+        self._view: Any = None
 
     def begin(self, task: Array, seed: int) -> Array:
         """Open an episode of the task [1], a number; the first observation [39]. `seed` changes nothing."""
@@ -81,8 +82,23 @@ class Lane:
         self._time += 1
         return self._shown(obs), float(reward), False, self._time >= self._horizon, bool(info["success"])
 
+    def frame(self) -> Any:
+        """The table from one corner, uint8 [H, W, 3]; drawn from a copy, the simulation does not notice."""
+        model = self._stage.model
+        self._stage.put(self, self._positions, self._state)
+        data = mujoco.MjData(model)
+        mujoco.mj_setState(model, data, self._state, STATE)
+        mujoco.mj_forward(model, data)
+        if self._view is None or self._view.model is not model:
+            self._view = mujoco.Renderer(model, 300, 400)
+        self._view.update_scene(data, "corner")
+        return np.array(self._view.render())
+
     def close(self) -> None:
         """Let go of the simulation."""
+        if self._view is not None:
+            self._view.close()
+            self._view = None
         self._number = -1.0
         self._env = None
 

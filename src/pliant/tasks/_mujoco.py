@@ -78,10 +78,10 @@ class MujocoBatch(BatchEnv):
     ) -> None:
         super().__init__(family, tasks, lanes, episodes)
         models = _models(family.name, robot, tasks, alter)
-        model = models[0]
+        self.models, model = models, models[0]
         self._robot, self._reward, self._nq, self._nv = robot, reward, model.nq, model.nv
         self._rollout = Rollout([model for model in models for _ in range(lanes)], robot.frame_skip)
-        self._seconds = model.opt.timestep * robot.frame_skip
+        self.seconds = model.opt.timestep * robot.frame_skip
         low, high = torch.from_numpy(model.actuator_ctrlrange.copy()).unbind(-1)
         self._middle, self._half = (high + low) / 2, (high - low) / 2
         self._start = torch.from_numpy(np.concatenate([[0.0], model.qpos0, np.zeros(model.nv)]))  # [S]
@@ -120,7 +120,7 @@ class MujocoBatch(BatchEnv):
         motion = Motion(
             before=before[:, 1 : 1 + self._nq].view(*self.shape, -1),
             after=position.view(*self.shape, -1),
-            seconds=self._seconds,
+            seconds=self.seconds,
             # A sum over a dim may be ordered by the size of the batch; this one never is.
             effort=functools.reduce(torch.add, control.square().unbind(-1)).view(self.shape),
             healthy=healthy.view(self.shape),
@@ -138,7 +138,7 @@ class MujocoBatch(BatchEnv):
             lanes = able.nonzero().squeeze(1)
             after = torch.where(active[:, None], torch.nan, state)
             after[lanes] = self._rollout.step(state[lanes], control[lanes], lanes)
-        short = after[:, 0] - state[:, 0] < 0.999 * self._seconds
+        short = after[:, 0] - state[:, 0] < 0.999 * self.seconds
         broken = active & (short | ~(after.abs().amax(-1) <= LIMIT))
         if bool(broken.any()):
             after[broken] = torch.nan

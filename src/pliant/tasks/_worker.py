@@ -24,7 +24,11 @@ AWAKE = 0.002
 
 
 class Remote(Protocol):
-    """The environment of one lane, inside a worker. It must repeat itself from the same task, seed and actions."""
+    """The environment of one lane, inside a worker. It must repeat itself from the same task, seed and actions.
+
+    One that can be drawn also has frame() -> uint8 [H, W, 3]; if it has draw(), that is called first, where pictures will be
+    wanted; `pace` are the steps that make a second of film.
+    """
 
     def begin(self, task: Array, seed: int) -> Array:
         """Open an episode of `task` [K], one number per parameter; the first observation [D]."""

@@ -51,9 +51,13 @@ class Pooled(BatchEnv):
         workers = min(workers or machine.cores(), len(tasks) * lanes)
         size = 0 if self.spec.discrete else self.spec.action_size
         self._make, self._timeout = make, timeout
-        self._called = f"{tasks.family} {env}".strip()
+        self.called = f"{tasks.family} {env}".strip()
         self._layout = Layout(len(tasks) * lanes, workers, self.spec.obs_size, size)
         self._pool: _pool.Pool | None = None
+
+    def double(self) -> Remote:
+        """A lane like those of the workers, in this process: to play an episode again and draw it."""
+        return self._make()
 
     def prepare(self, noise: Tensor) -> None:
         self._release()  # a trial that was not played to its end
@@ -62,7 +66,7 @@ class Pooled(BatchEnv):
         seed = (noise.flatten(0, 1)[..., 0] * 2**31).long().numpy()  # [M*B, E]
         self._lane = np.lexsort(task.T[::-1])  # tasks that are alike go to one worker, which may have to load less for them
         self._row = np.argsort(self._lane)
-        name = partial(_name, self._called, self.tasks, self.lanes, self._lane)
+        name = partial(_name, self.called, self.tasks, self.lanes, self._lane)
         self._pool.open(task[self._lane], seed[self._lane], self.horizon, name)
         self._seen = self._rows(self._pool.board.obs)
 

@@ -1,0 +1,59 @@
+"""An algorithm of your own, ANIL (Raghu et al. 2020, arXiv:1909.09157): of the policy only the head learns from a task."""
+
+from dataclasses import dataclass
+
+import torch
+
+from pliant import advantages, distributions, errors, functional, losses, masks, types
+
+
+@dataclass(frozen=True)
+class Settings:
+    lr: float = 1.0
+    outer_lr: float = 0.3
+    """Learning rates: of the head on a task, and of all parameters over tasks."""
+
+
+class Anil:
+    stage = "gradient step"  # what an adaptation curve counts
+    def __init__(self, policy, spec, parts, stream):
+        self.policy, self.settings, self.log_prob = policy, parts["anil"], distributions.of(spec).log_prob
+        self.load(functional.parameters(policy))
+
+    def adapt(self, collect, steps=None):  # a rollout, a step of each task's head, a rollout with it, ...
+        rollouts = [collect(self.policy, self.meta, 0)]
+        for stage in range(1, 2 if steps is None else steps + 1):
+            rollouts.append(collect(self.policy, self.adapted(rollouts)[0], stage))
+        return rollouts
+
+    def adapted(self, rollouts):  # to act with, and what a memory carries on
+        return {name: p.detach() for name, p in self.path(rollouts).items()}, None
+
+    def learn(self, rollouts):  # down the loss after the last step, through all steps
+        gradient = torch.autograd.grad(self.loss(self.path(rollouts[:-1]), rollouts[-1]).mean(), list(self.meta.values()))
+        if not all(torch.isfinite(g).all() for g in gradient):
+            raise errors.UserError("the meta-gradient is not finite: try a smaller --anil.lr")
+        self.load({n: p - self.settings.outer_lr * g for (n, p), g in zip(self.meta.items(), gradient, strict=True)})
+        return {"meta_gradient": float(torch.cat([g.flatten() for g in gradient]).norm())}
+
+    def path(self, rollouts):  # the parameters of each task after a step on each rollout, [M, *]
+        params = functional.stack(self.meta, len(rollouts[0].reward) if rollouts else 1)
+        rate = {name: self.settings.lr * name.startswith("head") for name in params}
+        for rollout in rollouts:
+            params = functional.inner_step(params, self.loss(params, rollout), rate)
+        return params
+
+    def loss(self, params, rollout):  # [M]
+        target = advantages.returns(rollout.reward, *advantages.horizons(rollout, gamma=0.95, lam=1.0))
+        advantage = masks.standardise(target - advantages.linear_baseline(rollout, target)[0], rollout.valid)
+        dist = functional.apply(self.policy, params, types.inputs_of(rollout))[0].dist
+        return losses.surrogate(self.log_prob(dist, rollout.action), rollout.log_prob, advantage, rollout.valid)
+
+    def state(self):
+        return {name: p.detach() for name, p in self.meta.items()}
+
+    def load(self, state):
+        self.meta = {name: state[name].detach().clone().requires_grad_() for name in state}
+
+
+POLICY, PARTS, make = "mlp", {"anil": Settings}, Anil
