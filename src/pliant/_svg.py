@@ -79,11 +79,10 @@ def inline(svg: str, prefix: str, title: str) -> str:
     root = _cleaned(ElementTree.fromstring(svg), prefix)
     for name in root.findall(f"{{{SPACE}}}title"):
         root.remove(name)  # a page shows it when the pointer rests on the figure, all over the figure
-    width = root.attrib.pop("width", "")
-    root.attrib.pop("height", "")
+    width, height = (root.attrib.pop(side, "") for side in ("width", "height"))
     root.attrib.pop("version", "")
     if "viewBox" not in root.attrib:
-        root.set("viewBox", f"0 0 {_number(width)} {_number(width)}")
+        root.set("viewBox", f"0 0 {_number(width)} {_number(height)}")
     root.set("role", "img")
     root.set("aria-label", title)
     return _text(root).replace(INK, "currentColor")

@@ -78,7 +78,7 @@ def _headline(comparison: Mapping[str, Any]) -> Table:
                 Cell(row["verdict"] if row else NONE, kind="words"),
             ]
         )
-    note = f"Return of an episode on {comparison['tasks']} {SPLITS.get(comparison['split'], comparison['split'])}"
+    note = f"Return of an episode on {comparison['tasks']} {SPLITS.get(comparison['split'], _words.shown(comparison['split']))}"
     note += ": mean over seeds and tasks, 95% interval below. Differences are paired by task."
     return Table("headline", "What every agent reaches", head, rows, note)
 

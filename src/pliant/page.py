@@ -257,8 +257,8 @@ def _cell(cell: _tables.Cell) -> str:
 
 def _escaped(text: str) -> str:
     """Text that Markdown shows as it is, in a table too."""
-    text = re.sub(r"[<>&|$@~^]", lambda found: f"&#{ord(found[0])};", text)
-    return re.sub(r"([\\`*_{}\[\]#!])", r"\\\1", text).replace("://", "&#58;//")
+    text = re.sub(r"[\\`*_{}\[\]#!]|([<>&|$@~^])", lambda c: f"&#{ord(c[0])};" if c[1] else f"\\{c[0]}", text)
+    return text.replace("://", "&#58;//")
 
 
 def _fenced(command: str) -> str:

@@ -69,6 +69,6 @@ def trajectories(axes: Any, batch: Any, task: int, rollout: Rollout, episode: in
     x, y = batch.tasks.arrays["goal"][task]
     axes.plot(0, 0, "o", color=INK, markerfacecolor="none", markersize=5, zorder=3, label="start")
     axes.plot(x, y, "*", color=GOAL, markersize=12, markeredgecolor="white", markeredgewidth=0.6, zorder=4, label="goal")
-    axes.set_aspect("equal", "datalim")
+    axes.set_aspect("equal", "box")
     axes.set_xlabel("x")
     axes.set_ylabel("y")
