@@ -157,13 +157,16 @@ def test_a_long_name_keeps_its_head_and_its_tail() -> None:
 
 def test_the_headline_has_a_row_for_every_agent_and_baseline(usual: dict[str, Any], usual_page: str) -> None:
     rows = rows_of(usual_page, "What every agent reaches")
-    assert [row[0].split()[0] for row in rows] == [agent["name"] for agent in usual["agents"]]
+    agents = [agent["name"] for agent in usual["agents"]]
+    assert [row[0].split()[0] for row in rows] == [*agents, "straight", "exact"]  # a classical player, and the optimum
+    assert rows[-1][5] == "−1.700" and rows[-1][4] == "–"
     maml = next(row for row in rows if row[0] == "maml")
     agent = usual["agents"][1]
     assert maml[1] == "3" and maml[2].replace("\u00a0", " ") == "8.00 M"
     assert maml[5].split()[0] == _words.mean(agent["final"]) and _words.interval(agent["final"]["ci95"]) in maml[5]
     row = next(r for r in usual["against"] if (r["agent"], r["other"]) == ("maml", "pretrain"))
-    assert maml[7].startswith(_words.fixed(row["difference"], _words.decimals(row["ci95"]), sign=True)) and maml[8] == row["verdict"] == "better"
+    difference = _words.fixed(row["difference"], _words.decimals(row["ci95"]), sign=True)
+    assert maml[7].startswith(difference) and maml[8] == row["verdict"] == "better"
 
 
 def test_the_answer_follows_the_verdicts(usual: dict[str, Any]) -> None:

@@ -1,18 +1,53 @@
 """Which runs are one agent, and whether agents may be compared at all."""
 
-import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pliant import checkpoint, documents, errors, evaluate, record, registry, studies, sweep
 from pliant import config as configuration
 
+BASELINES = ("random", "scratch", "pretrain", "conditioned")
 FREE = {"train": {"checkpoint_every", "evaluate_every", "evaluate_tasks", "evaluate_stages", "threads"}}
 """Settings that do not make another agent."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How agents are to be measured."""
+
+    split: str = "test"
+    tasks: int = 40
+    stages: int | None = None
+    seed: int = 0
+    splits: tuple[str, ...] = ("train", "test", "ood")
+    """Splits that are set side by side; `split` is the one of everything else."""
+    device: str = "cpu"
+
+
+class Agent(NamedTuple):
+    """Runs that differ in the seed only, and what was measured of each."""
+
+    name: str
+    config: configuration.Config
+    runs: list[Path | None]
+    """One per seed; None for a baseline that was made for this comparison."""
+    measured: dict[str, list[dict[str, Any]]]
+    """Evaluation documents by split, one per seed."""
+
+    @property
+    def is_baseline(self) -> bool:
+        """It is there to be compared with."""
+        return self.config.algorithm in BASELINES
+
+    def score(self, split: str, stage: int) -> NDArray[np.float64]:
+        """[S, M] returns of a stage by seed and task."""
+        return np.array([[row["return"][stage] for row in d["per_task"]] for d in self.measured[split]])
 
 
 class Found(NamedTuple):
@@ -134,15 +169,6 @@ def has_split(config: configuration.Config, split: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def untrained(algorithm: str, like: configuration.Config, seed: int) -> configuration.Config:
-    """A baseline that learns nothing, with what it shares with another agent: policy, inner loop, family."""
-    fresh = configuration.load_config(algorithm, like.family, preset="none", seed=seed)
-    shared = {part: like.parts[part] for part in fresh.parts if part in like.parts and part != "policy"}
-    if like.policy == fresh.policy:
-        shared["policy"] = like.parts["policy"]
-    return dataclasses.replace(fresh, parts=fresh.parts | shared)
 
 
 def training_curve(run: Path, most: int) -> dict[str, Any]:

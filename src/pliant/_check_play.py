@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pliant._check_tasks import Answer, Fault, Subject
+from pliant._check_tasks import DRAWS, Answer, Fault, Subject
 from pliant.streams import Stream
 from pliant.tasks.base import BatchEnv, Family, Tasks, Transition
 
@@ -20,6 +20,8 @@ MOST_NUMBERS = 2e7
 """Longer trials, and those of larger observations, are not played to their end."""
 FEW = 60
 """Steps of the trials that are compared with it."""
+ORDER = 10.0
+"""What a critic is told of a task should not be larger."""
 CLOSE = 1e-6
 """Numbers count as the same up to this share of them."""
 
@@ -107,6 +109,22 @@ def length_of(subject: Subject, M: int = TASKS, B: int = LANES) -> int:
 
 
 # ---- shapes and numbers
+
+
+def described(subject: Subject) -> Answer:
+    """What a critic is told of each task is finite, [M, K]."""
+    family: Family = subject.family
+    mend = "told=Told(K, of) where of(tasks) returns [M, K], from -1 to 1"
+    told = family.described(subject.draws["train"])
+    expected = [DRAWS, family.spec.task_size]
+    if not isinstance(told, torch.Tensor) or list(told.shape) != expected:
+        return Fault(f"described(tasks) is {list(getattr(told, 'shape', []))}: expected {expected}", mend)
+    if not bool(torch.isfinite(told).all()):
+        m = int((~torch.isfinite(told)).any(1).nonzero()[0])
+        return Fault(f"described(tasks) is not finite for the task {subject.draws['train'].rows()[m]}", mend)
+    if float(told.abs().max()) > ORDER:
+        return Fault(f"described(tasks) reaches {float(told.abs().max()):g}: critics learn from order 1", mend, warning=True)
+    return f"{family.spec.task_size} numbers"
 
 
 def reset(subject: Subject) -> Answer:
@@ -247,6 +265,7 @@ def success(subject: Subject) -> Answer:
 
 
 CHECKS: tuple[tuple[Callable[[Subject], Answer], tuple[str, ...]], ...] = (
+    (described, ("sampling", "sizes")),
     (reset, ("sampling", "sizes")),
     (step, ("reset",)),
     (finite, ("step",)),

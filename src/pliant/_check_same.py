@@ -15,7 +15,8 @@ from torch import Tensor
 from pliant import _check_play as plays
 from pliant._check_play import Trial
 from pliant._check_tasks import Answer, Fault, Subject
-from pliant.tasks.base import Tasks
+from pliant.streams import Stream
+from pliant.tasks.base import Tasks, Transition
 
 WIDE = 6
 """Tasks and lanes in which it is looked for what tasks and actions change."""
@@ -79,6 +80,37 @@ def lanes(subject: Subject) -> Answer:
             "no sum, mean or sort over dim 1, the lanes: state and reward are [M, B], each lane its own",
         )
     return ""
+
+
+def number(subject: Subject) -> Answer:
+    """A lane gives the same numbers however many lanes there are."""
+    batch = plays.batch_of(subject, lanes=1)
+    few = plays.few_actions(subject)[:, :, :1]
+    stream = subject.stream.at("trial")
+    if found := plays.difference(plays.play(batch, _FirstLane(stream.seed, stream.path), few), _first_lane(subject.trial)):
+        return Fault(
+            f"a lane alone in a batch is not what it is beside {plays.LANES - 1} others: {found}",
+            "no sum, mean or size of dim 1, the lanes, in what `observe` and `advance` return",
+        )
+    return ""
+
+
+class _FirstLane(Stream):
+    """The random numbers of a trial of LANES lanes, of which the first lane's are handed out."""
+
+    def at(self, *names: str | int) -> "_FirstLane":
+        return _FirstLane(self.seed, self.path + names)
+
+    def uniform(self, tasks: int, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """[M, 1, episodes, n] for openings, [M, T, 1, n] for steps."""
+        if self.path[-1] == "reset":
+            return super().uniform(tasks, plays.LANES, *shape[1:], dtype=dtype)[:, :1]
+        return super().uniform(tasks, shape[0], plays.LANES, *shape[2:], dtype=dtype)[:, :, :1]
+
+
+def _first_lane(trial: Trial) -> Trial:
+    steps = [Transition._make(x[:, :1] for x in each) for each in trial.steps]
+    return Trial(trial.opening[:, :1], steps, [x[:, :1] for x in trial.active])
 
 
 def padding(subject: Subject) -> Answer:
@@ -245,6 +277,7 @@ CHECKS: tuple[tuple[Callable[[Subject], Answer], tuple[str, ...]], ...] = (
     (reopens, ("repeatable",)),
     (alone, ("repeatable",)),
     (lanes, ("repeatable",)),
+    (number, ("repeatable",)),
     (padding, ("repeatable",)),
     (matters, ("repeatable",)),
     (influence, ("repeatable",)),

@@ -11,16 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
-
 from pliant import config
 from pliant.streams import Stream
 from pliant.tasks.base import Family, Parameter, Tasks
 
 DRAWS = 64
 """Tasks that are drawn of each split."""
-ORDER = 10.0
-"""What a critic is told of a task should not be larger."""
 
 
 class Fault(NamedTuple):
@@ -267,22 +263,6 @@ def named(subject: Subject) -> Answer:
     return ""
 
 
-def described(subject: Subject) -> Answer:
-    """What a critic is told of each task is finite, [M, K]."""
-    family: Family = subject.family
-    mend = "told=Told(K, of) where of(tasks) returns [M, K], from -1 to 1"
-    told = family.described(subject.draws["train"])
-    expected = [DRAWS, family.spec.task_size]
-    if not isinstance(told, torch.Tensor) or list(told.shape) != expected:
-        return Fault(f"described(tasks) is {list(getattr(told, 'shape', []))}: expected {expected}", mend)
-    if not bool(torch.isfinite(told).all()):
-        m = int((~torch.isfinite(told)).any(1).nonzero()[0])
-        return Fault(f"described(tasks) is not finite for the task {subject.draws['train'].rows()[m]}", mend)
-    if float(told.abs().max()) > ORDER:
-        return Fault(f"described(tasks) reaches {float(told.abs().max()):g}: critics learn from order 1", mend, warning=True)
-    return f"{family.spec.task_size} numbers"
-
-
 def _a(value: object) -> str:
     """A value that is not what was expected, in words."""
     return "None" if value is None else f"a {type(value).__name__}"
@@ -301,6 +281,5 @@ CHECKS: tuple[tuple[Callable[[Subject], Answer], tuple[str, ...]], ...] = (
     (differ, ("sampling",)),
     (disjoint, ("sampling",)),
     (named, ("sampling",)),
-    (described, ("sampling", "sizes")),
 )
 """Each check, and those that must have passed before it."""

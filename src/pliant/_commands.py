@@ -45,13 +45,14 @@ def train(arguments: argparse.Namespace, dotted: dict[str, str]) -> int:
 def _train_seeds(arguments: argparse.Namespace, dotted: dict[str, str]) -> int:
     """Begin or resume a run for each of several seeds."""
     from pliant import _seeds, machine
+    from pliant import train as training
 
     if arguments.seed is not None:
         raise errors.UserError("--seed and --seeds: give one")
     check_device(arguments.device)
     wanted = _load(arguments, dotted)  # what is wrong is said once, before any process begins
-    family = registry.load("family", wanted.family).family(wanted.parts["family"])
-    family.batch(family.sample(1, "train", np.random.default_rng(0)), 1, 1)
+    learner = training.build(wanted, arguments.device)
+    learner.family.batch(learner.family.sample(1, "train", np.random.default_rng(0)), 1, 1)
     names = (arguments.algorithm, arguments.family)
     outs = {
         seed: arguments.out / f"seed{seed}" if arguments.out else record.default_out(*names, seed, arguments.resume)
@@ -59,8 +60,7 @@ def _train_seeds(arguments: argparse.Namespace, dotted: dict[str, str]) -> int:
     }
     for out in outs.values():
         record.require_free(out, arguments.resume)
-    learns = not getattr(registry.load("algorithm", arguments.algorithm), "LEARNS_NOTHING", False)
-    iterations = wanted.parts["train"].iterations if learns else 1
+    iterations = learner.settings.iterations if getattr(learner.algorithm, "learns", True) else 1
     words = [*names, *_again(arguments, dotted)]
     _seeds.train(["train", *words], outs, arguments.jobs or machine.cores(), iterations, arguments.quiet)
     print("\n".join(f"run: {path}" for path in outs.values()))

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from pliant import _commands, compare, errors, record, registry, report, sweep
+from pliant import _agents, _commands, compare, errors, record, registry, report, sweep
 from pliant import train as training
 from pliant.streams import Stream
 
@@ -120,7 +120,7 @@ def _compared(arguments: argparse.Namespace) -> dict[str, Any]:
     for axis in arguments.sweep:
         for run in [path for path in arguments.runs if not path.is_file()]:
             sweep.sweep_run(run, axis, seed=arguments.seed, device=arguments.device, quiet=False)
-    asked = compare.Asked(
+    asked = _agents.Asked(
         split=arguments.split,
         tasks=arguments.tasks,
         stages=arguments.stages,

@@ -54,6 +54,14 @@ def settings(config: Mapping[str, Any]) -> dict[str, str]:
     return {n: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for n, v in flat.items()}
 
 
+def bounds(comparison: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """Name, kind and return of classical players on the same tasks, and of what is known exactly."""
+    players = comparison.get("players") or {}
+    found = [(name, "classical player", each["return"]) for name, each in (players.get("each") or {}).items()]
+    exact = [(words, players.get(name)) for name, words in (("optimum", "exact optimum"), ("ceiling", "who knows the task"))]
+    return found + [(words, "exact", {"mean": value, "ci95": None}) for words, value in exact if value is not None]
+
+
 # ---- one table each
 
 
@@ -78,6 +86,10 @@ def _headline(comparison: Mapping[str, Any]) -> Table:
                 Cell(row["verdict"] if row else NONE, kind="words"),
             ]
         )
+    for name, kind, summary in bounds(comparison):
+        after = _summary(summary, False)
+        rows.append([Cell(_words.shown(name), kind, kind="name"), *[Cell(NONE)] * 4, after, *[Cell(NONE)] * 2])
+        rows[-1].append(Cell(NONE, kind="words"))
     note = f"Return of an episode on {comparison['tasks']} {SPLITS.get(comparison['split'], _words.shown(comparison['split']))}"
     note += ": mean over seeds and tasks, 95% interval below. Differences are paired by task."
     return Table("headline", "What every agent reaches", head, rows, note)

@@ -86,17 +86,20 @@ class Report:
         }
 
     def table(self) -> Table:
-        """A row for each check, for the terminal."""
+        """A row for each check, for the terminal; one for all that were skipped."""
         table = Table(title=Text(self.line()), show_lines=False)
         for name in ("check", "", "what must hold, and what was found"):
             table.add_column(name, overflow="fold")
-        for f in self.findings:
+        for f in (f for f in self.findings if f.verdict != "skipped"):
             cell = Text(f.asks)
             if f.words:
-                cell.append(f"\n{f.words}", "dim" if f.verdict in ("ok", "skipped") else STYLES[f.verdict])
+                cell.append(f"\n{f.words}", "dim" if f.verdict == "ok" else STYLES[f.verdict])
             if f.mend:
                 cell.append(f"\nto mend: {f.mend}")
             table.add_row(Text(f.check), Text(f.verdict, STYLES[f.verdict]), cell)
+        if skipped := [f.check for f in self.findings if f.verdict == "skipped"]:
+            cell = Text(f"not asked before what is wrong is mended: {', '.join(skipped)}", STYLES["skipped"])
+            table.add_row("", Text("skipped", STYLES["skipped"]), cell)
         return table
 
 

@@ -6,59 +6,21 @@ Baselines that need no training, `random` and `scratch`, are added where nobody 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pliant import _agents, checkpoint, documents, errors, evaluate, machine, measures, record, studies
+from pliant import _agents, _beside, checkpoint, documents, errors, evaluate, machine, measures, record, studies
 from pliant import config as configuration
-from pliant import train as training
+from pliant._agents import Agent, Asked
 from pliant.progress import Progress
 
 SCHEMA = "pliant.comparison/1"
-BASELINES = ("random", "scratch", "pretrain", "conditioned")
 FRACTION = 0.9
 """Share of the way from the random agent to the reference that counts as having learned a task."""
 MOST_POINTS = 200
 """Points of a training curve that a document keeps."""
-
-Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """How agents are to be measured."""
-
-    split: str = "test"
-    tasks: int = 40
-    stages: int | None = None
-    seed: int = 0
-    splits: tuple[str, ...] = ("train", "test", "ood")
-    """Splits that are set side by side; `split` is the one of everything else."""
-    device: str = "cpu"
-
-
-class Agent(NamedTuple):
-    """Runs that differ in the seed only, and what was measured of each."""
-
-    name: str
-    config: configuration.Config
-    runs: list[Path | None]
-    """One per seed; None for a baseline that was made for this comparison."""
-    measured: dict[str, list[dict[str, Any]]]
-    """Evaluation documents by split, one per seed."""
-
-    @property
-    def is_baseline(self) -> bool:
-        """It is there to be compared with."""
-        return self.config.algorithm in BASELINES
-
-    def score(self, split: str, stage: int) -> Array:
-        """[S, M] returns of a stage by seed and task."""
-        return np.array([[row["return"][stage] for row in d["per_task"]] for d in self.measured[split]])
 
 
 def compare(paths: Sequence[Path], asked: Asked | None = None, quiet: bool = True) -> dict[str, Any]:
@@ -78,7 +40,7 @@ def compare(paths: Sequence[Path], asked: Asked | None = None, quiet: bool = Tru
             each.measured[split] = _measured(each, split, asked)
             progress.update(number + 1, {})
     agents = [_agent(name, group) for name, group in _agents.grouped(found).items()]
-    agents += _untrained(agents, asked)
+    agents += _beside.untrained(agents, asked)
     for split in asked.splits:
         _agents.require_same_protocol([d for a in agents for d in a.measured.get(split, [])])
     return document(sorted(agents, key=_order), asked)
@@ -87,11 +49,12 @@ def compare(paths: Sequence[Path], asked: Asked | None = None, quiet: bool = Tru
 def document(agents: Sequence[Agent], asked: Asked) -> dict[str, Any]:
     """Everything a comparison says, as JSON values."""
     split, one = asked.split, agents[0].measured[asked.split][0]
-    low, reference = _span(agents, split)
+    players = _beside.players(agents, asked)
+    low, reference = _span(agents, split, players["optimum"])
     last = max((a.measured[split][0]["curve"][-1]["steps_seen"] for a in agents if not a.is_baseline), default=0.0) or max(
         a.measured[split][0]["curve"][-1]["steps_seen"] for a in agents
     )
-    target = measures.target(low, reference["value"], FRACTION)
+    target = measures.target(low, reference["value"], FRACTION) if reference["value"] > low else None
     few = [a.name for a in agents if len(a.runs) < 3]
     notes = [f"fewer than three seeds: {', '.join(few)}; intervals leave out how seeds differ"] if few else []
     return {
@@ -112,13 +75,14 @@ def document(agents: Sequence[Agent], asked: Asked) -> dict[str, Any]:
         "fraction": FRACTION,
         "agents": [_entry(a, asked, low, reference["value"], last, target) for a in agents],
         "against": _against(agents, split),
-        "missing": _missing(agents),
+        "players": players,
+        "missing": _beside.missing(agents),
         "notes": notes,
         "sweeps": _agents.sweeps([(a.name, a.runs) for a in agents]),
     }
 
 
-def _entry(agent: Agent, asked: Asked, low: float, high: float, end: float, target: float) -> dict[str, Any]:
+def _entry(agent: Agent, asked: Asked, low: float, high: float, end: float, target: float | None) -> dict[str, Any]:
     """What the document says of one agent."""
     split, found = asked.split, agent.measured[asked.split]
     stages = len(found[0]["curve"])
@@ -128,9 +92,10 @@ def _entry(agent: Agent, asked: Asked, low: float, high: float, end: float, targ
     episodes = np.array([found[0]["curve"][stage]["episodes_seen"] for stage in range(stages)], dtype=np.float64)
     steps = np.array([[row["steps_seen"] for row in d["per_task"]] for d in found])  # [S, M, stages]
     returns = np.array([[row["return"] for row in d["per_task"]] for d in found])
-    area = measures.area(steps, returns, end, low, high) if high != low and end > 0 else None
+    area = measures.area(steps, returns, end, low, high) if high > low and end > 0 else None
     curves = [_agents.training_curve(run, MOST_POINTS) for run in agent.runs if run is not None]
-    enough = [measures.train_steps_to(np.array(c["env_steps"]), np.array(c["after"]), target) for c in curves if c["env_steps"]]
+    trained = [(np.array(c["env_steps"]), np.array(c["after"])) for c in curves if c["env_steps"]]
+    enough = [] if target is None else [measures.train_steps_to(*curve, target) for curve in trained]
     costs = [d["cost"] for d in found]
     return {
         "name": agent.name,
@@ -155,9 +120,9 @@ def _entry(agent: Agent, asked: Asked, low: float, high: float, end: float, targ
         "gain": studies.paired_difference(scores[-1], scores[0], same_seeds=True),
         "speed": {
             "area": None if area is None else studies.summary(area),
-            "steps_to_fraction": measures.reached(seen, value, target),
-            "episodes_to_fraction": measures.reached(episodes, value, target),
-            "stages_to_fraction": measures.reached(np.arange(stages, dtype=np.float64), value, target),
+            "steps_to_fraction": _reached(seen, value, target),
+            "episodes_to_fraction": _reached(episodes, value, target),
+            "stages_to_fraction": _reached(np.arange(stages, dtype=np.float64), value, target),
         },
         "efficiency": {
             "train_env_steps": _mean(costs, "train_env_steps"),
@@ -205,10 +170,12 @@ def _against(agents: Sequence[Agent], split: str) -> list[dict[str, Any]]:
     ]
 
 
-def _span(agents: Sequence[Agent], split: str) -> tuple[float, dict[str, Any]]:
-    """The return of the random agent, and what can be reached: by who is told the task, else by the best agent here."""
+def _span(agents: Sequence[Agent], split: str, optimum: float | None) -> tuple[float, dict[str, Any]]:
+    """The return of the random agent, and what can be reached: exactly, else by who is told the task, else by the best here."""
     final = {a.name: float(a.score(split, -1).mean()) for a in agents}
     low = next((final[a.name] for a in agents if a.config.algorithm == "random"), min(final.values()))
+    if optimum is not None:
+        return low, {"value": optimum, "name": "the exact optimum"}
     told = next((a.name for a in agents if a.config.algorithm == "conditioned"), None)
     name = told if told and final[told] >= max(final.values()) else max(final, key=lambda n: final[n])
     return low, {"value": final[name], "name": name}
@@ -251,43 +218,15 @@ def _agent(name: str, group: Sequence[_agents.Found]) -> Agent:
     return Agent(name, group[0].config, runs, {split: [each.measured[split] for each in group] for split in splits})
 
 
-def _untrained(agents: Sequence[Agent], asked: Asked) -> list[Agent]:
-    """`random` and `scratch`, where there are no runs of them: as many seeds as the agents have, at most three."""
-    there = {a.config.algorithm for a in agents}
-    most = max(agents, key=lambda a: len(a.runs))
-    splits = [s for s in asked.splits if s in most.measured] or [asked.split]
-    made = []
-    for algorithm in ("random", "scratch"):
-        if algorithm in there or not all(a.runs[0] for a in agents):  # documents alone say nothing of what else to play
-            continue
-        like = next((a.config for a in agents if "inner" in a.config.parts), most.config)
-        configs = [_agents.untrained(algorithm, like, d["train_seed"]) for d in most.measured[asked.split][:3]]
-        measured: dict[str, list[dict[str, Any]]] = {split: [_played(c, split, asked) for c in configs] for split in splits}
-        made.append(Agent(algorithm, configs[0], [None] * len(configs), measured))
-    return made
-
-
-def _played(config: configuration.Config, split: str, asked: Asked) -> dict[str, Any]:
-    """The evaluation of an agent that was never trained."""
-    learner = training.build(config, asked.device)
-    facts = {"iteration": 0, "env_steps": 0, "seconds": 0.0}
-    return evaluate.evaluate_learner(config, learner, split, asked.tasks, asked.stages, None, asked.seed, facts)[0]
-
-
-def _missing(agents: Sequence[Agent]) -> list[dict[str, str]]:
-    """Baselines that somebody would have to train, with the command."""
-    there = {a.config.algorithm for a in agents}
-    one = max(agents, key=lambda a: len(a.runs))
-    seeds = sorted({d["train_seed"] for d in next(iter(one.measured.values()))})
-    span = f"{seeds[0]}..{seeds[-1]}" if len(seeds) > 1 else str(seeds[0])
-    wanted = [name for name in ("pretrain", "conditioned") if name not in there]
-    return [{"name": n, "command": f"pliant train {n} {one.config.family} --seeds {span}"} for n in wanted]
-
-
 def _success(found: Sequence[dict[str, Any]], stage: int) -> dict[str, Any] | None:
     if any(row["success"] is None for d in found for row in d["per_task"]):
         return None
     return studies.summary(np.array([[row["success"][stage] for row in d["per_task"]] for d in found]))
+
+
+def _reached(x: measures.Array, value: measures.Array, target: float | None) -> float | None:
+    """Where a target is reached, if there is one: none where nobody does better than at random."""
+    return None if target is None else measures.reached(x, value, target)
 
 
 def _mean(costs: Sequence[dict[str, Any]], name: str) -> float | None:

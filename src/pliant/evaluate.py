@@ -225,7 +225,8 @@ def others(
         except errors.UserError as error:
             errors.warn(f"{name} is left out: {error}")
             continue
-        played[name] = {"trial_return": statistics.summary(returns.sum(1)), "return": returns.mean(0).tolist()}
+        final, whole = statistics.summary(returns[:, -1]), statistics.summary(returns.sum(1))
+        played[name] = {"trial_return": whole, "final": final, "return": returns.mean(0).tolist()}
     optimum = None if split == "ood" else module.optimum(family, episodes)
     bounds = {"optimum": optimum, "ceiling": float(module.ceiling(family, tasks, episodes).mean())}
     return {"players": {"episodes": episodes, **bounds, "each": played}}

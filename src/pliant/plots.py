@@ -115,14 +115,10 @@ def _adaptation(what: str) -> Draw:
 
 def _bounds(axes: Any, comparison: Mapping[str, Any]) -> list[Line]:
     """Lines at what others make of the same tasks, and at what nobody can exceed."""
-    players = comparison.get("players") or {}
-    found = [(name, each["return"]["mean"]) for name, each in (players.get("each") or {}).items() if each.get("return")]
-    exact = (("optimum", "exact optimum"), ("ceiling", "who knows the task"))
-    found += [(words, players[name]) for name, words in exact if players.get(name) is not None]
     dots = ((0, (1, 2)), (0, (3, 1, 1, 1)), (0, (8, 3)))
     lines: list[Line] = []
-    for number, (name, value) in enumerate(found):
-        line = axes.axhline(value, color=_svg.INK, linewidth=0.9, linestyle=dots[number % len(dots)], zorder=1)
+    for number, (name, _, summary) in enumerate(_tables.bounds(comparison)):
+        line = axes.axhline(summary["mean"], color=_svg.INK, linewidth=0.9, linestyle=dots[number % len(dots)], zorder=1)
         lines.append((line, _words.short(name, _axes.MOST_LETTERS)))
     return lines
 

@@ -89,18 +89,25 @@ def is_outside(name: str) -> bool:
 
 
 def import_outside(name: str) -> ModuleType:
-    """Import a module outside pliant, from the current folder if need be. Raises UserError if there is none of that name."""
-    module = _module_name(name)
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.append(here)
+    """Import a module outside pliant, from the current folder or the file's own if need be.
+
+    Raises UserError if there is none of that name, and for a file whose name stands for another module.
+    """
+    module, here = _module_name(name), str(Path.cwd())
+    for folder in (here, str(Path(name).resolve().parent)) if _is_elsewhere(name) else (here,):
+        if folder not in sys.path:
+            sys.path.append(folder)
     try:
         found = importlib.import_module(module)
-        _TRUSTED.add(module)
-        return found
     except ModuleNotFoundError as error:
         if error.name and f"{module}.".startswith(f"{error.name}."):
+            if _is_elsewhere(name):
+                raise errors.UserError(f"there is no file {name}") from error
             raise errors.UserError(f"no module {module!r}: it must be importable from here ({here}) or be installed") from error
         raise
+    _require_file(name, found)
+    _TRUSTED.add(module)
+    return found
 
 
 def attribute(name: str, flag: str = "--policy.body", what: str = "Factory") -> Any:
@@ -148,4 +155,22 @@ def _imported(kind: Kind, name: str) -> ModuleType:
 
 
 def _module_name(name: str) -> str:
-    return name.removesuffix(".py").removeprefix("./").replace("/", ".") if name.endswith(".py") else name
+    """`my_family` for `my_family.py` and for a file elsewhere, `folder.my_family` for `folder/my_family.py`."""
+    if not name.endswith(".py"):
+        return name
+    return Path(name).stem if _is_elsewhere(name) else ".".join(Path(name).with_suffix("").parts)
+
+
+def _is_elsewhere(name: str) -> bool:
+    """The name is the path of a file that need not be below the current folder."""
+    return name.endswith(".py") and (Path(name).is_absolute() or ".." in Path(name).parts)
+
+
+def _require_file(name: str, module: ModuleType) -> None:
+    """Raise UserError if `name` is a file, and what was imported by its name is another one, such as Python's own `test`."""
+    path, found = Path(name), getattr(module, "__file__", None)
+    if not name.endswith(".py") or not path.is_file():
+        return
+    if not found or path.read_bytes() != Path(found).read_bytes():  # a copy will do
+        where = found or "it is built in"
+        raise errors.UserError(f"{name} is not what Python finds by the name {module.__name__} ({where}): rename the file")

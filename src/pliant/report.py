@@ -4,14 +4,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich import markup
 from rich.table import Table
+
+from pliant import _tables
 
 MOST_LINES = 40
 """Tasks whose own curve a picture shows; none where a curve is so long that nobody could tell them apart."""
 MOST_TICKS = 6
 MOST_ROWS = 12
 """Stages that a table shows; of more, some are left out, never the first and the last."""
-
 
 
 def curve_table(document: Mapping[str, Any]) -> Table:
@@ -152,7 +154,7 @@ def _reach_table(document: Mapping[str, Any]) -> Table:
     for agent in document["agents"]:
         sides = [agent["generalisation"].get(split) for split in splits]
         table.add_row(
-            f"[dim]{agent['name']}[/dim]" if agent["baseline"] else agent["name"],
+            _named(agent),
             _seeds(agent),
             f"{agent['no_adaptation']['mean']:.2f}",
             f"{agent['final']['mean']:.2f}",
@@ -160,7 +162,15 @@ def _reach_table(document: Mapping[str, Any]) -> Table:
             f"{agent['gain']['mean']:+.2f}",
             *(f"{side['mean']:.2f}" if side else "" for side in sides),
         )
+    for name, _, summary in _tables.bounds(document):
+        ends = _between(summary["ci95"]) if summary["ci95"] else ""
+        table.add_row(f"[dim]{markup.escape(name)}[/dim]", "", "", f"{summary['mean']:.2f}", ends)
     return table
+
+
+def _named(agent: Mapping[str, Any]) -> str:
+    name = markup.escape(agent["name"])
+    return f"[dim]{name}[/dim]" if agent["baseline"] else name
 
 
 def _speed_table(document: Mapping[str, Any]) -> Table:
@@ -173,7 +183,7 @@ def _speed_table(document: Mapping[str, Any]) -> Table:
         speed, spent, cost = agent["speed"], agent["efficiency"], agent["cost"]
         minutes = None if cost["train_seconds"] is None else cost["train_seconds"] / 60
         table.add_row(
-            f"[dim]{agent['name']}[/dim]" if agent["baseline"] else agent["name"],
+            _named(agent),
             f"{speed['area']['mean']:.2f}" if speed["area"] else "",
             _number(speed["steps_to_fraction"], "never"),
             _number(spent["adapt_env_steps"]),
@@ -195,8 +205,8 @@ def _against_table(document: Mapping[str, Any]) -> Table:
     for row in document["against"]:
         if row["agent"] not in baselines:
             table.add_row(
-                row["agent"],
-                row["other"],
+                markup.escape(row["agent"]),
+                markup.escape(row["other"]),
                 f"{row['difference']:+.2f}",
                 _between(row["ci95"]),
                 f"{row['p_holm']:.3f}",
