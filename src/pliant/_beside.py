@@ -70,6 +70,7 @@ def players(agents: Sequence[Agent], asked: Asked) -> dict[str, Any]:
     tasks = family.sample(asked.tasks, asked.split, Stream(asked.seed).at("evaluate", asked.split, "tasks").rng())
     lanes = documents[0]["protocol"]["lanes"]
     found = evaluate.others(module, family, tasks, asked.split, lanes, episodes, asked.seed)["players"]
-    each = {name: {"return": one["final"], "trial_return": one["trial_return"]} for name, one in found["each"].items() if name != "random"}
+    others = {name: one for name, one in found["each"].items() if name != "random"}  # that baseline is here already
+    each = {name: {"return": one["final"], "trial_return": one["trial_return"]} for name, one in others.items()}
     optimum = found["optimum"] if episodes == 1 else None
     return {"episodes": episodes, "each": each, "optimum": optimum, "ceiling": found["ceiling"] / episodes}

@@ -200,7 +200,7 @@ def finite(subject: Subject) -> Answer:
             if bool(bad.any()):
                 m, lane = bad.nonzero()[0].tolist()
                 return Fault(
-                    f"the {name} is {_shown(x[m, lane])} in task {m} {rows[m]}, lane {lane}, step {t}",
+                    f"the {name} is {_shown(x[m, lane].squeeze())} in task {m} {rows[m]}, lane {lane}, step {t}",
                     "no division by zero, no root or logarithm of a negative number: x.clamp(min=1e-9), or end the episode",
                 )
     return ""

@@ -82,11 +82,28 @@ def lanes(subject: Subject) -> Answer:
     return ""
 
 
+def padding(subject: Subject) -> Answer:
+    """What is done in a lane that has played its episodes changes nothing in another."""
+    trial = subject.trial
+    T = len(trial.steps)
+    over = ~torch.stack(trial.active[:T], dim=1)  # [M, T, B]
+    if not bool(over.any()):
+        return "no lane ended before the others"
+    action = plays.actions(subject.family, subject.stream.at("acts"), plays.TASKS, plays.length_of(subject), plays.LANES)[:, :T]
+    action[over] = _other(subject, action[over])
+    changed = plays.play(plays.batch_of(subject), subject.stream.at("trial"), action)
+    if found := plays.difference(changed, trial):
+        return Fault(
+            f"other actions in lanes that had ended changed the {found}",
+            "no sum, mean or sort over tasks or lanes; `self.active` [M, B] says which lanes still play",
+        )
+    return f"{int(over.sum())} steps of lanes that had ended"
+
+
 def number(subject: Subject) -> Answer:
     """A lane gives the same numbers however many lanes there are."""
     batch = plays.batch_of(subject, lanes=1)
-    few = plays.few_actions(subject)[:, :, :1]
-    stream = subject.stream.at("trial")
+    few, stream = plays.few_actions(subject)[:, :, :1], subject.stream.at("trial")
     if found := plays.difference(plays.play(batch, _FirstLane(stream.seed, stream.path), few), _first_lane(subject.trial)):
         return Fault(
             f"a lane alone in a batch is not what it is beside {plays.LANES - 1} others: {found}",
@@ -111,24 +128,6 @@ class _FirstLane(Stream):
 def _first_lane(trial: Trial) -> Trial:
     steps = [Transition._make(x[:, :1] for x in each) for each in trial.steps]
     return Trial(trial.opening[:, :1], steps, [x[:, :1] for x in trial.active])
-
-
-def padding(subject: Subject) -> Answer:
-    """What is done in a lane that has played its episodes changes nothing in another."""
-    trial = subject.trial
-    T = len(trial.steps)
-    over = ~torch.stack(trial.active[:T], dim=1)  # [M, T, B]
-    if not bool(over.any()):
-        return "no lane ended before the others"
-    action = plays.actions(subject.family, subject.stream.at("acts"), plays.TASKS, plays.length_of(subject), plays.LANES)[:, :T]
-    action[over] = _other(subject, action[over])
-    changed = plays.play(plays.batch_of(subject), subject.stream.at("trial"), action)
-    if found := plays.difference(changed, trial):
-        return Fault(
-            f"other actions in lanes that had ended changed the {found}",
-            "no sum, mean or sort over tasks or lanes; `self.active` [M, B] says which lanes still play",
-        )
-    return f"{int(over.sum())} steps of lanes that had ended"
 
 
 def _again(subject: Subject, action: Tensor | None = None, tasks: Tasks | None = None) -> Trial:
@@ -240,9 +239,7 @@ def generators(subject: Subject) -> Answer:
         "playing a trial": lambda: plays.play(plays.batch_of(subject), subject.stream.at("trial"), few),
     }
     for what, do in parts.items():
-        before = _generators()
-        do()
-        if touched := [name for name, state in _generators().items() if state != before[name]]:
+        if touched := _touched(do):
             return Fault(
                 f"{what} draws from, or seeds, the global generator of {touched[0]}",
                 "take chance from `noise` or `rng`, as the same seed must make the same run",
@@ -250,9 +247,23 @@ def generators(subject: Subject) -> Answer:
     return ""
 
 
-def _generators() -> dict[str, Any]:
-    numpy = np.random.get_state(legacy=False)  # noqa: NPY002  (it is looked at, not drawn from)
-    return {"Python": random.getstate(), "NumPy": str(numpy), "torch": torch.random.get_rng_state().tolist()}
+def _touched(do: Callable[[], Any]) -> list[str]:
+    """Which global generators `do` draws from or seeds; afterwards they are as they were."""
+    kept = random.getstate(), np.random.get_state(), torch.random.get_rng_state()  # noqa: NPY002
+    _ = random.random(), np.random.random(), torch.rand(1)  # noqa: NPY002  (so that no seed leads where they stand)
+    before = _generators()
+    try:
+        do()
+        return [name for name, state in _generators().items() if state != before[name]]
+    finally:
+        random.setstate(kept[0])
+        np.random.set_state(kept[1])  # noqa: NPY002
+        torch.random.set_rng_state(kept[2])
+
+
+def _generators() -> dict[str, str]:
+    numpy = str(np.random.get_state())  # noqa: NPY002  (it is looked at, not drawn from)
+    return {"Python": str(random.getstate()), "NumPy": numpy, "torch": str(torch.random.get_rng_state().tolist())}
 
 
 def speed(subject: Subject) -> Answer:
@@ -275,15 +286,15 @@ def speed(subject: Subject) -> Answer:
 CHECKS: tuple[tuple[Callable[[Subject], Answer], tuple[str, ...]], ...] = (
     (repeatable, ("finite", "endings")),
     (reopens, ("repeatable",)),
-    (alone, ("repeatable",)),
-    (lanes, ("repeatable",)),
-    (number, ("repeatable",)),
-    (padding, ("repeatable",)),
-    (matters, ("repeatable",)),
+    (alone, ("repeatable", "restarts")),
+    (lanes, ("repeatable", "restarts")),
+    (padding, ("lanes",)),
+    (number, ("padding",)),
+    (matters, ("repeatable", "differ")),
     (influence, ("repeatable",)),
     (range_, ("repeatable",)),
     (copies, ("step",)),
     (generators, ("step",)),
-    (speed, ("step",)),
+    (speed, ("endings",)),
 )
 """Each check, and those that must have passed before it."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from pliant import config
 from pliant.streams import Stream
 from pliant.tasks.base import Family, Parameter, Tasks

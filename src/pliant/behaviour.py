@@ -144,9 +144,7 @@ def trajectories(takes: Sequence[Take], batch: BatchEnv, figure: Any) -> None:
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
 
 
-def _take(
-    title: str, data: Rollout, episodes: Sequence[list[base.Scene]], batch: BatchEnv, lane: int, episode: int
-) -> Take:
+def _take(title: str, data: Rollout, episodes: Sequence[list[base.Scene]], batch: BatchEnv, lane: int, episode: int) -> Take:
     steps = base.played(data, 0, lane, episode)
     reward = data.reward[0, lane, steps].double().cpu().numpy()
     total = float(episode_returns(data, batch.episodes)[0, lane, episode])

@@ -5,6 +5,7 @@ rollouts of `pliant adapt`, the first task of a split those of an evaluation of 
 """
 
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -138,22 +139,20 @@ def _check(split: str, stages: int | None, fps: float | None, lanes: int | None)
 
 
 def _require_place(out: Path) -> None:
-    """Raise UserError for a place where no file can be: said before anything is played."""
+    """Raise UserError for a place where no file can be: said before anything is played. Makes nothing."""
     if out.is_dir():
         raise errors.UserError(f"--out is {out}, a folder: give a file, such as {out / 'video.gif'}")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise documents.cannot("write", out, error) from error
+    above = next(folder for folder in out.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        reason = "it may not be written" if above.is_dir() else "it is a file"
+        raise errors.UserError(f"cannot write {out} in {above}: {reason}")
 
 
 def _suffix() -> str:
     return ".mp4" if video.has_mp4() else ".gif"
 
 
-def _name(
-    tasks: Tasks, task: Mapping[str, Any] | None, split: str, seed: int, stages: int, deterministic: bool
-) -> str:
+def _name(tasks: Tasks, task: Mapping[str, Any] | None, split: str, seed: int, stages: int, deterministic: bool) -> str:
     """What tells this video from others of the run."""
     words = [f"{name}={_numbers(array[0], ',')}" for name, array in tasks.arrays.items() if task and name in task]
     named = re.sub(r"[^A-Za-z0-9=.,_-]", "", "_".join(words))[:MOST_NAME] or split

@@ -113,11 +113,13 @@ def recording(batch: BatchEnv, task: int, lane: int) -> Iterator[list[list[Scene
             episodes[-1].append(drawing.scene(batch, task, lane, action[task, lane]))
         return result
 
-    batch.begin, batch.advance = begun, advanced  # type: ignore[method-assign]
+    own: dict[str, Any] = {name: vars(batch)[name] for name in ("begin", "advance") if name in vars(batch)}
+    vars(batch).update(begin=begun, advance=advanced)
     try:
         yield episodes
     finally:
-        batch.begin, batch.advance = begin, advance  # type: ignore[method-assign]
+        del batch.begin, batch.advance
+        vars(batch).update(own)
 
 
 def played(rollout: Rollout, task: int, lane: int, episode: int) -> NDArray[np.int64]:

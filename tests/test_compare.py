@@ -1,0 +1,298 @@
+"""Comparisons, sweeps and several seeds by one command, on runs that are trained here in seconds."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pliant import _agents, cli, compare, config, documents, errors, evaluate, record, studies, sweep, train
+from pliant._agents import Asked
+
+TINY = {"train.iterations": 2, "train.meta_batch": 3, "train.lanes": 3, "family.horizon": 12, "policy.hidden": "8"}
+ASKED = Asked(tasks=4)
+
+
+def trained(out: Path, algorithm: str, seed: int, **settings: Any) -> Path:
+    known = TINY if algorithm != "rl2" else {n: v for n, v in TINY.items() if n != "policy.hidden"} | {"policy.size": 8}
+    wanted = {**known, **{name.replace("__", "."): value for name, value in settings.items()}}
+    return train.train(config.load_config(algorithm, "point", wanted, "none", seed=seed), out, quiet=True)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with runs of maml (three seeds), rl2, pretrain and conditioned."""
+    folder = tmp_path_factory.mktemp("runs")
+    for seed in range(3):
+        trained(folder / f"maml{seed}", "maml", seed)
+    for algorithm in ("rl2", "pretrain", "conditioned"):
+        trained(folder / algorithm, algorithm, 0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def compared(made: Path) -> dict[str, Any]:
+    return compare.compare(sorted(made.iterdir()), ASKED)
+
+
+@pytest.fixture
+def copied(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "runs"))
+
+
+def run(*words: object) -> tuple[int, str]:
+    """The command line in a process of its own: status, and what it said of errors."""
+    done = subprocess.run([sys.executable, "-m", "pliant", *map(str, words)], capture_output=True, text=True, timeout=120)
+    return done.returncode, done.stderr.strip()
+
+
+# ---- what a comparison says
+
+
+def test_runs_that_differ_in_the_seed_are_one_agent(compared: dict[str, Any]) -> None:
+    seeds = {a["name"]: a["seeds"] for a in compared["agents"]}
+    assert seeds == {"maml": [0, 1, 2], "rl2": [0], "conditioned": [0], "pretrain": [0], "random": [0, 1, 2], "scratch": [0, 1, 2]}
+    assert [a["name"] for a in compared["agents"] if a["baseline"]] == ["conditioned", "pretrain", "random", "scratch"]
+
+
+def test_numbers_are_those_of_the_evaluations(made: Path, compared: dict[str, Any]) -> None:
+    maml = next(a for a in compared["agents"] if a["name"] == "maml")
+    own = [evaluate.evaluate_run(made / f"maml{s}", "test", 4) for s in range(3)]
+    score = np.array([[row["return"] for row in d["per_task"]] for d in own])  # [S, M, stages]
+    assert maml["final"]["mean"] == pytest.approx(score[..., -1].mean(), abs=1e-12)
+    assert maml["no_adaptation"]["mean"] == pytest.approx(score[..., 0].mean(), abs=1e-12)
+    assert maml["final"]["ci95"] == studies.study_interval(score[..., -1])
+    assert maml["gain"]["mean"] == pytest.approx((score[..., -1] - score[..., 0]).mean(), abs=1e-12)
+    assert maml["per_task"] == score[..., -1].tolist()
+
+
+def test_every_agent_meets_the_same_tasks_in_every_split(compared: dict[str, Any]) -> None:
+    for agent in compared["agents"]:
+        sides = agent["generalisation"]
+        assert sides["test"] == agent["final"]
+        assert sides["ood_minus_test"]["mean"] == pytest.approx(sides["ood"]["mean"] - sides["test"]["mean"])
+        assert sides["test_minus_train"]["mean"] == pytest.approx(sides["test"]["mean"] - sides["train"]["mean"])
+
+
+def test_baselines_that_are_not_trained_have_trained_nothing(compared: dict[str, Any]) -> None:
+    for agent in compared["agents"]:
+        steps = agent["efficiency"]["train_env_steps"]
+        assert (steps == 0) is (agent["name"] in ("random", "scratch")), agent["name"]
+        assert agent["efficiency"]["adapt_env_steps"] > 0
+
+
+def test_nothing_is_called_better_with_fewer_than_three_seeds(compared: dict[str, Any]) -> None:
+    seeds = {a["name"]: len(a["seeds"]) for a in compared["agents"]}
+    assert len(compared["against"]) == 15
+    for row in compared["against"]:
+        few = min(seeds[row["agent"]], seeds[row["other"]]) < 3
+        assert (row["verdict"] == "too few seeds") is few
+        low, high = row["ci95"]
+        assert few or row["verdict"] == ("better" if low > 0 else "worse" if high < 0 else "no difference shown")
+    assert "rl2" in compared["notes"][0] and "maml" not in compared["notes"][0]
+
+
+def test_a_missing_baseline_is_named_with_the_command_that_trains_it(made: Path) -> None:
+    document = compare.compare([made / f"maml{seed}" for seed in range(3)], Asked(tasks=2))
+    assert document["missing"] == [
+        {"name": n, "command": f"pliant train {n} point --seeds 0..2"} for n in ("pretrain", "conditioned")
+    ]
+
+
+def test_a_second_comparison_measures_nothing_again(made: Path, compared: dict[str, Any], monkeypatch: Any) -> None:
+    monkeypatch.setattr(evaluate, "evaluate_run", lambda *a, **k: pytest.fail("measured again"))
+    again = compare.compare(sorted(made.iterdir()), ASKED)
+    assert [a["final"] for a in again["agents"]] == [a["final"] for a in compared["agents"]]
+
+
+def test_agents_of_one_algorithm_are_named_by_what_differs(made: Path, tmp_path: Path) -> None:
+    other = trained(tmp_path / "other", "maml", 0, inner__lr=0.3)
+    document = compare.compare([made / "maml0", other], Asked(tasks=2))
+    assert [a["name"] for a in document["agents"][:2]] == ["maml lr=0.1", "maml lr=0.3"]
+    assert "--inner.lr 0.3" in document["agents"][1]["command"]
+
+
+def test_documents_that_were_kept_are_compared_without_their_runs(copied: Path, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        evaluate.evaluate_run(copied / f"maml{seed}", "test", 3)
+        (found,) = (copied / f"maml{seed}" / "evaluations").glob("test-seed0-tasks3-*.json")
+        found.rename(tmp_path / f"{seed}.json")
+    document = compare.compare([tmp_path / "0.json", tmp_path / "1.json"], Asked(tasks=3))
+    (agent,) = document["agents"]
+    assert agent["seeds"] == [0, 1] and agent["runs"] == [] and agent["generalisation"]["ood"] is None
+
+
+def test_players_stand_beside_agents(tmp_path: Path) -> None:
+    settings = {"train.iterations": 1, "train.meta_batch": 2, "train.lanes": 2, "policy.size": 4}
+    train.train(config.load_config("rl2", "bandit", settings, "none"), tmp_path / "r", quiet=True)
+    players = compare.compare([tmp_path / "r"], Asked(tasks=3))["players"]
+    assert {"gittins", "ucb1", "thompson"} <= set(players["each"]) and "random" not in players["each"]
+    assert 0 <= players["each"]["gittins"]["return"]["mean"] <= 1 and 0 < players["ceiling"] <= 1
+
+
+# ---- what cannot be compared
+
+
+def refused(paths: list[Path], asked: Asked = ASKED) -> str:
+    with pytest.raises(errors.UserError) as caught:
+        compare.compare(paths, asked)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_runs_of_another_family_or_under_other_settings_are_refused(made: Path, tmp_path: Path) -> None:
+    settings = {"train.iterations": 1, "train.meta_batch": 1, "train.lanes": 2, "family.horizon": 5}
+    bandit = train.train(config.load_config("rl2", "bandit", {**settings, "policy.size": 4}, "none"), tmp_path / "b", quiet=True)
+    assert "one on bandit" in refused([made / "maml0", bandit])
+    longer = trained(tmp_path / "longer", "maml", 5, family__horizon=13)
+    assert "family.horizon 12" in refused([made / "maml0", longer])
+
+
+def test_one_seed_twice_is_no_second_seed(copied: Path, tmp_path: Path) -> None:
+    shutil.copytree(copied / "maml0", tmp_path / "copy")
+    assert "are both maml with seed 0" in refused([copied / "maml0", tmp_path / "copy"])
+
+
+def test_an_edited_document_is_refused(copied: Path) -> None:
+    evaluate.evaluate_run(copied / "maml0", "test", 4)
+    (path,) = (copied / "maml0" / "evaluations").glob("test-seed0-tasks4-*.json")
+    path.write_text(path.read_text().replace('"return": [', '"return": [0.0, ', 1))
+    assert "was edited" in refused([copied / "maml0"]) and "was edited" in refused([path])
+
+
+def test_a_document_of_another_schema_is_refused(tmp_path: Path) -> None:
+    documents.write_json(tmp_path / "x.json", documents.sealed({"schema": "pliant.evaluation/0"}))
+    assert "expected 'pliant.evaluation/1'" in refused([tmp_path / "x.json"])
+    (tmp_path / "x.json").write_text("nonsense")
+    assert "is not JSON" in refused([tmp_path / "x.json"])
+
+
+def test_documents_of_another_seed_or_other_tasks_are_refused(copied: Path, tmp_path: Path) -> None:
+    for name, seed, tasks in (("maml0", 0, 3), ("maml1", 1, 3), ("maml2", 0, 2)):
+        evaluate.evaluate_run(copied / name, "test", tasks, seed=seed)
+        (found,) = (copied / name / "evaluations").glob(f"test-seed{seed}-tasks{tasks}-*.json")
+        found.rename(tmp_path / f"{name}.json")
+    assert "evaluation seed is 0 and 1" in refused([tmp_path / "maml0.json", tmp_path / "maml1.json"], Asked(tasks=3))
+    assert "number of tasks is 3 and 2" in refused([tmp_path / "maml0.json", tmp_path / "maml2.json"], Asked(tasks=3))
+
+
+def test_a_run_without_a_checkpoint_is_refused(copied: Path) -> None:
+    shutil.rmtree(copied / "maml0" / "checkpoints")
+    assert "has no checkpoint" in refused([copied / "maml0"])
+    assert refused([copied / "nothing"]) and "needs the folders" in refused([])
+
+
+def test_a_document_with_nan_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError):
+        documents.sealed({"schema": evaluate.SCHEMA, "x": float("nan")})
+    (tmp_path / "x.json").write_text(json.dumps({"schema": evaluate.SCHEMA, "x": float("nan"), "sha256": ""}))
+    assert "not finite" in refused([tmp_path / "x.json"]) or "NaN" in refused([tmp_path / "x.json"])
+
+
+def test_wrong_commands_are_one_line_with_status_2(copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    readonly = tmp_path / "file"
+    readonly.write_text("")
+    wrong = {
+        ("compare", copied / "none"): "none",
+        ("compare", copied / "maml0", "--split", "tset"): "did you mean 'test'",
+        ("compare", copied / "maml0", "--tasks", "0"): "at least 1",
+        ("report", copied / "maml0", "--out", tmp_path / "page.pdf"): "ends in .html",
+        ("report", copied / "maml0", "--out", readonly / "page.html"): "is no folder",
+        ("sweep", copied / "maml0", "--axis", "velocity=0:4"): "axis of point",
+        ("sweep", copied / "maml0", "--axis", "distance=2:1"): "range is empty",
+        ("sweep", copied / "maml0", "--axis", "distance=nan:1"): "LOW:HIGH",
+        ("train", "maml", "point", "--seeds", "3..1"): "--seeds",
+        ("train", "maml", "point", "--seeds", ""): "--seeds",
+        ("train", "maml", "point", "--seeds", "0..1", "--seed", "1"): "give one",
+        ("train", "maml", "point", "--seeds", "0..1", "--jobs", "0"): "--jobs",
+    }
+    before = sorted(copied.rglob("*"))
+    for words, said in wrong.items():
+        try:
+            status = cli.main([str(word) for word in words])
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+        lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("pliant")]
+        assert status == 2 and len(lines) == 1 and said in lines[0], (words, lines)
+    assert sorted(copied.rglob("*")) == before
+
+
+# ---- sweeps
+
+
+def test_a_sweep_moves_one_axis_and_nothing_else(copied: Path) -> None:
+    document = sweep.sweep_run(copied / "maml0", "distance=0.1:2", points=3, tasks=4)
+    assert document["values"] == [0.1, 1.05, 2.0] and document["axis"] == "distance"
+    returns = np.array(document["per_task"])  # [values, M, stages]
+    assert returns.shape == (3, 4, 4)
+    assert (np.diff(returns[..., 0].mean(1)) < 0).all(), "further goals cost more"
+    for value, point in zip(document["values"], document["curve"], strict=True):
+        assert point["value"] == value
+        assert [s["mean"] for s in point["return"]] == pytest.approx(returns[document["values"].index(value)].mean(0).tolist())
+    found = _agents.sweeps([("maml", [copied / "maml0"])])
+    assert found[0]["agents"][0]["after"][0]["mean"] == pytest.approx(returns[0, :, -1].mean())
+
+
+def test_a_sweep_is_kept_and_an_edited_one_refused(copied: Path) -> None:
+    first = sweep.sweep_run(copied / "maml0", "distance=0.1,2", tasks=2)
+    assert sweep.sweep_run(copied / "maml0", "distance=0.1,2", tasks=2) == first
+    path = copied / "maml0" / "sweeps" / "distance.json"
+    path.write_text(path.read_text().replace("0.1", "0.2", 1))
+    with pytest.raises(errors.UserError, match="was edited"):
+        sweep.sweep_run(copied / "maml0", "distance=0.1,2", tasks=2)
+
+
+def test_a_sweep_of_whole_numbers_has_whole_values() -> None:
+    family = evaluate.family_of(config.load_config("rl2", "bandit", preset="none"))
+    assert sweep.parse("arms=2,5,10", family) == ("arms", [2.0, 5.0, 10.0])
+    name, values = sweep.parse("arms=2:6", family, 9)
+    assert values == [2.0, 3.0, 4.0, 5.0, 6.0]
+
+
+# ---- several seeds
+
+
+def test_seeds_of_one_command_are_what_they_are_alone(tmp_path: Path) -> None:
+    flags = [f"--{name}={value}" for name, value in TINY.items()]
+    words = ["train", "maml", "point", "--preset", "none", *flags, "--quiet"]
+    status, said = run(*words, "--seeds", "1..2", "--jobs", "2", "--out", tmp_path / "both")
+    assert status == 0, said
+    alone = trained(tmp_path / "alone", "maml", 2)
+    rows = [record.Run.open(path).metrics() for path in (tmp_path / "both" / "seed2", alone)]
+    assert [row["return_0"] for row in rows[0]] == [row["return_0"] for row in rows[1]]
+    status, said = run(*words, "--seeds", "1..2", "--out", tmp_path / "both")
+    assert status == 2 and "--resume" in said and len(said.splitlines()) == 1
+
+
+def test_a_seed_that_fails_is_named_and_the_others_end(tmp_path: Path) -> None:
+    flags = [f"--{name}={value}" for name, value in TINY.items()]
+    (tmp_path / "seed1" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "seed1" / "run.json").write_text("{}")
+    words = ["train", "maml", "point", "--preset", "none", *flags, "--quiet", "--resume"]
+    status, said = run(*words, "--seeds", "0..1", "--out", tmp_path)
+    assert status == 2 and "1 of 2 seeds failed (1)" in said and len(said.splitlines()) == 1
+    assert len(record.Run.open(tmp_path / "seed0").metrics()) == 2
+
+
+def test_ctrl_c_saves_every_seed(tmp_path: Path) -> None:
+    flags = [f"--{name}={value}" for name, value in (TINY | {"train.iterations": 100_000}).items()]
+    words = [sys.executable, "-m", "pliant", "train", "maml", "point", "--preset", "none", *flags, "--quiet"]
+    process = subprocess.Popen([*words, "--seeds", "0..1", "--jobs", "2", "--out", tmp_path], stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 60
+        while not all((tmp_path / f"seed{s}" / "metrics.jsonl").exists() for s in (0, 1)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        os.kill(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=60)[1].strip()
+    finally:
+        process.kill()
+    assert process.returncode == 130 and "--resume continues the seeds 0, 1" in said and "Traceback" not in said
+    for seed in (0, 1):
+        assert list((tmp_path / f"seed{seed}" / "checkpoints").iterdir())
