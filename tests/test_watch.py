@@ -26,9 +26,9 @@ STEPS = 12
 SMALL = "--iterations 1 --train.meta_batch 2 --train.lanes 2 --quiet"
 RUNS = {
     "point": f"maml point --horizon {STEPS}",
-    "grid": "rl2 gridnavi --train.episodes 3 --policy.units 8",
+    "grid": "rl2 gridnavi --train.episodes 3 --policy.size 8",
     "bandit": "maml bandit",
-    "pulls": "rl2 bandit --train.episodes 1 --policy.units 8",
+    "pulls": "rl2 bandit --train.episodes 1 --policy.size 8",
 }
 
 
@@ -168,8 +168,8 @@ def test_a_gif_of_point_opens_and_shows_both_stages(
     assert before.title.split("return ")[1] != after.title.split("return ")[1]
     for each in films:
         total = each.title.split("return ")[1]
-        assert [words for words, _ in each.captions][0] == f"step 0 of {STEPS}, return so far 0.00"
-        assert [words for words, _ in each.captions][-1] == f"step {STEPS} of {STEPS}, return {total}"
+        assert each.captions[0][0] == f"step 0 of {STEPS}, return so far 0.00"
+        assert each.captions[-1][0] == f"step {STEPS} of {STEPS}, return {total}"
         assert each.captions[0][1] == "0.36 from the goal"
 
 
@@ -180,7 +180,7 @@ def test_a_video_is_the_same_twice_and_named_by_what_it_shows(monkeypatch: pytes
     data = first.read_bytes()
     assert watch.watch(Path("point"), {"goal": [0.3, -0.2]}, stages=1, quiet=True).read_bytes() == data
     assert watch.watch(Path("grid"), seed=2, quiet=True) == Path("grid/videos/test-seed2-stages2.gif")
-    assert not [p for p in Path().rglob(".tmp-*")]
+    assert not list(Path().rglob(".tmp-*"))
 
 
 @pytest.mark.parametrize("fps, frames", [(5, 5), (60, 13)])

@@ -20,7 +20,7 @@ def write_json(path: Path, document: Mapping[str, Any]) -> Path:
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in `path`. Raises UserError if it cannot be read or is something else."""
     try:
-        document = json.loads(Path(path).read_bytes())
+        document = json.loads(Path(path).read_bytes(), parse_constant=_not_finite)
     except OSError as error:
         raise cannot("read", Path(path), error) from error
     except (ValueError, RecursionError) as error:
@@ -28,6 +28,10 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise errors.UserError(f"{path} is not a JSON object")
     return document
+
+
+def _not_finite(word: str) -> float:
+    raise ValueError(f"{word}: a number that is not finite")
 
 
 def sealed(document: Mapping[str, Any]) -> dict[str, Any]:
