@@ -5,19 +5,21 @@ tasks. A score is a mean, an effect of its seed, one of its task, and a rest. Th
 
     var(mean) = var_seed / S + var_task / M + var_rest / (S M) = (MS_seed + MS_task - MS_rest) / (S M)
 
-with the mean squares of a two-way layout without replication, and its distribution is close to Student's t with
-Satterthwaite's degrees of freedom: about S - 1 where seeds decide, which is why three seeds give wide intervals. (What seeds
-seem to vary by counts whole for the degrees of freedom, and without the rest for the variance.) For other
-statistics the two variances come from a bootstrap over seeds and one over tasks. With one seed everything is over tasks
-alone, and a reader must be told so. Point statistics as in Agarwal et al. 2021, arXiv:2108.13264.
+with the mean squares of a two-way layout without replication. How well few seeds and tasks know each of these two variances,
+of seeds and of tasks, is a chi-squared distribution of its own, and the interval is what remains when both are averaged over: a
+generalised interval (Weerahandi 1993). Where one of them decides it is Student's t, so that three seeds that differ give wide
+intervals. For two agents, each with seeds of its own, it would be too wide; there Satterthwaite's degrees of freedom serve, with
+what seeds seem to vary by counted whole, and without the rest in the variance (both measured: benchmarks/coverage.py). For other statistics the two variances come from a bootstrap over seeds and one over tasks. With one seed everything
+is over tasks alone, and a reader must be told so. Point statistics as in Agarwal et al. 2021, arXiv:2108.13264.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import optimize, special, stats
 
 Array = NDArray[np.float64]
 Statistic = Callable[[Array], Any]
@@ -68,17 +70,17 @@ def study_interval(
     """Interval of a statistic over both seeds and tasks; see the top of this file."""
     x = _checked(score)
     if statistic is mean:
-        return _around(float(mean(x)), *_variance_of_mean(x), level)
+        return _around(float(mean(x)), _parts_of_mean(x), level)
     rng = np.random.default_rng(seed)
     S, M = x.shape
     by_task = _bootstrapped(x, statistic, rng, resamples, axis=1)
-    parts = [(by_task, by_task, M - 1)]
+    parts = [(by_task, M - 1)]
     if S > 1:
         by_seed = _bootstrapped(x, statistic, rng, resamples, axis=0)
         of_seed, _, rest = _mean_squares(x)
         share = min(1.0, rest / of_seed) if of_seed > 0 else 1.0  # of what seeds seem to vary by, what is the rest's
-        parts.append((by_seed * (1 - share), by_seed, S - 1))
-    return _around(float(statistic(x)), *_added(parts), level)
+        parts.append((by_seed * (1 - share), S - 1))
+    return _around(float(statistic(x)), parts, level)
 
 
 def stratified_interval(
@@ -100,18 +102,18 @@ def paired_difference(x: Array, y: Array, same_seeds: bool = False) -> dict[str,
     """x [S1, M] - y [S2, M] on common tasks: "mean", "ci95", and the two-sided "p_value" of no difference.
 
     Tasks are paired, seeds are not, unless `same_seeds` says that both are of the same runs: before and after adaptation.
-    Student's t on the mean squares of a two-way layout, Satterthwaite's degrees of freedom.
+    On the mean squares of a two-way layout; see the top of this file.
     """
     x, y = _checked(x), _checked(y)
     if x.shape[1] != y.shape[1] or (same_seeds and x.shape != y.shape):
         raise ValueError(f"scores are {list(x.shape)} and {list(y.shape)}: expected the same tasks in the same order")
     M = x.shape[1]
     if same_seeds:
-        variance, freedom = _variance_of_mean(x - y)
+        parts = _parts_of_mean(x - y)
     else:
         task = (x.mean(0) - y.mean(0)).var(ddof=1) / M if M > 1 else 0.0
-        variance, freedom = _added([(task, task, M - 1), *_of_seeds(x), *_of_seeds(y)])
-    return _tested(float(x.mean() - y.mean()), variance, freedom)
+        parts = [_satterthwaite([(task, task, M - 1), *_of_seeds(x), *_of_seeds(y)])]
+    return _tested(float(x.mean() - y.mean()), parts)
 
 
 def gap(x: Array, y: Array) -> dict[str, Any]:
@@ -119,13 +121,12 @@ def gap(x: Array, y: Array) -> dict[str, Any]:
     x, y = _checked(x), _checked(y)
     if len(x) != len(y):
         raise ValueError(f"scores are of {len(x)} and {len(y)} seeds: expected the same runs")
-    tasks = [(float(z.mean(0).var(ddof=1) / z.shape[1]), z.shape[1] - 1) for z in (x, y) if z.shape[1] > 1]
-    parts = [(task, task, freedom) for task, freedom in tasks]
+    parts = [(float(z.mean(0).var(ddof=1) / z.shape[1]), z.shape[1] - 1) for z in (x, y) if z.shape[1] > 1]
     if len(x) > 1:
         seeds = float((x.mean(1) - y.mean(1)).var(ddof=1) / len(x))
         rest = sum(_mean_squares(z)[2] / z.size for z in (x, y))
-        parts.append((max(0.0, seeds - rest), seeds, len(x) - 1))
-    found = _tested(float(x.mean() - y.mean()), *_added(parts))
+        parts.append((max(0.0, seeds - rest), len(x) - 1))
+    found = _tested(float(x.mean() - y.mean()), parts)
     return {"mean": found["mean"], "ci95": found["ci95"]}
 
 
@@ -146,13 +147,13 @@ def probability_interval(x: Array, y: Array, level: float = 0.95, seed: int = 0,
     (S1, M), S2 = _checked(x).shape, len(_checked(y))
     value = probability_of_improvement(x, y)
     task = float(_improvement(x, y).var(ddof=1) / M) if M > 1 else 0.0
-    parts = [(task, task, M - 1)]
+    parts = [(task, M - 1)]
     for own, other, S in ((x, y, S1), (y, x, S2)):
         if S > 1:
             drawn = own[rng.integers(0, S, (resamples, S))]  # [R, S, M]
             seeds = float(_improvement(drawn, other).mean(-1).var() * S / (S - 1))
-            parts.append((seeds, seeds, S - 1))
-    low, high = _around(value, *_added(parts), level)
+            parts.append((seeds, S - 1))
+    low, high = _around(value, parts, level)
     return [max(0.0, low), min(1.0, high)]
 
 
@@ -213,29 +214,51 @@ def _mean_squares(x: Array) -> tuple[float, float, float]:
     return of_seed, of_task, rest
 
 
-def _variance_of_mean(x: Array) -> tuple[float, float]:
-    """Of the mean over seeds and tasks, and its degrees of freedom."""
-    of_task = _mean_squares(x)[1] / x.size
-    return _added([(of_task, of_task, x.shape[1] - 1), *_of_seeds(x)])
+Part = tuple[float, float]
+"""A variance that is added to others, and its degrees of freedom."""
 
 
-Part = tuple[float, float, int]
-"""A variance that is added up, the size by which it counts for the degrees of freedom, and its own degrees of freedom."""
+def _parts_of_mean(x: Array) -> list[Part]:
+    """What the variance of the mean over seeds and tasks is made of."""
+    return [(_mean_squares(x)[1] / x.size, x.shape[1] - 1), *((v, freedom) for v, _, freedom in _of_seeds(x))]
 
 
-def _of_seeds(x: Array) -> list[Part]:
-    """What seeds add to the variance of the mean, without the rest, which the tasks' part holds already."""
+def _of_seeds(x: Array) -> list[tuple[float, float, int]]:
+    """What seeds add to the variance of the mean, without the rest, which the tasks' part holds already; the same with it."""
     if len(x) < 2:
         return []
     of_seed, _, rest = _mean_squares(x)
     return [(max(0.0, of_seed - rest) / x.size, of_seed / x.size, len(x) - 1)]
 
 
-def _added(parts: Sequence[Part]) -> tuple[float, float]:
-    """Sum of variances and its degrees of freedom. Satterthwaite 1946."""
+def _satterthwaite(parts: Sequence[tuple[float, float, int]]) -> Part:
+    """The sum of variances as one; each comes with the size by which it counts for the degrees of freedom. Satterthwaite 1946."""
     total = sum(variance for variance, _, _ in parts)
     below = sum(size * size / freedom for _, size, freedom in parts if freedom > 0)
-    return total, max(1.0, total * total / below) if below > 0 else np.inf
+    return total, max(1.0, total * total / below) if below > 0 else 0.0
+
+
+def _tail(parts: Sequence[Part]) -> Callable[[float], float]:
+    """P(|error| > d) as a function of d, for an error whose variance is the sum of parts that are known as well as they are.
+
+    With a single part this is Student's t. With several, the normal tail averaged over what the true variances may be, each
+    its part over chi-squared / freedom: a generalised pivot, Weerahandi 1993.
+    """
+    known = [(variance, freedom) for variance, freedom in parts if variance > 0 and freedom > 0]
+    if not known:
+        return lambda d: float(d == 0)
+    if len(known) == 1:
+        ((variance, freedom),) = known
+        return lambda d: float(2 * stats.t.sf(d / variance**0.5, freedom))
+    spread = np.sqrt(sum(variance / _chi_squared(freedom, place) for place, (variance, freedom) in enumerate(known)))
+    return lambda d: float(2 * special.ndtr(-d / spread).mean())
+
+
+@functools.lru_cache(maxsize=256)
+def _chi_squared(freedom: float, place: int, draws: int = 4000) -> Array:
+    """Chi-squared / freedom, evenly spread over its distribution, in an order of its own for each place in a sum."""
+    quantiles = (np.random.default_rng(place).permutation(draws) + 0.5) / draws
+    return np.asarray(special.chdtri(freedom, quantiles) / freedom)
 
 
 def _bootstrapped(x: Array, statistic: Statistic, rng: np.random.Generator, resamples: int, axis: int) -> float:
@@ -247,15 +270,19 @@ def _bootstrapped(x: Array, statistic: Statistic, rng: np.random.Generator, resa
     return float(np.var(statistic(drawn)) * n / (n - 1))
 
 
-def _around(value: float, variance: float, freedom: float, level: float) -> list[float]:
-    half = float(stats.t.ppf(0.5 + level / 2, freedom) * np.sqrt(variance)) if variance > 0 else 0.0
+def _around(value: float, parts: Sequence[Part], level: float) -> list[float]:
+    tail, most = _tail(parts), sum(variance for variance, freedom in parts if freedom > 0) ** 0.5
+    if most == 0:
+        return [value, value]
+    while tail(most) > 1 - level:
+        most *= 2
+    half = float(optimize.brentq(lambda d: tail(d) - (1 - level), 0.0, most, xtol=1e-9 * most))
     return [value - half, value + half]
 
 
-def _tested(value: float, variance: float, freedom: float) -> dict[str, Any]:
-    low, high = _around(value, variance, freedom, 0.95)
-    p = float(2 * stats.t.sf(abs(value) / np.sqrt(variance), freedom)) if variance > 0 else float(value == 0)
-    return {"mean": value, "ci95": [low, high], "p_value": p}
+def _tested(value: float, parts: Sequence[Part]) -> dict[str, Any]:
+    low, high = _around(value, parts, 0.95)
+    return {"mean": value, "ci95": [low, high], "p_value": _tail(parts)(abs(value))}
 
 
 def _improvement(x: Array, y: Array) -> Array:
