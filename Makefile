@@ -1,12 +1,14 @@
 # What the project can do, each as one command. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench docs clean
+.PHONY: help setup demo test lint bench results docs clean
 
 FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 # The first Python that fits; another one: make setup PYTHON=/path/to/python3
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+# Packages are compiled once, by whoever imports them first, and not again in every process.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:  ## this list
 	@awk -F ':.*## *' '/^[a-z]+:.*##/ { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -41,10 +43,15 @@ bench: setup .venv/.bench  ## the speed benchmarks; results go to benchmarks/res
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	@touch $@
 
-docs: setup .venv/.docs  ## the documentation as a site in site/, open site/index.html; needs no network
+results: setup  ## the tables and figures of README and docs again, from benchmarks/results
+	$(BIN)/python benchmarks/table.py
 	$(BIN)/python docs/figures.py
 	$(BIN)/python docs/reference.py
-	$(BIN)/mkdocs build --strict --quiet
+
+docs: setup .venv/.docs  ## the documentation as a site in site/; to search it: python -m http.server -d site
+	$(BIN)/python docs/figures.py
+	$(BIN)/python docs/reference.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .venv/.docs: .venv/.setup
 	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[docs]'

@@ -15,12 +15,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import cells
+import tracked
 
 from pliant import _presets, config, errors, players, registry, train
 from pliant.tasks.base import Family, Parameter
 
 DOCS = Path(__file__).resolve().parent
-MARKED = re.compile(r"(<!-- reference -->\n).*?(<!-- /reference -->)", re.S)
 BASELINES = ("random", "scratch", "pretrain", "conditioned")
 ORDER = ("maml", "rl2", "fomaml", "reptile", *BASELINES)
 """Which algorithm a family's commands show: the first that has a preset."""
@@ -39,6 +39,13 @@ def pages() -> dict[Path, str]:
         made[path] = _filled(path, of_family(path.stem))
     for path in sorted((DOCS / "algorithms").glob("*.md")):
         made[path] = _filled(path, of_algorithm(path.stem))
+    for name, place, table in (
+        ("evaluation", "growth", tracked.growth),
+        ("evaluation", "coverage", tracked.coverage),
+        ("studies", "studies", tracked.studies),
+    ):
+        path = DOCS / f"{name}.md"
+        made[path] = _replaced(made.get(path) or path.read_text(encoding="utf-8"), path, place, table())
     return made
 
 
@@ -83,10 +90,15 @@ def of_algorithm(name: str) -> str:
 
 
 def _filled(path: Path, reference: str) -> str:
-    page = path.read_text(encoding="utf-8")
-    if not MARKED.search(page):
-        raise errors.UserError(f"{path.name} has no place for its reference: add <!-- reference --> and <!-- /reference -->")
-    return MARKED.sub(lambda found: f"{found[1]}\n{reference}\n\n{found[2]}", page)
+    return _replaced(path.read_text(encoding="utf-8"), path, "reference", reference)
+
+
+def _replaced(page: str, path: Path, place: str, text: str) -> str:
+    """`page` with `text` between the two markers of a place."""
+    marked = re.compile(rf"(<!-- {place} -->\n).*?(<!-- /{place} -->)", re.S)
+    if not marked.search(page):
+        raise errors.UserError(f"{path.name} has no place for its {place}: add <!-- {place} --> and <!-- /{place} -->")
+    return marked.sub(lambda found: f"{found[1]}\n{text}\n\n{found[2]}", page)
 
 
 def _row_of_parameter(parameter: Parameter) -> tuple[str, ...]:

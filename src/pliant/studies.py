@@ -5,12 +5,13 @@ tasks. A score is a mean, an effect of its seed, one of its task, and a rest. Th
 
     var(mean) = var_seed / S + var_task / M + var_rest / (S M) = (MS_seed + MS_task - MS_rest) / (S M)
 
-with the mean squares of a two-way layout without replication. How well few seeds and tasks know each of these two variances,
-of seeds and of tasks, is a chi-squared distribution of its own, and the interval is what remains when both are averaged over: a
-generalised interval (Weerahandi 1993). Where one of them decides it is Student's t, so that three seeds that differ give wide
-intervals. For two agents, each with seeds of its own, it would be too wide; there Satterthwaite's degrees of freedom serve, with
-what seeds seem to vary by counted whole, and without the rest in the variance (both measured: benchmarks/coverage.py). For other statistics the two variances come from a bootstrap over seeds and one over tasks. With one seed everything
-is over tasks alone, and a reader must be told so. Point statistics as in Agarwal et al. 2021, arXiv:2108.13264.
+with the mean squares of a two-way layout without replication. How well few seeds and tasks know either variance is a
+chi-squared distribution of its own, and the interval is what remains when both are averaged over: a generalised interval
+(Weerahandi 1993). Where one of them decides it is Student's t, so that three seeds that differ give wide intervals. For two
+agents, each with seeds of its own, it would be too wide; there Satterthwaite's degrees of freedom serve, with what seeds seem
+to vary by counted whole, and without the rest in the variance (both measured: benchmarks/coverage.py). For other statistics the
+two variances come from a bootstrap over seeds and one over tasks. With one seed everything is over tasks alone, and a reader
+must be told so. Point statistics as in Agarwal et al. 2021, arXiv:2108.13264.
 """
 
 import functools
@@ -232,7 +233,7 @@ def _of_seeds(x: Array) -> list[tuple[float, float, int]]:
 
 
 def _satterthwaite(parts: Sequence[tuple[float, float, int]]) -> Part:
-    """The sum of variances as one; each comes with the size by which it counts for the degrees of freedom. Satterthwaite 1946."""
+    """The sum of variances as one; each has the size by which it counts for the degrees of freedom. Satterthwaite 1946."""
     total = sum(variance for variance, _, _ in parts)
     below = sum(size * size / freedom for _, size, freedom in parts if freedom > 0)
     return total, max(1.0, total * total / below) if below > 0 else 0.0
