@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import table_studies
 import table_worlds
 from learning import TASKS
 
@@ -375,7 +376,8 @@ def redrawn(readme: str) -> str:
     draws = (learning, trials, tabular, schools, binding, recall, dependent, two_step, waves, speed, recurrent)
     parts = [draw(WORDS[readme]) for draw in draws]
     parts.insert(1, table_worlds.worlds(readme, read, table))
-    parts.append(table_worlds.workers(readme, read))
+    parts.insert(1, table_studies.studies(readme, read, table))
+    parts += [table_worlds.workers(readme, read), table_studies.costs(readme, read), table_studies.intervals(readme, read)]
     parts = [part for part in parts if part]
     return head + START + "\n" + "\n\n".join(parts) + "\n" + END + rest.partition(END)[2]
 

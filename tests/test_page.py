@@ -218,6 +218,7 @@ def test_nothing_is_called_better_without_a_verdict(usual: dict[str, Any]) -> No
 
 def test_every_number_of_fewer_than_three_seeds_is_marked() -> None:
     document = comparisons.document(seeds=2, tasks=6, points=5)
+    document["players"] = None  # nobody trained them
     for table in _tables.tables(document):
         if table.name != "settings":
             first = 2 if table.name in ("pairs", "sweeps") else 1
