@@ -70,7 +70,8 @@ def _study(document: measured.Document) -> str:
     figures = ["adaptation", "against", *(f"sweep-{sweep['axis']}" for sweep in document["sweeps"])]
     parts = [
         f"## {family}",
-        f"[The whole page](studies/{family}.html) ({spent['page_kilobytes']} kB; download it to print it). {headline.note}",
+        f"[The whole page](studies/{family}.html), {spent['page_kilobytes']} kB, as `pliant report` writes it.",
+        headline.note.replace("below", "in parentheses"),
         cells.table(["agent", *SHORT[1:-1], "beside pretrain"], rows),
         *(f"![{family}: {name}](studies/{family}-figures/{name}.svg)" for name in figures),
         f"Again: `{spent['command']}`. Minutes it took, {spent['date']}: {minutes}. {_machine(spent['machine'])}",
