@@ -34,7 +34,7 @@ def pace(batch: Any) -> float:
 
 def scene(batch: Any, task: int, lane: int, given: Tensor) -> NDArray[np.float64]:
     """Positions, [nq]."""
-    return np.array(batch.position[task, lane])
+    return np.array(batch.position[task, lane].numpy(force=True))
 
 
 def pictures(

@@ -31,7 +31,7 @@ def pace(batch: Any) -> float:
 
 def scene(batch: Any, task: int, lane: int, given: Tensor) -> NDArray[np.float64]:
     """Position, velocity, angle, angular velocity, [4]."""
-    return np.array(batch.state[task, lane])
+    return np.array(batch.state[task, lane].numpy(force=True))
 
 
 def pictures(

@@ -51,7 +51,7 @@ def scene(batch: Any, task: int, lane: int, given: Tensor) -> Moment:
     state, cast = batch.state, batch.traffic.cast
     there = state.drives[row] | cast.still
     moving = (state.x[row], state.y[row], state.heading[row], state.speed[row], there, state.crashed[row])
-    return Moment(*(np.array(x) for x in (*moving, cast.length[row], cast.breadth)))
+    return Moment(*(np.array(x.numpy(force=True)) for x in (*moving, cast.length[row], cast.breadth)))
 
 
 def pictures(

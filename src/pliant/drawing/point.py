@@ -29,7 +29,7 @@ def pace(batch: Any) -> float:
 
 def scene(batch: Any, task: int, lane: int, given: Tensor) -> NDArray[np.float64]:
     """Where it is, [2]."""
-    return np.array(batch.position[task, lane])
+    return np.array(batch.position[task, lane].numpy(force=True))
 
 
 def pictures(
