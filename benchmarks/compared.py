@@ -31,7 +31,7 @@ class Study(NamedTuple):
     """What is trained on a family, and moved in the sweep."""
 
     iterations: dict[str, int]
-    """By algorithm: as many environment steps at most for each, 4 million on point and 3 on half-cheetah-vel."""
+    """By algorithm: about 4 million environment steps on point and 3 on half-cheetah-vel, fewer where trials end early."""
     axis: str
 
 

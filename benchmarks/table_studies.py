@@ -10,7 +10,7 @@ from pliant import _verdicts
 FAMILIES = ("point", "half-cheetah-vel")
 WORDS: dict[str, dict[str, Any]] = {
     "README.md": {
-        "said": "Every learner and every baseline on `{family}` under one budget of training, return on {tasks} test"
+        "said": "Every learner and every baseline on `{family}` after a like amount of training, return on {tasks} test"
         " tasks, {seeds} seeds, 95 % intervals over seeds and tasks (`python benchmarks/compared.py {family}`; trained"
         " {trained} minutes of one core, evaluated {evaluated}; [the page](docs/studies/{family}.html)):",
         "head": ["agent", "million training steps", "steps seen of a task", "before", "after", "minus pretrain", ""],
@@ -24,7 +24,7 @@ WORDS: dict[str, dict[str, Any]] = {
         "verdicts": {},
     },
     "README.zh-CN.md": {
-        "said": "`{family}` 上的全部学习者与全部基线，训练步数的预算相同：{tasks} 个测试任务上的回报，{seeds} 个种子，95"
+        "said": "`{family}` 上的全部学习者与全部基线，训练量相近：{tasks} 个测试任务上的回报，{seeds} 个种子，95"
         " % 区间涵盖种子与任务（`python benchmarks/compared.py {family}`；训练用去单核 {trained} 分钟，评估 {evaluated} 分"
         "钟；[整页报告](docs/studies/{family}.html)）：",
         "head": ["智能体", "训练步数（百万）", "在任务中见过的步数", "之前", "之后", "减去 pretrain", ""],

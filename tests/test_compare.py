@@ -105,7 +105,7 @@ def test_nothing_is_called_better_with_fewer_than_three_seeds(compared: dict[str
 def test_a_missing_baseline_is_named_with_the_command_that_trains_it(made: Path) -> None:
     document = compare.compare([made / f"maml{seed}" for seed in range(3)], dataclasses.replace(ASKED, splits=("test",)))
     assert document["missing"] == [
-        {"name": n, "command": f"pliant train {n} point --seeds 0..2"} for n in ("pretrain", "conditioned")
+        {"name": n, "command": f"pliant train {n} point --seeds 0..2 --family.horizon 12"} for n in ("pretrain", "conditioned")
     ]
 
 
@@ -132,6 +132,36 @@ def test_documents_that_were_kept_are_compared_without_their_runs(copied: Path, 
     document = compare.compare([tmp_path / "0.json", tmp_path / "1.json"], Asked(tasks=3))
     (agent,) = document["agents"]
     assert agent["seeds"] == [0, 1] and agent["runs"] == [] and agent["generalisation"]["ood"] is None
+    assert document["random"] is None and agent["speed"]["area"] is None and agent["efficiency"]["target"] is None
+
+
+def test_a_document_says_of_which_tasks_it_is(copied: Path) -> None:
+    evaluate.evaluate_run(copied / "maml0", "ood", 3, seed=7)
+    (path,) = (copied / "maml0" / "evaluations").glob("ood-seed7-tasks3-*.json")
+    document = compare.compare([path])
+    assert (document["split"], document["tasks"], document["seed"]) == ("ood", 3, 7)
+
+
+def test_documents_of_one_agent_with_other_stages_are_refused(copied: Path, tmp_path: Path) -> None:
+    for seed, stages in ((0, 1), (1, 2)):
+        evaluate.evaluate_run(copied / f"maml{seed}", "test", 3, stages=stages)
+        (found,) = (copied / f"maml{seed}" / "evaluations").glob(f"test-seed0-tasks3-*stages{stages}.json")
+        found.rename(tmp_path / f"{seed}.json")
+    assert "other stages (1 and 2)" in refused([tmp_path / "0.json", tmp_path / "1.json"])
+
+
+def test_steps_to_the_target_are_of_every_iteration_and_of_who_adapts_in_training(compared: dict[str, Any]) -> None:
+    after = {a["name"]: [len(c["after"]) for c in a["training"]] for a in compared["agents"]}
+    assert after == {"maml": [2, 2, 2], "rl2": [2], "pretrain": [0], "conditioned": [0], "random": [], "scratch": []}
+    assert {a["name"]: [c["seed"] for c in a["training"]] for a in compared["agents"]}["maml"] == [0, 1, 2]
+
+
+def test_a_long_training_is_thinned_to_means_and_judged_unthinned(tmp_path: Path) -> None:
+    steps = np.arange(1.0, 1001.0)
+    training = _agents.Training(steps, -steps, np.where(steps < 500, 0.0, 1.0))
+    thin = training.thinned(200)
+    assert len(thin["env_steps"]) == 200 and thin["env_steps"][-1] == 1000 and thin["before"][0] == -3.0
+    assert training.thinned(2000)["after"] == training.after.tolist()
 
 
 def test_players_stand_beside_agents(tmp_path: Path) -> None:
@@ -213,6 +243,8 @@ def test_wrong_commands_are_one_line_with_status_2(copied: Path, tmp_path: Path,
         ("sweep", copied / "maml0", "--axis", "velocity=0:4"): "axis of point",
         ("sweep", copied / "maml0", "--axis", "distance=2:1"): "range is empty",
         ("sweep", copied / "maml0", "--axis", "distance=nan:1"): "LOW:HIGH",
+        ("compare", copied): "a folder of runs: name them",
+        ("train", "maml", "point", "--seeds", "0..1", "--out", readonly): "is a file",
         ("train", "maml", "point", "--seeds", "3..1"): "--seeds",
         ("train", "maml", "point", "--seeds", ""): "--seeds",
         ("train", "maml", "point", "--seeds", "0..1", "--seed", "1"): "give one",
@@ -252,6 +284,19 @@ def test_a_sweep_is_kept_and_an_edited_one_refused(copied: Path) -> None:
     path.write_text(path.read_text().replace("0.1", "0.2", 1))
     with pytest.raises(errors.UserError, match="was edited"):
         sweep.sweep_run(copied / "maml0", "distance=0.1,2", tasks=2)
+
+
+def test_a_sweep_of_an_earlier_checkpoint_or_of_other_stages_is_left_out(
+    copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed, stages in ((0, 1), (1, 2)):
+        sweep.sweep_run(copied / f"maml{seed}", "distance=0.1,2", tasks=2, stages=stages)
+    (found,) = _agents.sweeps([("maml", [copied / "maml0", copied / "maml1"])])
+    assert found["agents"][0]["seeds"] == [0] and "other stages" in capsys.readouterr().err
+    wanted = config.load_config("maml", "point", TINY | {"train.iterations": 3}, "none", seed=0)
+    train.train(wanted, copied / "maml0", resume=True, quiet=True)
+    (found,) = _agents.sweeps([("maml", [copied / "maml0", copied / "maml1"])])
+    assert found["agents"][0]["seeds"] == [1] and "earlier checkpoint" in capsys.readouterr().err
 
 
 def test_a_sweep_of_whole_numbers_has_whole_values() -> None:

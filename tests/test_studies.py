@@ -132,6 +132,11 @@ def test_profiles_holm_and_exponents() -> None:
     assert (found["exponent"], found["ci95"]) == (pytest.approx(1.5), pytest.approx([1.5, 1.5]))
 
 
+def test_rounding_is_no_difference() -> None:
+    one, two = np.full((3, 13), 0.1), np.full((7, 13), 0.1)
+    assert studies.verdict(one, two) == "no difference shown" and studies.paired_difference(one, two)["p_value"] == 1
+
+
 def test_nothing_is_called_better_without_an_interval_and_three_seeds() -> None:
     rng = np.random.default_rng(9)
     x = rng.normal(size=(3, 40))

@@ -1,5 +1,6 @@
 """Which runs are one agent, and whether agents may be compared at all."""
 
+import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -103,6 +104,17 @@ def require_same_protocol(found: Sequence[Mapping[str, Any]]) -> None:
                 )
 
 
+def require_same_stages(found: Sequence[Mapping[str, Any]]) -> None:
+    """Raise UserError unless evaluation documents of one agent have as many stages and lanes."""
+    for what in ("stages", "lanes"):
+        values = [d["protocol"][what] for d in found]
+        if len(set(values)) > 1:
+            raise errors.UserError(
+                f"evaluations of {found[0]['algorithm']} have other {what} ({' and '.join(map(str, sorted(set(values))))}):"
+                " evaluate its runs alike"
+            )
+
+
 def grouped(found: Sequence[Found]) -> dict[str, list[Found]]:
     """Runs that differ in the seed only, by a name that says in what the agents differ."""
     groups: dict[str, list[Found]] = {}
@@ -171,28 +183,35 @@ def has_split(config: configuration.Config, split: str) -> bool:
     return True
 
 
-def training_curve(run: Path, most: int) -> dict[str, Any]:
-    """Returns in training before and after adaptation by environment steps, at most `most` points, each a mean of its share."""
-    rows = [(row["env_steps"], _ends(row)) for row in record.Run.open(run).metrics() if row.get("env_steps") is not None]
-    columns = np.array([[steps, *ends] for steps, ends in rows if ends], dtype=np.float64).reshape(-1, 3)
-    parts = np.array_split(columns, min(most, len(columns))) if len(columns) else []
-    means = [part.mean(0) for part in parts]
-    return {
-        "env_steps": [float(part[-1, 0]) for part in parts],
-        "before": [float(x[1]) for x in means],
-        "after": [float(x[2]) for x in means],
-    }
+class Training(NamedTuple):
+    """Returns in training by environment steps, one per iteration."""
+
+    env_steps: NDArray[np.float64]
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+    """After adaptation; empty for an agent that does not adapt while it is trained."""
+
+    def thinned(self, most: int) -> dict[str, Any]:
+        """As lists of at most `most` points, each the mean of its share."""
+        parts = np.array_split(np.arange(len(self.env_steps)), min(most, len(self.env_steps)) or 1)
+        parts = [part for part in parts if len(part)]
+        means = {n: [float(x[p].mean()) for p in parts] if len(x) else [] for n, x in self._asdict().items()}
+        return means | {"env_steps": [float(self.env_steps[part[-1]]) for part in parts]}
 
 
-def _ends(row: Mapping[str, Any]) -> tuple[float, float] | None:
-    """The return of the first stage in a line of metrics and that of the last."""
-    stages = [value for name, value in row.items() if name.startswith("return_")]
-    return (stages[0], stages[-1]) if stages and None not in stages else None
+def training(run: Path) -> Training:
+    """What a run's metrics say of its training."""
+    rows = [row for row in record.Run.open(run).metrics() if row.get("env_steps") is not None]
+    stages = [[value for name, value in row.items() if name.startswith("return_")] for row in rows]
+    known = [(row["env_steps"], r[0], r[-1]) for row, r in zip(rows, stages, strict=True) if r and None not in r]
+    columns = np.array(known, dtype=np.float64).reshape(-1, 3)
+    adapts = any(len(returns) > 1 for returns in stages)
+    return Training(columns[:, 0], columns[:, 1], columns[:, 2] if adapts else np.empty(0))
 
 
-def command(config: configuration.Config) -> str:
+def command(config: configuration.Config, seeds: Sequence[int]) -> str:
     """What trains this agent again: its preset, and what differs from it."""
-    words = ["pliant", "train", config.algorithm, config.family, "--seed", str(config.seed)]
+    words = ["pliant", "train", config.algorithm, config.family, *_seeds(seeds)]
     usual = configuration.load_config(config.algorithm, config.family, seed=config.seed)
     if config.policy != usual.policy:
         words += ["--policy", config.policy]
@@ -202,16 +221,48 @@ def command(config: configuration.Config) -> str:
     return " ".join(words)
 
 
+def command_like(algorithm: str, config: configuration.Config, seeds: Sequence[int]) -> str:
+    """What trains another algorithm on the same family, under the settings of `config`."""
+    usual = configuration.load_config(algorithm, config.family)
+    wanted = dataclasses.replace(usual, seed=seeds[0], parts=usual.parts | {"family": config.parts["family"]})
+    return command(wanted, seeds)
+
+
+def _seeds(seeds: Sequence[int]) -> list[str]:
+    """Some seeds as flags of `pliant train`."""
+    first, last = min(seeds), max(seeds)
+    if first == last:
+        return ["--seed", str(first)]
+    whole = sorted(seeds) == list(range(first, last + 1))
+    return ["--seeds", f"{first}..{last}" if whole else ",".join(map(str, sorted(seeds)))]
+
+
 def sweeps(agents: Sequence[tuple[str, Sequence[Path | None]]]) -> list[dict[str, Any]]:
     """The shift sweeps that runs keep, by axis; an agent is in it with the runs that have one over the same values."""
     found: dict[str, list[tuple[str, dict[str, Any]]]] = {}
     for name, runs in agents:
-        for path in sorted(p for run in runs if run is not None for p in (run / "sweeps").glob("*.json")):
-            document = documents.read_sealed(path, sweep.SCHEMA)
-            protocol = document["protocol"]
-            key = json.dumps([document["axis"], document["values"], protocol["tasks"], protocol["seed"]])
-            found.setdefault(key, []).append((name, document))
+        for run in (run for run in runs if run is not None):
+            for document in _kept_sweeps(run):
+                protocol = document["protocol"]
+                key = json.dumps([document["axis"], document["values"], *(protocol[n] for n in ("tasks", "seed", "horizon"))])
+                found.setdefault(key, []).append((name, document))
     return [_swept(each) for each in found.values()]
+
+
+def _kept_sweeps(run: Path) -> list[dict[str, Any]]:
+    """The sweeps in a run's folder that are of its newest checkpoint."""
+    paths = sorted((run / "sweeps").glob("*.json"))
+    if not paths:
+        return []
+    newest = checkpoint.load_latest(record.Run.open(run).checkpoints, warn=errors.warn).iteration
+    kept = []
+    for path in paths:
+        document = documents.read_sealed(path, sweep.SCHEMA)
+        if document["protocol"]["iteration"] == newest:
+            kept.append(document)
+        else:
+            errors.warn(f"{path} is of an earlier checkpoint and left out: sweep again")
+    return kept
 
 
 def _swept(found: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
@@ -219,6 +270,10 @@ def _swept(found: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
     agents = []
     for name in dict.fromkeys(name for name, _ in found):
         own = [document for other, document in found if other == name]
+        alike = [d for d in own if all(d["protocol"][n] == own[0]["protocol"][n] for n in ("stages", "lanes"))]
+        if len(alike) < len(own):
+            errors.warn(f"{len(own) - len(alike)} sweeps of {name} have other stages or lanes and are left out: sweep again")
+        own = alike
         score = np.array([document["per_task"] for document in own])  # [S, values, M, stages]
         agents.append(
             {

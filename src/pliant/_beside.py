@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from pliant import _agents, errors, evaluate, registry
 from pliant import config as configuration
-from pliant import errors, evaluate, registry
 from pliant import train as training
 from pliant._agents import Agent, Asked
 from pliant.streams import Stream
@@ -39,9 +39,8 @@ def missing(agents: Sequence[Agent]) -> list[dict[str, str]]:
     there = {a.config.algorithm for a in agents}
     one = max(agents, key=lambda a: len(a.runs))
     seeds = sorted({d["train_seed"] for d in next(iter(one.measured.values()))})
-    span = f"{seeds[0]}..{seeds[-1]}" if len(seeds) > 1 else str(seeds[0])
     wanted = [name for name in ("pretrain", "conditioned") if name not in there]
-    return [{"name": n, "command": f"pliant train {n} {one.config.family} --seeds {span}"} for n in wanted]
+    return [{"name": name, "command": _agents.command_like(name, one.config, seeds)} for name in wanted]
 
 
 def _like(algorithm: str, like: configuration.Config, seed: int) -> configuration.Config:

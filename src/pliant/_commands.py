@@ -38,7 +38,8 @@ def train(arguments: argparse.Namespace, dotted: dict[str, str]) -> int:
         if arguments.resume and not arguments.quiet:
             print(f"pliant: there is no run in {out} yet: beginning it", file=sys.stderr)
     path = loop.train(wanted, out, device=arguments.device, resume=arguments.resume, quiet=arguments.quiet)
-    print(f"run: {path}\nnext: pliant evaluate {path}")
+    foreign = filter(registry.is_outside, (wanted.algorithm, wanted.family, wanted.policy))
+    print(f"run: {path}\nnext: pliant evaluate {path}" + "".join(f" --import {name}" for name in foreign))
     return 0
 
 

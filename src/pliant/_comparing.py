@@ -141,7 +141,7 @@ def _behaviour(document: Mapping[str, Any], arguments: argparse.Namespace) -> di
             continue
         learner = training.trained(record.Run.open(Path(agent["runs"][0])), arguments.device)[0]
         streams = Stream(document["seed"]).at("evaluate", document["split"])
-        tasks = learner.family.sample(1, document["split"], streams.at("tasks").rng())
+        tasks = learner.family.sample(document["tasks"], document["split"], streams.at("tasks").rng())[0]
         drawn[agent["name"]] = behaviour.drawings(learner, tasks, document["seed"], agent["curve"][-1]["stage"])
     return drawn
 

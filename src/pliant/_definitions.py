@@ -21,7 +21,7 @@ DEFINITIONS = (
     (
         "area",
         "Area under the adaptation curve as a share of what the reference would have from the first step, up to the last step"
-        " that any agent sees; 0 is random.",
+        " that any agent but a baseline sees; 0 is random.",
     ),
     ("steps to 90%", "Experience until the mean curve first is that far of the way from random actions to the reference."),
     (

@@ -4,13 +4,16 @@ Every run is what it would be alone, in a folder of its own: `--seeds` repeats `
 processes do not fight for cores.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from pliant import errors, machine, record
 from pliant.progress import Progress
@@ -30,20 +33,25 @@ def train(command: Sequence[str], outs: Mapping[int, Path], jobs: int, iteration
     jobs = min(jobs, len(outs))
     threads = str(max(1, machine.cores() // jobs))
     environment = os.environ | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads)}
-    waiting, running = list(outs), dict[int, subprocess.Popen[str]]()
+    waiting, running = list(outs), dict[int, subprocess.Popen[bytes]]()
+    said_by = dict[int, IO[str]]()
     failed: dict[int, str] = {}
     shown = 0.0
-    with _Relay(running) as relay, Progress(len(outs) * iterations, 0, quiet, f"{len(outs)} seeds") as bar:
+    bar = Progress(len(outs) * iterations, 0, quiet, f"{len(outs)} seeds")
+    with contextlib.ExitStack() as files, _Relay(running) as relay, bar:
         while running or (waiting and not relay.signal):
             while waiting and len(running) < jobs and not relay.signal:
                 seed = waiting.pop(0)
                 words = [sys.executable, "-m", "pliant", *command, "--seed", str(seed), "--out", str(outs[seed]), "--quiet"]
+                said_by[seed] = files.enter_context(tempfile.TemporaryFile("w+"))  # a pipe that nobody reads would fill
                 running[seed] = subprocess.Popen(
-                    words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+                    words, stdout=subprocess.DEVNULL, stderr=said_by[seed], env=environment, start_new_session=True
                 )
             for seed, process in list(running.items()):
                 if process.poll() is not None:
-                    said = process.communicate()[1].strip()
+                    with said_by.pop(seed) as file:
+                        file.seek(0)
+                        said = file.read().strip()
                     if process.returncode:
                         last = said.splitlines()[-1] if said else f"status {process.returncode}"
                         failed[seed] = last.removeprefix("pliant: ")
@@ -66,7 +74,7 @@ class _Relay:
 
     signal: int = 0
 
-    def __init__(self, running: dict[int, "subprocess.Popen[str]"]) -> None:
+    def __init__(self, running: dict[int, "subprocess.Popen[bytes]"]) -> None:
         self.running = running
 
     def __enter__(self) -> "_Relay":

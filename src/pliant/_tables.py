@@ -128,6 +128,7 @@ def _speed(comparison: Mapping[str, Any]) -> Table:
         few, speed, spent = _words.is_few(agent["seeds"]), agent["speed"], agent["efficiency"]
         reached = [speed[f"{unit}_to_fraction"] for unit in ("steps", "episodes", "stages")]
         training = "not reached" if spent["train_steps_to_target"] is None else _words.count(spent["train_steps_to_target"])
+        adapts = any(curve["after"] for curve in agent["training"])
         rows.append(
             [
                 _name(agent),
@@ -135,13 +136,13 @@ def _speed(comparison: Mapping[str, Any]) -> Table:
                 *(Cell("not reached" if value is None else _words.count(value), few=few) for value in reached),
                 Cell(_words.count(spent["adapt_env_steps"]), few=few),
                 Cell(_words.count(spent["train_env_steps"]), few=few),
-                Cell(training if agent["training"] else NONE, few=few and bool(agent["training"])),
+                Cell(training if adapts else NONE, few=few and adapts),
             ]
         )
     target = comparison["agents"][0]["efficiency"]["target"] if comparison["agents"] else None
     reference = comparison["reference"]
     note = f"{share} of the way from random actions to {_words.shown(reference['name'])} ({_plain(reference['value'])})"
-    note += f" is a return of {_plain(target)}." if target is not None else "."
+    note += f" is a return of {_plain(target)}." if target is not None else ": not defined, nobody does better than at random."
     return Table("speed", "Experience that suffices", head, rows, note)
 
 

@@ -77,7 +77,7 @@ def _seeds(agent: Mapping[str, Any]) -> Iterator[Row]:
             yield {"measure": "return after adaptation", "seed": seed, "task": task, "value": score}
     for curve in agent["training"]:
         for place, steps in enumerate(curve["env_steps"]):
-            for when in ("before", "after"):
+            for when in (when for when in ("before", "after") if curve[when]):
                 at = {"seed": curve["seed"], "train_env_steps": steps, "split": "train"}
                 yield at | {"measure": f"training return {when} adaptation", "value": curve[when][place]}
 

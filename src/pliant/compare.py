@@ -5,6 +5,7 @@ tasks; what has not been measured yet is. The result is one document `pliant.com
 Baselines that need no training, `random` and `scratch`, are added where nobody made runs of them.
 """
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ def compare(paths: Sequence[Path], asked: Asked | None = None, quiet: bool = Tru
     if not found:
         raise errors.UserError("compare needs the folders of one or more runs, e.g. pliant compare runs/maml-point-seed*")
     _agents.require_same_family(found)
+    asked = _as_kept(found, asked)
     jobs = [(each, split) for each in found for split in _splits(each, asked)]
     with Progress(len(jobs), 0, quiet, "evaluating", "evaluation") as progress:
         for number, (each, split) in enumerate(jobs):
@@ -54,9 +56,9 @@ def document(agents: Sequence[Agent], asked: Asked) -> dict[str, Any]:
     last = max((a.measured[split][0]["curve"][-1]["steps_seen"] for a in agents if not a.is_baseline), default=0.0) or max(
         a.measured[split][0]["curve"][-1]["steps_seen"] for a in agents
     )
-    target = measures.target(low, reference["value"], FRACTION) if reference["value"] > low else None
+    target = measures.target(low, reference["value"], FRACTION) if low is not None and reference["value"] > low else None
     few = [a.name for a in agents if len(a.runs) < 3]
-    notes = [f"fewer than three seeds: {', '.join(few)}; intervals leave out how seeds differ"] if few else []
+    notes = [f"fewer than three seeds: {', '.join(few)}; with one seed, intervals leave out how seeds differ"] if few else []
     return {
         "schema": SCHEMA,
         "family": one["family"],
@@ -82,7 +84,7 @@ def document(agents: Sequence[Agent], asked: Asked) -> dict[str, Any]:
     }
 
 
-def _entry(agent: Agent, asked: Asked, low: float, high: float, end: float, target: float | None) -> dict[str, Any]:
+def _entry(agent: Agent, asked: Asked, low: float | None, high: float, end: float, target: float | None) -> dict[str, Any]:
     """What the document says of one agent."""
     split, found = asked.split, agent.measured[asked.split]
     stages = len(found[0]["curve"])
@@ -92,9 +94,9 @@ def _entry(agent: Agent, asked: Asked, low: float, high: float, end: float, targ
     episodes = np.array([found[0]["curve"][stage]["episodes_seen"] for stage in range(stages)], dtype=np.float64)
     steps = np.array([[row["steps_seen"] for row in d["per_task"]] for d in found])  # [S, M, stages]
     returns = np.array([[row["return"] for row in d["per_task"]] for d in found])
-    area = measures.area(steps, returns, end, low, high) if high > low and end > 0 else None
-    curves = [_agents.training_curve(run, MOST_POINTS) for run in agent.runs if run is not None]
-    trained = [(np.array(c["env_steps"]), np.array(c["after"])) for c in curves if c["env_steps"]]
+    area = measures.area(steps, returns, end, low, high) if low is not None and high > low and end > 0 else None
+    curves = {d["train_seed"]: _agents.training(run) for run, d in zip(agent.runs, found, strict=True) if run is not None}
+    trained = [(c.env_steps, c.after) for c in curves.values() if len(c.after)]
     enough = [] if target is None else [measures.train_steps_to(*curve, target) for curve in trained]
     costs = [d["cost"] for d in found]
     return {
@@ -126,16 +128,16 @@ def _entry(agent: Agent, asked: Asked, low: float, high: float, end: float, targ
         },
         "efficiency": {
             "train_env_steps": _mean(costs, "train_env_steps"),
-            "train_steps_to_target": _mean_of(enough),
+            "train_steps_to_target": _mean_of(enough) if len(enough) == len(found) else None,
             "adapt_env_steps": float(seen[-1]),
             "target": target,
         },
         "generalisation": _generalisation(agent, asked.splits),
         "cost": {name: _mean(costs, name) for name in costs[0]},
-        "training": [c | {"seed": d["train_seed"]} for c, d in zip(curves, found, strict=False)],
+        "training": [c.thinned(MOST_POINTS) | {"seed": seed} for seed, c in curves.items()],
         "per_task": scores[-1].tolist(),
         "config": configuration.to_dict(agent.config),
-        "command": _agents.command(agent.config),
+        "command": _agents.command(agent.config, [d["train_seed"] for d in found]),
     }
 
 
@@ -170,10 +172,10 @@ def _against(agents: Sequence[Agent], split: str) -> list[dict[str, Any]]:
     ]
 
 
-def _span(agents: Sequence[Agent], split: str, optimum: float | None) -> tuple[float, dict[str, Any]]:
-    """The return of the random agent, and what can be reached: exactly, else by who is told the task, else by the best here."""
+def _span(agents: Sequence[Agent], split: str, optimum: float | None) -> tuple[float | None, dict[str, Any]]:
+    """The return of the random agent, if there is one, and what can be reached: exactly, else if told the task, else here."""
     final = {a.name: float(a.score(split, -1).mean()) for a in agents}
-    low = next((final[a.name] for a in agents if a.config.algorithm == "random"), min(final.values()))
+    low = next((final[a.name] for a in agents if a.config.algorithm == "random"), None)
     if optimum is not None:
         return low, {"value": optimum, "name": "the exact optimum"}
     told = next((a.name for a in agents if a.config.algorithm == "conditioned"), None)
@@ -188,6 +190,14 @@ def _opened(path: Path) -> _agents.Found:
     if not checkpoint.paths(run.checkpoints):
         raise errors.UserError(f"{path} has no checkpoint: train it first (pliant train ... --resume), or leave it out")
     return _agents.Found(path, configuration.from_dict(run.config), {})
+
+
+def _as_kept(found: Sequence[_agents.Found], asked: Asked) -> Asked:
+    """What is asked, where documents settle it: the tasks that the first of them is of."""
+    kept = next((document for each in found for document in each.measured.values()), None)
+    if kept is None:
+        return asked
+    return dataclasses.replace(asked, split=kept["split"], tasks=kept["tasks"], seed=kept["seed"])
 
 
 def _splits(found: _agents.Found, asked: Asked) -> list[str]:
@@ -214,6 +224,7 @@ def _agent(name: str, group: Sequence[_agents.Found]) -> Agent:
         places = " and ".join(str(each.path) for each in group if each.config.seed == twice)
         raise errors.UserError(f"{places} are both {name} with seed {twice}: that is no second seed, leave one out")
     runs = [each.path if each.path and each.path.is_dir() else None for each in group]
+    _agents.require_same_stages([d for each in group for d in each.measured.values()])
     splits = set.intersection(*(set(each.measured) for each in group))
     return Agent(name, group[0].config, runs, {split: [each.measured[split] for each in group] for split in splits})
 

@@ -32,7 +32,7 @@ def of(
     `steps` are the environment steps of one task before its last stage, what its agent adapts from.
     """
     one = [r.part(slice(1)) for r in rollouts[:-1]]  # what the first task adapts from
-    act = _flops(_acting(learner, 0))
+    first, act = (_flops(_acting(learner, before)) for before in (0, BEFORE))  # a memory that grows costs more at its end
     by_episode = learner.algorithm.stage == "episode"
     inner = 0 if by_episode or not one else _flops(lambda: learner.algorithm.adapted(one))
     return {
@@ -41,7 +41,7 @@ def of(
         **{name: facts.get(name) for name in PARTS},
         "adapt_env_steps": steps,
         "adapt_seconds": seconds / len(rollouts[0].reward),
-        "adapt_flops": act * steps + inner,
+        "adapt_flops": (first + act) / 2 * steps + inner,
         "act_flops": act,
         "inner_microseconds": None if by_episode or not one else 1e6 * _median(lambda: learner.algorithm.adapted(one), 5),
         "act_microseconds": 1e6 * _median(_acting(learner, BEFORE), REPEATS),

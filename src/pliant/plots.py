@@ -128,7 +128,7 @@ def _training(what: str) -> Draw:
         lines: list[Line] = []
         ends = []
         for agent in comparison["agents"]:
-            curves = [(c["env_steps"], c[what]) for c in agent["training"] if c["env_steps"]]
+            curves = [(c["env_steps"], c[what]) for c in agent["training"] if c[what]]
             if not curves:
                 continue
             one = style[agent["name"]]
@@ -169,14 +169,15 @@ def _splits(axes: Any, comparison: Mapping[str, Any], style: Mapping[str, Style]
 
 def _against(axes: Any, comparison: Mapping[str, Any], style: Mapping[str, Style]) -> bool:
     found = _verdicts.against(comparison)
+    if not found:
+        return False
     for place, row in enumerate(found):
         _axes.bar(axes, row["difference"], row["ci95"], place, style[row["agent"]], "o")
     axes.axvline(0, color=_svg.INK, linewidth=0.9)
     _axes.rows(axes, [style[row["agent"]].label for row in found])
-    if found:
-        other = _words.short(style[found[0]["other"]].label, _axes.FEW_LETTERS)
-        axes.set_xlabel(f"return after adaptation, minus that of {other}")
-    return bool(found)
+    other = _words.short(style[found[0]["other"]].label, _axes.FEW_LETTERS)
+    axes.set_xlabel(f"return after adaptation, minus that of {other}")
+    return True
 
 
 def _sweep(sweep: Mapping[str, Any]) -> Draw:

@@ -79,6 +79,8 @@ class Run:
         path = Path(path)
         if not path.exists():
             raise errors.UserError(f"{path} does not exist: give the folder of a run, such as those in runs/")
+        if inside := sorted(p.parent for p in path.glob("*/run.json")):
+            raise errors.UserError(f"{path} is not a run but a folder of runs: name them, such as {inside[0]}")
         if not (path / "run.json").is_file():
             raise errors.UserError(f"{path} is not a run: it has no run.json (a run is a folder that `pliant train` made)")
         return cls(path, _read(path))
@@ -208,8 +210,9 @@ def versions() -> dict[str, str]:
 
 def require_free(path: Path, resume: bool) -> None:
     """Raise UserError unless a run may begin in `path`, new or empty, or with `resume` go on in it."""
-    if path.exists() and not path.is_dir():
-        raise errors.UserError(f"{path} is a file: choose another --out")
+    there = next(p for p in (path, *path.absolute().parents) if p.exists())
+    if not there.is_dir():
+        raise errors.UserError(f"{there} is a file: choose another --out")
     entries = [p.name for p in path.iterdir() if p.name != ".lock" and not p.name.startswith(".tmp-")] if path.exists() else []
     if entries and "run.json" not in entries:
         raise errors.UserError(f"{path} is not empty and not a run (it holds {sorted(entries)[0]!r}): choose another --out")

@@ -124,7 +124,8 @@ def comparison_tables(document: Mapping[str, Any]) -> list[Table]:
 def comparison_notes(document: Mapping[str, Any]) -> list[str]:
     """What must be said beside the tables, a line each."""
     reference = document["reference"]
-    lines = [
+    undefined = document["random"] is None or reference["value"] <= document["random"]
+    lines = ["area and steps: not defined, nobody is known to do better than at random"] if undefined else [
         f"area and steps to {document['fraction']:.0%}: from random actions ({document['random']:.2f}) to"
         f" {reference['name']} ({reference['value']:.2f})"
     ]
@@ -188,7 +189,7 @@ def _speed_table(document: Mapping[str, Any]) -> Table:
             _number(speed["steps_to_fraction"], "never"),
             _number(spent["adapt_env_steps"]),
             _number(spent["train_env_steps"]),
-            _number(spent["train_steps_to_target"], "never"),
+            _number(spent["train_steps_to_target"], "never" if any(c["after"] for c in agent["training"]) else ""),
             "" if minutes is None else f"{minutes:.1f}",
             _number(cost["act_microseconds"]),
             "" if cost["adapt_flops"] is None else f"{cost['adapt_flops'] / 1e6:,.1f}",

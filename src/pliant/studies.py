@@ -114,7 +114,7 @@ def paired_difference(x: Array, y: Array, same_seeds: bool = False) -> dict[str,
     else:
         task = (x.mean(0) - y.mean(0)).var(ddof=1) / M if M > 1 else 0.0
         parts = [_satterthwaite([(task, task, M - 1), *_of_seeds(x), *_of_seeds(y)])]
-    return _tested(float(x.mean() - y.mean()), parts)
+    return _tested(_difference(x, y), parts)
 
 
 def gap(x: Array, y: Array) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def gap(x: Array, y: Array) -> dict[str, Any]:
         seeds = float((x.mean(1) - y.mean(1)).var(ddof=1) / len(x))
         rest = sum(_mean_squares(z)[2] / z.size for z in (x, y))
         parts.append((max(0.0, seeds - rest), len(x) - 1))
-    found = _tested(float(x.mean() - y.mean()), parts)
+    found = _tested(_difference(x, y), parts)
     return {"mean": found["mean"], "ci95": found["ci95"]}
 
 
@@ -279,6 +279,12 @@ def _around(value: float, parts: Sequence[Part], level: float) -> list[float]:
         most *= 2
     half = float(optimize.brentq(lambda d: tail(d) - (1 - level), 0.0, most, xtol=1e-9 * most))
     return [value - half, value + half]
+
+
+def _difference(x: Array, y: Array) -> float:
+    """Of two means; 0 where only rounding tells them apart."""
+    value = float(x.mean() - y.mean())
+    return value if abs(value) > 1e-12 * max(np.abs(x).max(), np.abs(y).max()) else 0.0
 
 
 def _tested(value: float, parts: Sequence[Part]) -> dict[str, Any]:

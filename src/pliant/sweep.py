@@ -78,7 +78,7 @@ def sweep_run(
         return old
     along = learner.family.axes[name]
     curves = []
-    with Progress(len(values), 0, quiet, f"sweep of {name}", "value") as progress:
+    with Progress(len(values), 0, quiet, f"{name} of {run.path.name}", f"{run.path.name}: value") as progress:
         for value in values:
             curves.append(_measured(learner, along, value, tasks, asked["lanes"], episodes, last, seed))
             progress.update(len(curves), {})
