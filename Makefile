@@ -19,7 +19,7 @@ setup: .venv/.setup  ## create .venv and install pliant into it, at the versions
 	@$(or $(PYTHON),false) -c '$(FITS)' 2>/dev/null || { echo "make: no Python 3.11, 3.12 or 3.13 with its venv module found as '$(or $(PYTHON),python3)': install one (Debian, Ubuntu: apt install python3-venv) or name one: make setup PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	@echo 'installing pliant into .venv: a minute or two'
-	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[mujoco,metaworld,games,driving,industry,tensorboard,dev]'
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[mujoco,metaworld,games,driving,industry,video,tensorboard,dev]'
 	@touch $@
 
 demo: setup  ## meta-train on a MuJoCo robot, then adapt to new trials: a table and a picture, in under 6 minutes
