@@ -74,9 +74,9 @@ BROKEN: dict[str, dict[str, tuple[str, str, str, str]]] = {
         "family is no function": ("def family(", "family = 3\ndef fam(", "family is a int", "return Family("),
     },
     "settings": {
-        "a setting that is a complex number": (
+        "a setting that is a class": (
             "int = 6",
-            "int = 6\n    more: complex = 1j",
+            "int = 6\n    more: type = int",
             "cannot be written to run.json",
             "int, float, bool",
         ),
