@@ -237,6 +237,42 @@ def test_cartpole_through_gymnasium_learns_as_the_twin_does() -> None:
     assert windows[-1]["gymnasium"][0] > 2 * windows[0]["gymnasium"][0], "and both learn"
 
 
+@pytest.mark.parametrize("family", ["point", "half-cheetah-vel"])
+def test_a_study_has_every_learner_and_baseline_with_three_seeds_on_one_page(family: str) -> None:
+    document = tracked(f"compared-{family}")
+    every = {"maml", "fomaml", "reptile", "rl2", "pretrain", "scratch", "conditioned", "random"}
+    assert {a["name"]: a["seeds"] for a in document["agents"]} == {name: [0, 1, 2] for name in every}
+    assert [a["name"] for s in document["sweeps"] for a in s["agents"]] == ["maml", "rl2"]
+    page = ROOT / "docs" / "studies" / f"{family}.html"
+    assert page.stat().st_size < 3e6 and document["study"]["minutes"]["report"] < 0.5
+    assert all(f"<bdi>{name}</bdi>" in page.read_text(encoding="utf-8") for name in every)
+    assert not any(Path(run).is_absolute() for a in document["agents"] for run in a["runs"])
+
+
+def test_velocity_is_swept_to_twice_what_was_trained() -> None:
+    (sweep,) = tracked("compared-half-cheetah-vel")["sweeps"]
+    assert (sweep["axis"], sweep["values"][0], sweep["values"][-1], sweep["trained"]) == ("velocity", 0, 4, [[0, 2]])
+    for agent in sweep["agents"]:
+        after = {value: found["mean"] for value, found in zip(sweep["values"], agent["after"], strict=True)}
+        inside, outside = ([x for v, x in after.items() if (v <= 2) is where] for where in (True, False))
+        assert min(inside) > max(outside), agent["name"]
+
+
+def test_the_cost_of_an_iteration_grows_linearly_in_operations_and_fomaml_saves() -> None:
+    document = tracked("growth")
+    exponents = {(r["algorithm"], r["axis"]): r["fit"]["flops"]["exponent"] for r in document["growth"]}
+    assert {a for a, _ in exponents} == {"maml", "fomaml", "reptile", "rl2"}
+    assert all(0.8 <= k <= 1.05 for k in exponents.values())
+    assert all(row["seconds_ratio"] > 1.5 for row in document["fomaml"])
+
+
+def test_intervals_of_differences_hold_the_truth() -> None:
+    found = {(r["interval"], r["kind"]): r for r in tracked("coverage")["summary"]}
+    for interval in ("mean", "difference", "interquartile mean", "difference, same runs"):
+        assert 0.93 <= found[interval, "normal"]["mean"] <= 0.97, interval
+    assert found["difference", "normal"]["least"] >= 0.93 and tracked("coverage")["studies"] == 1000
+
+
 def test_workers_are_faster_than_asynchronous_environments() -> None:
     assert tracked("workers")["speed"]["pliant_as_a_multiple_of"]["asynchronous"] >= 3
 
