@@ -9,8 +9,6 @@ that no seed can change, belongs to "test", the others to "train", and shifted t
 named choices (two directions) have the same choices in "train" and "test".
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -21,42 +19,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pliant.streams import Stream
-from pliant.tasks import _parameters
+from pliant.tasks import _arrays, _parameters
+from pliant.tasks._arrays import Axis as Axis
+from pliant.tasks._arrays import Tasks as Tasks
 from pliant.tasks._parameters import Parameter as Parameter
 from pliant.types import Spec
 
 SPLITS = ("train", "test", "ood")
 MOST_DRAWS = 1000
 """Batches of candidates after which a split that has kept none has no tasks."""
-
-
-@dataclass(frozen=True)
-class Tasks:
-    """M tasks of one family: a named array with leading dim M for each parameter."""
-
-    family: str
-    arrays: Mapping[str, NDArray[np.float64]]
-
-    def __len__(self) -> int:
-        return len(next(iter(self.arrays.values())))
-
-    def __getitem__(self, index: Any) -> "Tasks":
-        """The tasks at a slice or index array (an integer gives one task, M = 1)."""
-        index = slice(index, index + 1 or None) if isinstance(index, (int, np.integer)) else index
-        return Tasks(self.family, {name: array[index] for name, array in self.arrays.items()})
-
-    def rows(self) -> list[dict[str, Any]]:
-        """One JSON-able dict per task."""
-        return [{name: array[m].tolist() for name, array in self.arrays.items()} for m in range(len(self))]
-
-    def tensor(self, name: str) -> Tensor:
-        """A parameter as a float64 tensor [M, *]."""
-        return torch.as_tensor(np.ascontiguousarray(self.arrays[name]), dtype=torch.float64)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of family and arrays: equal digests, equal tasks."""
-        return hashlib.sha256(json.dumps([self.family, self.rows()], sort_keys=True).encode()).hexdigest()
 
 
 class Told(NamedTuple):
@@ -80,21 +51,6 @@ class Protocol(NamedTuple):
     """Episodes after those, which are measured."""
     horizon: int
     """Steps of an episode."""
-
-
-class Axis(NamedTuple):
-    """A quantity along which tasks can be shifted, within what is trained and beyond."""
-
-    meaning: str
-    """What it is, with its unit."""
-    trained: tuple[float, float]
-    """Where training tasks lie on it."""
-    shifted: tuple[float, float]
-    """The whole of what it reaches in any split."""
-    place: Callable[[Tasks, float], Tasks]
-    """The same tasks at a value of it. Raises ValueError for one that makes no sense."""
-    whole: bool = False
-    """Its values are integers."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +91,7 @@ class Family:
     def axes(self) -> dict[str, Axis]:
         """Along what tasks can be shifted: every scalar parameter with a range, and the family's own axes, by name."""
         scalar = [p for p in self.parameters if p.size is None and not p.choices and p.law in ("uniform", "log") and p.varies]
-        return {p.name: _axis(p) for p in scalar} | dict(self.own_axes)
+        return {p.name: _arrays.along(p) for p in scalar} | dict(self.own_axes)
 
     def sample(self, n: int, split: str, rng: np.random.Generator) -> Tasks:
         """`n` tasks of a split, drawn from `rng`.
@@ -202,16 +158,6 @@ class Family:
             arrays[p.name] = block.copy() if p.size else block[:, 0].copy()
             column += p.width
         return Tasks(self.name, arrays)
-
-
-def _axis(parameter: Parameter) -> Axis:
-    """The axis of a scalar parameter: the others stay as they are."""
-
-    def place(tasks: Tasks, value: float) -> Tasks:
-        return Tasks(tasks.family, {**tasks.arrays, parameter.name: np.full(len(tasks), value)})
-
-    low, high = zip(parameter.train, parameter.ood or parameter.train, strict=True)
-    return Axis(parameter.meaning, parameter.train, (min(low), max(high)), place)
 
 
 class Transition(NamedTuple):
