@@ -218,6 +218,27 @@ def test_documents_of_another_seed_or_other_tasks_are_refused(copied: Path, tmp_
     assert "number of tasks is 3 and 2" in refused([tmp_path / "maml0.json", tmp_path / "maml2.json"], Asked(tasks=3))
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("family_version", "0", "the family version is"),
+        ("horizon", 13, "the horizon is"),
+        ("published", "somebody 2020", "the published protocol is"),
+        ("tasks_sha256", "0" * 64, "the tasks (their checksum) is"),
+    ],
+)
+def test_documents_under_another_protocol_are_refused(
+    name: str, value: Any, said: str, made: Path, compared: dict[str, Any], tmp_path: Path
+) -> None:
+    for seed in (0, 1):
+        (path,) = (made / f"maml{seed}" / "evaluations").glob("test-seed0-tasks4-*.json")
+        document = documents.read_sealed(path, evaluate.SCHEMA)
+        if seed:
+            document["protocol"][name] = value
+        documents.write_json(tmp_path / f"{seed}.json", documents.sealed(document))
+    assert said in refused([tmp_path / "0.json", tmp_path / "1.json"])
+
+
 def test_a_run_without_a_checkpoint_is_refused(copied: Path) -> None:
     shutil.rmtree(copied / "maml0" / "checkpoints")
     assert "has no checkpoint" in refused([copied / "maml0"])

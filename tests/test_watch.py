@@ -76,7 +76,7 @@ def listing() -> list[tuple[str, int, int]]:
 
 @pytest.mark.parametrize("name, last", [("point", 2), ("grid", 2)])
 def test_what_is_filmed_is_what_an_evaluation_plays(name: str, last: int) -> None:
-    """All lanes of the first of 40 tasks, reward by reward, to the rounding of sums; and the return that the film states."""
+    """All lanes of the first of 40 tasks, reward by reward, to the last bits; and the return that the film states."""
     learner = learner_of(name)
     curve, rollouts = evaluate.played_on(learner, "test", watch.TASKS, 2, last, 0)
     tasks, stream, _ = watch._subject(learner.family, None, "test", 0)
@@ -84,10 +84,11 @@ def test_what_is_filmed_is_what_an_evaluation_plays(name: str, last: int) -> Non
     takes = behaviour.play(learner, learner.family.batch(tasks, 2, evaluate.plan(learner, last)[1]), stream, last, lane=1)
     for stage, take in zip((0, last), takes, strict=True):
         played = rollouts[stage if name == "point" else 0].part(slice(1))
-        assert torch.allclose(take.rollout.reward, played.reward, atol=1e-4)
-        assert torch.allclose(take.rollout.action, played.action, atol=1e-4)
+        near = 0 if name == "grid" else 2e-6  # products of matrices for one task and for forty differ in the last bits
+        assert torch.allclose(take.rollout.reward, played.reward, rtol=0, atol=near)
+        assert torch.allclose(take.rollout.action, played.action, rtol=0, atol=near)
         steps = base.played(played, 0, 1, stage if name == "grid" else 0)
-        assert take.total == take.reward.sum() == pytest.approx(float(played.reward[0, 1, steps].double().sum()), abs=1e-3)
+        assert take.total == take.reward.sum() == pytest.approx(float(played.reward[0, 1, steps].double().sum()), abs=1e-4)
         assert len(take.scenes) == len(steps) + 1
         assert take.rollout.reward.shape[:2] == (1, 2)
     assert [take.episode for take in takes] == ([0, 2] if name == "grid" else [0, 0])
