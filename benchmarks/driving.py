@@ -24,10 +24,14 @@ import learning
 import numpy as np
 import torch
 
-from pliant import agent, checkpoint, evaluate, registry, statistics
+from pliant.agent import agent
+from pliant.config import registry
+from pliant.families import driving
+from pliant.maths import statistics
 from pliant.rollout import rollout
+from pliant.running import curve as curves
+from pliant.storage import checkpoint
 from pliant.streams import Stream
-from pliant.tasks import driving
 
 SIMULATORS = ("twin", "highway-env")
 SHORT = {"twin": 200, "highway-env": 12}
@@ -49,10 +53,10 @@ def measured(path: Path, simulator: str, split: str, tasks: int, stages: int | N
     family = driving.family(settings)
     streams = Stream(0).at("evaluate", split)
     chosen = family.sample(tasks, split, streams.at("tasks").rng())
-    last, episodes = evaluate.plan(learner, stages)
+    last, episodes = curves.plan(learner, stages)
     lanes = learner.settings.lanes if learner.algorithm.stage == "gradient step" else 1
     begin = time.monotonic()
-    curve, rollouts = evaluate.curve_on(learner, family.batch(chosen, lanes, episodes), last, streams.at("acts"))
+    curve, rollouts = curves.curve_on(learner, family.batch(chosen, lanes, episodes), last, streams.at("acts"))
     assert curve.success is not None
     return {
         "simulator": simulator,

@@ -5,7 +5,7 @@ from typing import Any
 
 from table_worlds import Read, Table
 
-from pliant import _verdicts
+from pliant.reporting import verdicts
 
 FAMILIES = ("point", "half-cheetah-vel")
 WORDS: dict[str, dict[str, Any]] = {
@@ -57,7 +57,7 @@ def _study(words: Document, document: Document, table: Table) -> str:
     )
     rows = []
     for agent in document["agents"]:
-        row, name = _verdicts.beside(document, agent["name"], "pretrain"), f"`{agent['name']}`"
+        row, name = verdicts.beside(document, agent["name"], "pretrain"), f"`{agent['name']}`"
         steps = agent["efficiency"]
         counts = [f"{steps['train_env_steps'] / 1e6:.1f}", f"{steps['adapt_env_steps']:,.0f}"]
         verdict = words["verdicts"].get(row["verdict"], row["verdict"]) if row else ""

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import measured
 from measured import Curve
 
-from pliant.tasks import point
+from pliant.families import point
 from pliant.tasks.base import Tasks
 
 IMAGES = measured.ROOT / "docs" / "images"

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pliant import _check_same, check, cli, errors
+from pliant import errors
+from pliant.checking import check, same
+from pliant.cli import main as cli
 
 GOOD = """
 from dataclasses import dataclass
@@ -357,7 +359,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     """Work in an empty folder; what is imported from it is forgotten."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(_check_same, "SHORT", 0.0)  # how fast a family is, is not asked here
+    monkeypatch.setattr(same, "SHORT", 0.0)  # how fast a family is, is not asked here
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from pliant import documents, errors, record
-from pliant.record import Run
+from pliant import errors
+from pliant.storage import documents, record
+from pliant.storage.record import Run
 
 CONFIG = {"algorithm": "maml", "parts": {"inner": {"steps": 1}}}
 

@@ -20,8 +20,11 @@ from typing import Any
 import pytest
 import torch
 
-from pliant import checkpoint, config, errors, record, train
-from pliant.agent import Agent
+from pliant import errors
+from pliant.agent.agent import Agent
+from pliant.config import config, training
+from pliant.running import train
+from pliant.storage import checkpoint, record
 
 TINY = {
     "train.threads": 1,
@@ -381,4 +384,4 @@ def test_nothing_grows_over_500_iterations(tmp_path: Path, monkeypatch) -> None:
 )
 def test_settings_out_of_range_are_refused_by_name(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        train.Settings(**wrong)
+        training.Settings(**wrong)

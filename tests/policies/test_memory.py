@@ -8,7 +8,8 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from pliant import functional, registry
+from pliant.config import registry
+from pliant.maths import functional
 from pliant.policies import episodic, external, gru, linear_attention, transformer
 from pliant.streams import Stream
 from pliant.types import Inputs, Output, Spec

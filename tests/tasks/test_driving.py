@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from pliant.families import driving
+from pliant.simulators.highway import scene as scenes
 from pliant.streams import Stream
-from pliant.tasks import _highway_scene as scenes
-from pliant.tasks import driving
 from pliant.tasks.base import BatchEnv, Tasks
 
 LEFT, IDLE, RIGHT, FASTER, SLOWER = range(5)

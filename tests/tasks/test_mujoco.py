@@ -18,13 +18,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from pliant import machine
 from pliant.streams import Stream
+from pliant.system import machine
 from pliant.tasks import base
 
 mujoco = pytest.importorskip("mujoco")
 gymnasium = pytest.importorskip("gymnasium")
-_mujoco = import_module("pliant.tasks._mujoco")
+_mujoco = import_module("pliant.simulators.mujoco.batch")
 
 NAMES = ["half_cheetah_dir", "half_cheetah_vel", "ant_dir", "ant_goal", "walker2d_params", "hopper_params"]
 ANT = {"include_cfrc_ext_in_observation": False, "contact_cost_weight": 0.0}

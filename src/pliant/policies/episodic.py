@@ -18,9 +18,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from pliant.policies import _layers
-from pliant.policies._layers import Linear
-from pliant.policies._memory import MemoryPolicy, MemorySettings, recurrent_
+from pliant.policies.parts import layers
+from pliant.policies.parts.layers import Linear
+from pliant.policies.parts.memory import MemoryPolicy, MemorySettings, recurrent_
 from pliant.streams import Stream
 from pliant.types import Inputs, Spec
 
@@ -81,7 +81,7 @@ class Episodic(nn.Module):
 
     def start(self, tasks: int, lanes: int) -> State:
         S, D, H = self.slots, self.obs_size, self.size_out
-        h, c = _layers.over_lanes(self.initial, 2, tasks, lanes).unbind(-2)
+        h, c = layers.over_lanes(self.initial, 2, tasks, lanes).unbind(-2)
         m, fit, context, contexts, cells = (h.new_zeros(tasks, lanes, *n) for n in ((H,), (1,), (D,), (S, D), (S, H)))
         begun = torch.zeros(tasks, lanes, dtype=torch.bool, device=h.device)
         return State(h, c, m, fit, begun, context, contexts, cells, h.new_full((tasks, lanes, S), -1))

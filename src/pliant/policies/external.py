@@ -21,9 +21,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from pliant.policies import _layers, _memory
-from pliant.policies._layers import Linear
-from pliant.policies._memory import MemoryPolicy, MemorySettings, recurrent_
+from pliant.policies.parts import layers, memory
+from pliant.policies.parts.layers import Linear
+from pliant.policies.parts.memory import MemoryPolicy, MemorySettings, recurrent_
 from pliant.streams import Stream
 from pliant.types import Inputs, Spec
 
@@ -81,7 +81,7 @@ class External(nn.Module):
 
     def start(self, tasks: int, lanes: int) -> State:
         N, W, R = self.settings.rows, self.settings.width, self.settings.heads
-        h = _layers.over_lanes(self.initial, 1, tasks, lanes)
+        h = layers.over_lanes(self.initial, 1, tasks, lanes)
         none = [h.new_zeros(tasks, lanes, *size) for size in ((N, W), (N,), (R * W,), (N,))]
         return h, none[0], none[1], none[2], none[3]
 
@@ -91,7 +91,7 @@ class External(nn.Module):
         h, rows, usage, recalled, last = state
         seen = []
         for now, given in zip(into.unbind(2), x.unbind(2), strict=True):
-            h = _memory.gru_step(now + self.recall(recalled), self.back(h), h)
+            h = memory.gru_step(now + self.recall(recalled), self.back(h), h)
             asked = self.ask(torch.cat([h, given], dim=-1))  # [M, B, R*W + R]
             recalled, weight = self._read(asked, rows)
             rows, usage = self._write(h, asked, rows, usage, last, weight)

@@ -7,8 +7,8 @@ from typing import Literal
 import torch
 from torch import nn
 
-from pliant.policies import _images, _layers
-from pliant.policies._layers import HeadSettings, Linear
+from pliant.policies.parts import images, layers
+from pliant.policies.parts.layers import HeadSettings, Linear
 from pliant.streams import Stream
 from pliant.types import Inputs, Output, Spec, State
 
@@ -39,22 +39,22 @@ class Mlp(nn.Module):
 
     def __init__(self, spec: Spec, settings: Settings, generator: torch.Generator) -> None:
         super().__init__()
-        self.images = _images.body(spec, generator)
+        self.images = images.body(spec, generator)
         sizes = (self.images.size_out if self.images else spec.obs_size, *settings.hidden)
         self.hidden = nn.ModuleList([Linear(i, o, 1.0, generator) for i, o in pairwise(sizes)])
         self.head = Linear(sizes[-1], spec.action_size, 1.0, generator)
         self.activation = {"relu": torch.relu_, "tanh": torch.tanh_}[settings.activation]
         self.symlog, self.min_std = settings.symlog, settings.min_std
-        self.log_std = _layers.initial_log_std(spec, settings)
+        self.log_std = layers.initial_log_std(spec, settings)
 
     def forward(self, inputs: Inputs, state: State) -> tuple[Output, State]:
         lead = inputs.obs.shape[:-1]
         x = inputs.obs.flatten(1, -2)  # [M, B*T, D]
-        x = _layers.symlog(x) if self.symlog else x
+        x = layers.symlog(x) if self.symlog else x
         x = self.images(x) if self.images else x
         for layer in self.hidden:
             x = self.activation(layer(x))
-        x = _layers.dist_of(self.head(x), self.log_std, self.min_std)  # [M, B*T, P]
+        x = layers.dist_of(self.head(x), self.log_std, self.min_std)  # [M, B*T, P]
         return Output(x.unflatten(1, lead[1:])), state
 
 

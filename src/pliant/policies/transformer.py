@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from pliant.policies._layers import Linear
-from pliant.policies._memory import MemoryPolicy, MemorySettings
+from pliant.policies.parts.layers import Linear
+from pliant.policies.parts.memory import MemoryPolicy, MemorySettings
 from pliant.streams import Stream
 from pliant.types import Inputs, Spec
 

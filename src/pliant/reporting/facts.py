@@ -1,0 +1,35 @@
+"""What a page says of itself: title, circumstances, the commands that made it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pliant.reporting import tables as tabulate
+from pliant.reporting import words
+
+
+def title(comparison: Mapping[str, Any]) -> str:
+    return f"Adaptation on {words.shown(comparison['family'])}"
+
+
+def lines(comparison: Mapping[str, Any]) -> str:
+    said = f"{len(comparison['agents'])} agents and baselines, {sum(len(a['seeds']) for a in comparison['agents'])} runs"
+    said += f" · {comparison['tasks']} {tabulate.SPLITS.get(comparison['split'], words.shown(comparison['split']))}"
+    return f"{said} (seed {comparison['seed']}) · {comparison['horizon']} steps an episode at most"
+
+
+def circumstances(comparison: Mapping[str, Any]) -> dict[str, str]:
+    """What else a result depends on."""
+    family = {f"family.{name}": value for name, value in comparison["family_settings"].items()}
+    known = {"family": comparison["family"], "family version": comparison["family_version"], **family}
+    known |= {"tasks, SHA-256": comparison["tasks_sha256"], **comparison["versions"], **comparison["machine"]}
+    return {name: str(value) for name, value in known.items()}
+
+
+def commands(comparison: Mapping[str, Any]) -> list[tuple[str, str, list[str]]]:
+    """Name, command and runs of every agent that somebody trained."""
+    trained = [a for a in comparison["agents"] if a["runs"]]
+    return [(words.shown(a["name"]), words.shown(a["command"]), [words.shown(r) for r in a["runs"]]) for a in trained]
+
+
+def pairs(values: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(words.shown(name), words.shown(value)) for name, value in values.items()]
