@@ -53,10 +53,9 @@ def measured(path: Path, simulator: str, split: str, tasks: int, stages: int | N
     family = driving.family(settings)
     streams = Stream(0).at("evaluate", split)
     chosen = family.sample(tasks, split, streams.at("tasks").rng())
-    last, episodes = curves.plan(learner, stages)
-    lanes = learner.settings.lanes if learner.algorithm.stage == "gradient step" else 1
+    schedule = learner.schedule(stages, one_lane=learner.by_episode)
     begin = time.monotonic()
-    curve, rollouts = curves.curve_on(learner, family.batch(chosen, lanes, episodes), last, streams.at("acts"))
+    curve, rollouts = curves.curve_on(learner, family.batch(chosen, schedule.lanes, schedule.episodes), schedule.last, streams.at("acts"))
     assert curve.success is not None
     return {
         "simulator": simulator,

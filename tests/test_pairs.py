@@ -42,6 +42,6 @@ def test_an_algorithm_learns_and_is_evaluated_on_a_family(algorithm: str, family
     after = learner.algorithm.adapted([])[0]
     moved = any(not torch.equal(after[name], value) for name, value in before.items())
     assert moved is getattr(learner.algorithm, "learns", True), "no parameter has moved, or one has"
-    curve = curves.curve(learner, "test", 2, 2, 1, seed=1)
-    stages = learner.episodes if learner.algorithm.stage == "episode" else 2
+    curve = curves.curve(learner, "test", 2, learner.schedule(None, 2, steps=1), seed=1)
+    stages = learner.episodes if learner.by_episode else 2
     assert curve.returns.shape == (2, stages) and bool(torch.as_tensor(curve.returns).isfinite().all())

@@ -17,7 +17,7 @@ from pliant.storage import record
 from pliant.streams import Stream
 from pliant.tasks.base import Family
 
-FOLDER = Path(registry.__file__).parent / "players"
+FOLDER = Path(registry.__file__).parent.parent / "players"
 NAMES = sorted(path.stem.replace("_", "-") for path in FOLDER.glob("[!_]*.py"))
 SIZES = {"metaworld-ml1": (8, 2)}
 """(tasks, episodes) where a simulator takes more than a second for 300 tasks and the family's own trials."""

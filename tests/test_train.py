@@ -160,12 +160,13 @@ def words(out: Path, iterations: int, *more: str) -> list[str]:
     return ["train", "maml", "point", *own, *settings, *more]
 
 
-HERE = {**os.environ, "PYTHONPATH": str(Path(train.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+HERE = {**os.environ, "PYTHONPATH": str(Path(train.__file__).parents[2]), "OMP_NUM_THREADS": "1"}
 SERVER = """
 import json, os, sys
-from pliant import cli, config, train
-import pliant._commands
-train.build(config.load_config("maml", "point", {"train.threads": 1}, preset="none"))  # fills caches, learns nothing
+from pliant import config
+from pliant.cli import main as cli
+from pliant.running import evaluate, learner, train
+learner.build(config.load_config("maml", "point", {"train.threads": 1}, preset="none"))  # fills caches, learns nothing
 print("ready", flush=True)
 for line in sys.stdin:
     if pid := os.fork():
@@ -296,8 +297,8 @@ def test_signals_are_handed_back_after_training(tmp_path: Path) -> None:
 DIVERGES = '''
 """A point world whose fourth batch of training shows NaN; the first of all is to see that it can be made."""
 import torch
-from pliant.tasks import point
-from pliant.tasks.point import Settings
+from pliant.families import point
+from pliant.families.point import Settings
 
 WHAT, batches = "{what}", []
 

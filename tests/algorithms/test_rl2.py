@@ -301,7 +301,7 @@ def test_every_memory_learns_which_of_two_arms_pays(policy: str) -> None:
     )  # fmt: skip
     for _ in loop.iterate(learner, 0, 25):
         pass
-    curve = curves.curve(learner, "test", 300, 2, None, seed=0)
+    curve = curves.curve(learner, "test", 300, learner.schedule(lanes=2), seed=0)
     first, last = curve.returns[:, 0].mean(), curve.returns[:, -1].mean()
     assert 0.4 < first < 0.6 and last > 0.8, (first, last)  # chance, and nearly the 0.9 of who knows
 
@@ -316,7 +316,7 @@ def test_without_the_reward_as_input_it_stays_at_chance() -> None:
         )  # fmt: skip
         for _ in loop.iterate(learner, 0, 25):
             pass
-        last.append(curves.curve(learner, "test", 300, 2, None, seed=0).returns[:, -1].mean())
+        last.append(curves.curve(learner, "test", 300, learner.schedule(lanes=2), seed=0).returns[:, -1].mean())
     assert abs(last[0] - 0.5) < 0.06 and last[1] > 0.8, last
 
 
@@ -327,7 +327,7 @@ def test_it_runs_on_continuous_families_with_scaled_inputs() -> None:
     algorithm = learner.algorithm
     assert isinstance(algorithm, rl2.Rl2)
     assert not torch.equal(algorithm.fixed["encoder.obs_scale"], torch.ones(2))
-    curve = curves.curve(learner, "test", 4, 2, None, seed=0)
+    curve = curves.curve(learner, "test", 4, learner.schedule(lanes=2), seed=0)
     assert curve.returns.shape == (4, 2) and curve.summary()[1]["steps_seen"] <= 10
     assert np.allclose(curve.trial, curve.returns.sum(1))
 

@@ -315,7 +315,8 @@ sys.path.insert(0, {here!r})
 import faulty, torch
 from functools import partial
 from pliant.streams import Stream
-from pliant.tasks import point, workers
+from pliant.families import point
+from pliant.tasks import workers
 
 print("started", flush=True)
 family = point.family()

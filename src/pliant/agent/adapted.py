@@ -139,7 +139,7 @@ def load_adapted(path: Path, device: str, body: nn.Module | None) -> Adapted:
     learner = learners.build(config, device, body)
     policy, spec = learner.algorithm.policy, learner.family.spec
     found = checkpoint.load_latest(path / "checkpoints", warn=errors.warn)
-    own = [*policy.named_parameters(), *(policy.named_buffers() if learner.algorithm.stage == "episode" else ())]
+    own = [*policy.named_parameters(), *(policy.named_buffers() if learner.by_episode else ())]
     tensors = {name: tensor.to(device) for name, tensor in found.tensors.items()}
     params = {name: tensor for name, tensor in tensors.items() if not name.startswith(carrying.PREFIX)}
     expected = {name: (1, *p.shape) for name, p in own}

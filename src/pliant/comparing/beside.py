@@ -12,6 +12,7 @@ from pliant.config import registry
 from pliant.running import evaluate
 from pliant.running import learner as learners
 from pliant.running.players import others
+from pliant.storage import documents
 from pliant.streams import Stream
 
 
@@ -35,7 +36,7 @@ def _played(config: configuration.Config, split: str, asked: Asked) -> dict[str,
     """The evaluation of an agent that was never trained."""
     learner = learners.build(config, asked.device)
     facts = {"iteration": 0, "env_steps": 0, "seconds": 0.0}
-    return evaluate.evaluate_learner(config, learner, split, asked.tasks, asked.stages, None, asked.seed, facts)[0]
+    return evaluate.evaluate_learner(learner, split, asked.tasks, learner.schedule(asked.stages), asked.seed, facts)[0]
 
 
 def missing(agents: Sequence[Agent]) -> list[dict[str, str]]:
@@ -67,12 +68,12 @@ def players(agents: Sequence[Agent], asked: Asked) -> dict[str, Any]:
         module = registry.players(config.family)
     except errors.UserError:
         return {"episodes": 0, "each": {}, "optimum": None, "ceiling": None}
-    documents = [d for agent in agents for d in agent.measured[asked.split]]
-    family = evaluate.family_of(config)
-    episodes = max([d["protocol"]["episodes_per_trial"] for d in documents if d["protocol"]["stage"] == "episode"], default=1)
+    measured = [d for agent in agents for d in agent.measured[asked.split]]
+    family = learners.family_of(config)
+    episodes = max([d["protocol"]["episodes_per_trial"] for d in measured if documents.by_episode(d)], default=1)
     tasks = family.sample(asked.tasks, asked.split, Stream(asked.seed).at("evaluate", asked.split, "tasks").rng())
-    lanes = documents[0]["protocol"]["lanes"]
-    found = others(module, family, tasks, asked.split, lanes, episodes, asked.seed)["players"]
+    lanes = measured[0]["protocol"]["lanes"]
+    found = others(module, family, tasks, asked.split, lanes, episodes, asked.seed)
     rest = {name: one for name, one in found["each"].items() if name != "random"}  # that baseline is here already
     each = {name: {"return": one["final"], "trial_return": one["trial_return"]} for name, one in rest.items()}
     optimum = found["optimum"] if episodes == 1 else None

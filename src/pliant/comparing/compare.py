@@ -112,7 +112,7 @@ def _entry(agent: Agent, asked: Asked, low: float | None, high: float, end: floa
         "baseline": agent.is_baseline,
         "seeds": [d["train_seed"] for d in found],
         "runs": [str(run) for run in agent.runs if run is not None],
-        "by_episode": found[0]["protocol"]["stage"] == "episode",
+        "by_episode": documents.by_episode(found[0]),
         "curve": [
             {
                 "stage": stage,

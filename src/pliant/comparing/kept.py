@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from pliant import errors
 from pliant.config import config as configuration
 from pliant.maths import studies
-from pliant.running import curve as curves
 from pliant.running import evaluate, sweep
+from pliant.running import learner as learners
+from pliant.running import schedule as scheduling
 from pliant.storage import checkpoint, documents, record
 
 
@@ -34,19 +35,19 @@ def kept(run: Path, split: str, tasks: int, stages: int | None, seed: int) -> di
 
 def _usual(document: Mapping[str, Any]) -> int:
     """The last stage of an evaluation that nobody asked for another."""
-    if document["protocol"]["stage"] == "gradient step":
-        return curves.STAGES
+    if not documents.by_episode(document):
+        return scheduling.STEPS
     episodes = document["config"]["parts"]["train"]["episodes"]
     if not episodes:
         config = configuration.from_dict(document["config"])
-        episodes = evaluate.family_of(config).episodes
+        episodes = learners.family_of(config).episodes
     return int(episodes) - 1
 
 
 def has_split(config: configuration.Config, split: str) -> bool:
     """The family has tasks in a split."""
     try:
-        evaluate.family_of(config).sample(1, split, np.random.default_rng(0))
+        learners.family_of(config).sample(1, split, np.random.default_rng(0))
     except ValueError:
         return False
     return True

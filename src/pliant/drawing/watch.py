@@ -15,7 +15,6 @@ import numpy as np
 
 from pliant import errors
 from pliant.drawing import base, behaviour, film, video
-from pliant.running import curve as curves
 from pliant.running import learner as learners
 from pliant.storage import record
 from pliant.streams import Stream
@@ -58,15 +57,14 @@ def watch(
         video.require(Path(out).suffix)
         _require_place(Path(out))
     learner, _ = learners.trained(run, device)
-    last, episodes = curves.plan(learner, stages)
+    schedule = learner.schedule(stages, lanes, one_lane=learner.by_episode and task is not None)
     tasks, stream, subject = _subject(learner.family, task, split, seed)
-    by_memory = learner.algorithm.stage == "episode" and task is not None
-    batch = learner.family.batch(tasks, lanes or (1 if by_memory else learner.settings.lanes), episodes)
+    batch = learner.family.batch(tasks, schedule.lanes, schedule.episodes)
     base.of(batch).prepare(batch)
     if out is None:
-        out = run.path / "videos" / f"{_name(tasks, task, split, seed, last, deterministic)}{_suffix()}"
+        out = run.path / "videos" / f"{_name(tasks, task, split, seed, schedule.last, deterministic)}{_suffix()}"
         _require_place(out)
-    takes = behaviour.play(learner, batch, stream, last, lane, deterministic)
+    takes = behaviour.play(learner, batch, stream, schedule.last, lane, deterministic)
     title = f"{run.config['algorithm']} on {run.config['family']}, {subject}"
     data = _encoded(takes, batch, title, fps, Path(out).suffix, quiet)
     files.write(Path(out), data)

@@ -4,16 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pliant.storage import documents
+
 MOST_LINES = 40
 """Tasks whose own curve a picture shows; none where a curve is so long that nobody could tell them apart."""
 MOST_TICKS = 6
 MOST_ROWS = 12
 """Stages that a table shows; of more, some are left out, never the first and the last."""
-
-
-def by_episode(document: Mapping[str, Any]) -> bool:
-    """The stages of a document are the episodes of an agent with memory."""
-    return bool(document["protocol"].get("stage") == "episode")
 
 
 def title(document: Mapping[str, Any]) -> str:
@@ -49,10 +46,11 @@ def curve_picture(document: Mapping[str, Any], path: Path) -> Path:
     for place in shown:
         label = f"{mean[place]:.1f}" if max(map(abs, mean)) >= 10 else f"{mean[place]:.2f}"
         axes.annotate(label, (stages[place], mean[place]), textcoords="offset points", xytext=(6, 7), zorder=4)
-    for number, (name, each) in enumerate(document.get("players", {}).get("each", {}).items() if by_episode(document) else ()):
-        axes.plot(stages, each["return"], color=f"C{number + 1}", linewidth=1, linestyle="--", label=name, zorder=2)
+    others = document.get("players", {}).get("each", {}) if documents.by_episode(document) else {}
+    for number, (name, each) in enumerate(others.items(), start=1):
+        axes.plot(stages, each["return"], color=f"C{number}", linewidth=1, linestyle="--", label=name, zorder=2)
     axes.set_xticks(shown, [f"{curve[i]['stage']}\n{curve[i]['steps_seen']:,.0f} steps" for i in shown])
-    what = "episode of the trial" if by_episode(document) else "gradient steps on the task"
+    what = "episode of the trial" if documents.by_episode(document) else "gradient steps on the task"
     axes.set_xlabel(f"{what}, and environment steps seen before")
     axes.set_ylabel("return per episode")
     axes.set_title(title(document))

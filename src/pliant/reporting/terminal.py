@@ -7,13 +7,14 @@ from rich import markup
 from rich.table import Table
 
 from pliant.reporting import curves, tables
+from pliant.storage import documents
 
 
 def curve_table(document: Mapping[str, Any]) -> Table:
     """The curve of a document `pliant.evaluation/1`, one row per stage."""
     has_success = document["curve"][0]["success"] is not None
     table = Table(title=curves.title(document))
-    stage = "episode" if curves.by_episode(document) else "stage"
+    stage = "episode" if documents.by_episode(document) else "stage"
     for name in (stage, "steps seen", "return", "95% interval", *(["success"] if has_success else [])):
         table.add_column(name, justify="right")
     curve = document["curve"]
@@ -32,7 +33,7 @@ def headline(document: Mapping[str, Any]) -> str:
     number = "{:.1%}" if found["what"] == "success" else "{:.2f}"
     low, high = (number.format(x) for x in found["ci95"])
     stages = ", ".join(map(str, found["stages"]))
-    where = f"{'episodes' if curves.by_episode(document) else 'after gradient steps'} {stages}"
+    where = f"{'episodes' if documents.by_episode(document) else 'after gradient steps'} {stages}"
     return f"{document['protocol']['published']}: {found['what']} {number.format(found['mean'])} ({low} to {high}), {where}"
 
 
@@ -43,7 +44,7 @@ def players_table(document: Mapping[str, Any]) -> Table:
     for name in ("player", "first episode", "last episode", "trial", "95% interval"):
         table.add_column(name, justify="left" if name == "player" else "right")
     rows = {name: (each["return"][0], each["return"][-1], each["trial_return"]) for name, each in others["each"].items()}
-    if curves.by_episode(document):
+    if documents.by_episode(document):
         ends = [document["curve"][i]["return"]["mean"] for i in (0, -1)]
         rows[document["algorithm"]] = (ends[0], ends[1], document["trial_return"])
     for name, (first, last, trial) in sorted(rows.items(), key=lambda row: row[1][2]["mean"]):

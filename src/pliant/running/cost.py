@@ -33,7 +33,7 @@ def of(
     """
     one = [r.part(slice(1)) for r in rollouts[:-1]]  # what the first task adapts from
     first, act = (_flops(_acting(learner, before)) for before in (0, BEFORE))  # a memory that grows costs more at its end
-    by_episode = learner.algorithm.stage == "episode"
+    by_episode = learner.by_episode
     inner = 0 if by_episode or not one else _flops(lambda: learner.algorithm.adapted(one))
     return {
         "train_env_steps": facts.get("env_steps"),

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from pliant import errors
-from pliant.config import config as configuration
 from pliant.maths import statistics
 from pliant.running import curve as curving
 from pliant.running import learner as learners
 from pliant.running.learner import Learner
+from pliant.running.schedule import Schedule
 from pliant.storage import documents, record
 from pliant.streams import Stream
 from pliant.system.progress import Progress
@@ -65,15 +65,15 @@ def sweep_run(
     Raises UserError for a folder that is no run or has no checkpoint, and for an axis or values that the family lacks.
     """
     run = record.Run.open(Path(path))
-    config = configuration.from_dict(run.config)
     learner, found = learners.trained(run, device)
+    config = learner.config
     name, values = parse(axis, learner.family, points)
     kept = Path(path) / "sweeps" / f"{re.sub(r'[^A-Za-z0-9_-]', '', name)}.json"
-    last, episodes = curving.plan(learner, stages)
+    schedule = learner.schedule(stages, lanes)
     asked = {
         "tasks": tasks,
-        "lanes": lanes or learner.settings.lanes,
-        "stages": last,
+        "lanes": schedule.lanes,
+        "stages": schedule.last,
         "seed": seed,
         "horizon": learner.family.horizon,
         "iteration": found.iteration,
@@ -84,7 +84,7 @@ def sweep_run(
     curves = []
     with Progress(len(values), 0, quiet, f"{name} of {run.path.name}", f"{run.path.name}: value") as progress:
         for value in values:
-            curves.append(_measured(learner, along, value, tasks, asked["lanes"], episodes, last, seed))
+            curves.append(_measured(learner, along, value, tasks, schedule, seed))
             progress.update(len(curves), {})
     document = {
         "schema": SCHEMA,
@@ -101,7 +101,7 @@ def sweep_run(
         "versions": record.versions(),
         "config": run.config,
         "curve": [
-            {"value": v, "return": [statistics.summary(c.returns[:, s]) for s in range(last + 1)]}
+            {"value": v, "return": [statistics.summary(c.returns[:, s]) for s in range(schedule.last + 1)]}
             for v, c in zip(values, curves, strict=True)
         ],
         "per_task": [c.returns.tolist() for c in curves],  # [values][M][S]
@@ -111,13 +111,12 @@ def sweep_run(
     return document
 
 
-def _measured(
-    learner: Learner, axis: Axis, value: float, tasks: int, lanes: int, episodes: int, last: int, seed: int
-) -> curving.Curve:
+def _measured(learner: Learner, axis: Axis, value: float, tasks: int, schedule: Schedule, seed: int) -> curving.Curve:
     """The curve at one value of an axis."""
     streams = Stream(seed).at("sweep")
     chosen = axis.place(learner.family.sample(tasks, "test", streams.at("tasks").rng()), value)
-    return curving.curve_on(learner, learner.family.batch(chosen, lanes, episodes), last, streams.at("acts"))[0]
+    batch = learner.family.batch(chosen, schedule.lanes, schedule.episodes)
+    return curving.curve_on(learner, batch, schedule.last, streams.at("acts"))[0]
 
 
 def _is_same(document: dict[str, Any], axis: str, values: list[float], asked: dict[str, Any]) -> bool:

@@ -30,6 +30,11 @@ def read_json(path: Path) -> dict[str, Any]:
     return document
 
 
+def by_episode(document: Mapping[str, Any]) -> bool:
+    """The stages of an evaluation are the episodes of an agent with memory, not gradient steps."""
+    return bool(document["protocol"]["stage"] == "episode")
+
+
 def _not_finite(word: str) -> float:
     raise ValueError(f"{word}: a number that is not finite")
 
