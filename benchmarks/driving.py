@@ -55,13 +55,14 @@ def measured(path: Path, simulator: str, split: str, tasks: int, stages: int | N
     chosen = family.sample(tasks, split, streams.at("tasks").rng())
     schedule = learner.schedule(stages, one_lane=learner.by_episode)
     begin = time.monotonic()
-    curve, rollouts = curves.curve_on(learner, family.batch(chosen, schedule.lanes, schedule.episodes), schedule.last, streams.at("acts"))
+    batch = family.batch(chosen, schedule.lanes, schedule.episodes)
+    curve, rollouts = curves.curve_on(learner, batch, schedule.last, streams.at("acts"))
     assert curve.success is not None
     return {
         "simulator": simulator,
         "split": split,
         "tasks": tasks,
-        "lanes": lanes,
+        "lanes": schedule.lanes,
         "crashes": [statistics.summary(1 - curve.success[:, s]) for s in range(curve.success.shape[1])],
         "return": [statistics.summary(curve.returns[:, s]) for s in range(curve.returns.shape[1])],
         "steps": sum(r.steps for r in rollouts),
@@ -114,7 +115,7 @@ def speed(lanes: int = 256, originals: int = 4, repeats: int = 5) -> list[dict[s
                     batch.step(torch.randint(5, batch.shape, generator=generator))
                 spent[which].append((time.process_time() - begin) / steps / batch.shape[0])
         twin, original = (1 / float(np.median(x)) for x in spent)
-        rows.append({"settings": case, "lanes": lanes, "twin": twin, "highway-env": original, "ratio": twin / original})
+        rows.append({"settings": case, "lanes": schedule.lanes, "twin": twin, "highway-env": original, "ratio": twin / original})
         print(f"{case!s:60} {twin:8.0f} {original:6.1f} steps/s, {twin / original:.0f} times", flush=True)
     return rows
 
