@@ -115,7 +115,7 @@ def speed(lanes: int = 256, originals: int = 4, repeats: int = 5) -> list[dict[s
                     batch.step(torch.randint(5, batch.shape, generator=generator))
                 spent[which].append((time.process_time() - begin) / steps / batch.shape[0])
         twin, original = (1 / float(np.median(x)) for x in spent)
-        rows.append({"settings": case, "lanes": schedule.lanes, "twin": twin, "highway-env": original, "ratio": twin / original})
+        rows.append({"settings": case, "lanes": lanes, "twin": twin, "highway-env": original, "ratio": twin / original})
         print(f"{case!s:60} {twin:8.0f} {original:6.1f} steps/s, {twin / original:.0f} times", flush=True)
     return rows
 

@@ -549,8 +549,8 @@ def test_a_memory_that_cannot_be_differentiated_is_refused_by_gradients_and_take
     said = str(error.value)
     assert said.startswith("the memory of Fused cannot be adapted by gradient") and "\n" not in said
     assert said.endswith("gru, lstm, linear-attention, external, episodic and transformer can, or train it with rl2")
-    parts = config.load_config("rl2", "bandit", preset="none").parts
-    learner = Learner(rl2.make(Fused(family.spec), family.spec, parts, Stream(0)), family, parts["train"], Stream(0))
+    settings = config.load_config("rl2", "bandit", preset="none")
+    learner = Learner(rl2.make(Fused(family.spec), family.spec, settings.parts, Stream(0)), family, settings, Stream(0))
     assert all(np.isfinite(each.metrics["loss"]) for each in loop.iterate(learner, 0, 2))
     agent = Agent("rl2", "bandit", preset="none")
     agent.learner = learner
