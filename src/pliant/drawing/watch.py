@@ -45,11 +45,9 @@ def watch(
     """Write a video of a run's newest checkpoint; where it is.
 
     `task` holds named values of the family's parameters; without it the first task of `split` is watched, the first one of
-    an evaluation of 40 tasks by the same seed. `stages` is the last stage: gradient steps, or the index of a memory's last
-    episode. The suffix of `out` says what is written: .gif, or .mp4 with the extra `video`; by default an mp4 if that is
-    installed, in the run's folder `videos`. `fps` are frames per second, by default as many as show it in real time.
-
-    The video appears whole or not at all. Raises UserError for anything the user can mend, before anything is written.
+    an evaluation of 40 tasks by the same seed. `stages` is the last stage. The suffix of `out` says what is written: .gif,
+    or .mp4 with the extra `video`; by default an mp4 if that is installed, in the run's folder `videos`. `fps` are frames per
+    second, by default real time. Raises UserError for anything the user can mend, before anything is written.
     """
     _check(split, stages, fps, lanes)
     run = record.Run.open(Path(path))

@@ -87,7 +87,7 @@ class _Counter(TorchDispatchMode):
     """Counts operations as torch's `FlopCounterMode` does, without the 1.5 seconds of torch._dynamo that that one imports."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.total = 0
 
     @classmethod

@@ -44,23 +44,18 @@ def evaluate_run(
     """The document `pliant.evaluation/1` of a run's newest checkpoint; also kept in the run's `evaluations` folder.
 
     With `players` it holds what the family's reference agents and exact bounds reach on the same tasks. With `protocol` the
-    evaluation is the family's published one, which settles tasks, lanes and horizon, and the document has a `headline`; an
-    agent with memory plays the protocol's episodes, `stages` gradient steps share those of adaptation. `changed` are settings
-    of the family other than in training, as {"family.simulator": "highway-env"}. Raises UserError for a folder that is no run
-    or has no usable checkpoint, for values out of range or that contradict each other, and for a family that has no reference
-    agents or no protocol.
+    evaluation is the family's published one, which settles tasks, lanes and horizon, and the document has a `headline`.
+    `changed` are settings of the family other than in training, as {"family.simulator": "highway-env"}. Raises UserError for
+    a folder that is no run or has no checkpoint, and for what is out of range, contradicts itself or is not there.
     """
     require_split(split)
     scheduling.require_sizes(tasks=tasks, stages=stages, lanes=lanes)
     run = record.Run.open(Path(path))
     config = configuration.override(configuration.from_dict(run.config), changed or {})
     module = registry.players(config.family) if players else None
-    family = learners.family_of(config)
-    published = _published(family) if protocol else None
-    if published and family.horizon != published.horizon:
-        config = configuration.override(config, {"family.horizon": published.horizon})
-        family = learners.family_of(config)
+    config, family = _at_horizon(config) if protocol else (config, learners.family_of(config))
     learner, found = learners.trained(run, device, config, family=family)
+    published = family.protocol if protocol else None
     schedule = _as_published(learner, published, stages) if published else learner.schedule(stages, lanes)
     facts = found.facts | {"iteration": found.iteration}
     result, measured = evaluate_learner(learner, split, published.tasks if published else tasks, schedule, seed, facts)
@@ -109,10 +104,15 @@ def require_split(split: str) -> None:
         raise errors.unknown("split", split, SPLITS)
 
 
-def _published(family: Family) -> Protocol:
+def _at_horizon(config: configuration.Config) -> tuple[configuration.Config, Family]:
+    """The settings at the horizon of the family's published protocol, and that family. Raises UserError if it has none."""
+    family = learners.family_of(config)
     if family.protocol is None:
         raise errors.UserError(f"{family.name} has no published protocol: choose --tasks, --stages and --lanes instead")
-    return family.protocol
+    if family.horizon != family.protocol.horizon:
+        config = configuration.override(config, {"family.horizon": family.protocol.horizon})
+        family = learners.family_of(config)
+    return config, family
 
 
 def _as_published(learner: Learner, published: Protocol, stages: int | None) -> Schedule:

@@ -5,17 +5,19 @@ differ in nothing else. A document `pliant.sweep/1` per run and axis, kept in th
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pliant import errors
+from pliant.config import config as configuration
 from pliant.maths import statistics
 from pliant.running import curve as curving
 from pliant.running import learner as learners
 from pliant.running.learner import Learner
-from pliant.running.schedule import Schedule
+from pliant.running.schedule import Schedule, require_sizes
 from pliant.storage import documents, record
 from pliant.streams import Stream
 from pliant.system.progress import Progress
@@ -64,11 +66,10 @@ def sweep_run(
 
     Raises UserError for a folder that is no run or has no checkpoint, and for an axis or values that the family lacks.
     """
+    require_sizes(points=points, tasks=tasks)
     run = record.Run.open(Path(path))
     learner, found = learners.trained(run, device)
-    config = learner.config
     name, values = parse(axis, learner.family, points)
-    kept = Path(path) / "sweeps" / f"{re.sub(r'[^A-Za-z0-9_-]', '', name)}.json"
     schedule = learner.schedule(stages, lanes)
     asked = {
         "tasks": tasks,
@@ -78,15 +79,30 @@ def sweep_run(
         "horizon": learner.family.horizon,
         "iteration": found.iteration,
     }
+    kept = Path(path) / "sweeps" / f"{re.sub(r'[^A-Za-z0-9_-]', '', name)}.json"
     if kept.exists() and _is_same(old := documents.read_sealed(kept, SCHEMA), name, values, asked):
         return old
-    along = learner.family.axes[name]
-    curves = []
+    along, curves = learner.family.axes[name], []
     with Progress(len(values), 0, quiet, f"{name} of {run.path.name}", f"{run.path.name}: value") as progress:
         for value in values:
             curves.append(_measured(learner, along, value, tasks, schedule, seed))
             progress.update(len(curves), {})
-    document = {
+    document = documents.sealed(_document(learner.config, name, along, values, asked, curves))
+    documents.write_json(kept, document)
+    return document
+
+
+def _document(
+    config: configuration.Config,
+    name: str,
+    along: Axis,
+    values: Sequence[float],
+    asked: Mapping[str, Any],
+    curves: Sequence[curving.Curve],
+) -> dict[str, Any]:
+    """Everything a sweep says, as JSON values."""
+    stages = range(asked["stages"] + 1)
+    return {
         "schema": SCHEMA,
         "algorithm": config.algorithm,
         "policy": config.policy,
@@ -94,21 +110,18 @@ def sweep_run(
         "train_seed": config.seed,
         "axis": name,
         "meaning": along.meaning,
-        "values": values,
+        "values": list(values),
         "trained": list(along.trained),
         "shifted": list(along.shifted),
-        "protocol": asked,
+        "protocol": dict(asked),
         "versions": record.versions(),
-        "config": run.config,
+        "config": configuration.to_dict(config),
         "curve": [
-            {"value": v, "return": [statistics.summary(c.returns[:, s]) for s in range(schedule.last + 1)]}
-            for v, c in zip(values, curves, strict=True)
+            {"value": value, "return": [statistics.summary(c.returns[:, s]) for s in stages]}
+            for value, c in zip(values, curves, strict=True)
         ],
         "per_task": [c.returns.tolist() for c in curves],  # [values][M][S]
     }
-    document = documents.sealed(document)
-    documents.write_json(kept, document)
-    return document
 
 
 def _measured(learner: Learner, axis: Axis, value: float, tasks: int, schedule: Schedule, seed: int) -> curving.Curve:
