@@ -70,12 +70,7 @@ class Adapted:
         family. Raises UserError for an observation of another shape or that is not finite, and for the state of another
         policy or of another number of observations.
         """
-        is_flat = isinstance(obs, np.ndarray) and obs.ndim in (1, 2) and obs.shape[-1] == self.spec.obs_size
-        x = np.asarray(obs if is_flat or self.see is None else self.see(obs), dtype=np.float32)
-        if x.ndim not in (1, 2) or x.shape[-1] != self.spec.obs_size:
-            raise errors.UserError(f"obs is {list(x.shape)}: expected [{self.spec.obs_size}] or [n, {self.spec.obs_size}]")
-        if not np.isfinite(x).all():
-            raise errors.UserError("obs is not finite: check the environment")
+        x = self._seen(obs)
         n = len(x) if x.ndim == 2 else 1
         carry = self._opened(n) if state is None else self._checked(state, n)
         if reward is not None:
@@ -91,6 +86,18 @@ class Adapted:
         action = spaces.in_units(self._units, (drawn if self.spec.discrete else drawn.clamp(-1, 1)).numpy())
         following = Carry(memory, drawn[None].to(like.device), torch.zeros_like(carry.reward))
         return (action if x.ndim == 2 else action[0]), following
+
+    def _seen(self, obs: Any) -> NDArray[np.float32]:
+        """An observation as numbers [D] or [n, D]."""
+        if isinstance(obs, tuple) and len(obs) == 2 and isinstance(obs[1], dict):
+            raise errors.UserError("obs is a pair (obs, info): pass the observation alone, as in obs, info = env.reset()")
+        is_flat = isinstance(obs, np.ndarray) and obs.ndim in (1, 2) and obs.shape[-1] == self.spec.obs_size
+        x = np.asarray(obs if is_flat or self.see is None else self.see(obs), dtype=np.float32)
+        if x.ndim not in (1, 2) or x.shape[-1] != self.spec.obs_size:
+            raise errors.UserError(f"obs is {list(x.shape)}: expected [{self.spec.obs_size}] or [n, {self.spec.obs_size}]")
+        if not np.isfinite(x).all():
+            raise errors.UserError("obs is not finite: check the environment")
+        return x
 
     def save(self, path: str | Path) -> Path:
         """Write the adapted policy to a folder that `pliant.load` understands."""

@@ -80,7 +80,7 @@ def _acting(learner: Learner, before: int) -> Callable[[], object]:
 def _flops(call: Callable[[], object]) -> int:
     with _Counter() as counter:
         call()
-    return counter.total
+    return int(counter.total)
 
 
 class _Counter(TorchDispatchMode):
@@ -88,7 +88,7 @@ class _Counter(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.total = 0
+        self.total: int = 0
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -102,7 +102,7 @@ class _Counter(TorchDispatchMode):
                     return parts
         out = func(*args, **kwargs)
         if formula := flop_registry.get(func._overloadpacket):
-            self.total += formula(*args, **kwargs, out_val=out)
+            self.total += int(formula(*args, **kwargs, out_val=out))
         return out
 
 
