@@ -44,7 +44,7 @@ def _bandit() -> Row:
     summary = _tracked("rl2-bandit-10-5")["summary"]
     gittins, optimum = f"{summary['players']['gittins']:.2f}", f"{summary['optimum']:.2f}"
     return Row(
-        ("`bandit`, 5 arms", "`bandit`，5 臂"),
+        ("`bandit`, 5 arms", "`bandit`，5 臂老虎机"),
         ("RL^2: total reward of 10 pulls", "RL^2：拉 10 次的总奖励"),
         f"{summary['trial_return']:.2f}",
         (f"Gittins index {gittins}, exact optimum {optimum}", f"Gittins 指数 {gittins}，精确最优值 {optimum}"),
