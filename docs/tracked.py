@@ -56,6 +56,12 @@ def coverage() -> str:
     return cells.table(("interval", "effects", "mean", "from, to", "inside the bar"), rows)
 
 
+def memories() -> str:
+    """What an iteration with each memory takes, as a multiple of one with `gru` (`benchmarks/recurrent.py`)."""
+    found = measured.read("recurrent")["results"]["memories"]
+    return cells.table([f"`{name}`" for name in found], [[f"{ratio:.1f}" for ratio in found.values()]])
+
+
 def studies() -> str:
     """Every tracked comparison: who reached what, what it took, and the figures (`pliant.comparison/1`)."""
     return "\n\n".join(_study(document) for document in measured.of_schema("pliant.comparison/1").values())

@@ -228,7 +228,7 @@ def test_steps_of_meta_world_take_half_the_time_and_a_worker_per_core_pays() -> 
     assert len(document["times_as_fast"]) == 50 and document["median_times_as_fast"] >= 2
     times = document["worker_per_core_times"]
     assert times["SyncVectorEnv"] >= 1.7, "Meta-World in one process, as Gymnasium steps it"
-    assert min(times.values()) >= 1.4, "the same quick steps in one process: docs/design.md says what is lost"
+    assert min(times.values()) >= 1.4, "the same quick steps in one process: docs/design/decisions.md says what is lost"
 
 
 def test_cartpole_through_gymnasium_learns_as_the_twin_does() -> None:
