@@ -140,7 +140,7 @@ def test_wrong_settings_are_one_line(change: dict[str, Any], words: str) -> None
 def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    for name in [n for n in sys.modules if n.startswith(("pliant.tasks.atari", "pliant.tasks._atari"))]:
+    for name in [n for n in sys.modules if n.startswith(("pliant.families.atari", "pliant.simulators.ale"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "ale_py", None)
     with pytest.raises(UserError, match=r"atari needs the package ale_py, .*: pip install 'pliant\[games\]'"):

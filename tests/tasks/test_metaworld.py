@@ -40,7 +40,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def simulators() -> tuple[Any, Any]:
     pytest.importorskip("metaworld")
-    return import_module("pliant.tasks._metaworld_env"), import_module("pliant.tasks._metaworld_fast")
+    return import_module("pliant.simulators.metaworld.env"), import_module("pliant.simulators.metaworld.fast")
 
 
 def task(name: str, goal: int) -> NDArray[np.float64]:
@@ -315,7 +315,7 @@ def test_objects_can_be_left_out_of_observations_and_nothing_else() -> None:
 
 def test_shortcuts_give_what_the_general_functions_give() -> None:
     simulators()
-    sums = import_module("pliant.tasks._metaworld_sums")
+    sums = import_module("pliant.simulators.metaworld.sums")
     reward_utils = import_module("metaworld.utils.reward_utils")
     rotation = import_module("scipy.spatial.transform").Rotation
     rng = np.random.default_rng(0)

@@ -42,7 +42,7 @@ HORIZON = 40
 
 
 def family(name: str, horizon: int = HORIZON) -> base.Family:
-    module = import_module(f"pliant.tasks.{name}")
+    module = import_module(f"pliant.families.{name}")
     made: base.Family = module.family(module.Settings(horizon=horizon))
     return made
 
@@ -351,7 +351,7 @@ def test_splits_are_disjoint_and_known(name: str) -> None:
 )
 def test_wrong_settings_are_refused_in_one_line(name: str, changed: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said) as caught:
-        import_module(f"pliant.tasks.{name}").Settings(**changed)
+        import_module(f"pliant.families.{name}").Settings(**changed)
     assert "\n" not in str(caught.value)
 
 
