@@ -59,7 +59,7 @@ def test_the_lists_of_classes_are_those_of_metaworld() -> None:
     table = pytest.importorskip("metaworld.env_dict")
     assert tuple(sorted(table.ALL_V3_ENVIRONMENTS)) == benchmark.CLASSES and len(benchmark.CLASSES) == 50
     for size in ("10", "25", "45"):
-        ours, theirs = getattr(metaworld, f"ML{size}"), getattr(table, f"ML{size}_V3")
+        ours, theirs = getattr(benchmark, f"ML{size}"), getattr(table, f"ML{size}_V3")
         for split in ("train", "test"):
             assert sorted(ours[split]) == sorted(theirs[split])
         assert len(ours["train"]) == int(size) and len(ours["test"]) == 5
@@ -95,7 +95,7 @@ def test_drawing_rejects_what_the_class_rejects() -> None:
     """A box in which most goals of reach-v3 are too near to play: only its rule keeps them out."""
     env, _ = simulators()
     box = import_module("gymnasium.spaces").Box
-    stage = env.stage("reach-v3")
+    stage = env.stages.stage("reach-v3")
     near_low, near_high = np.array([-0.1, 0.7, 0.02, -0.1, 0.8, 0.05]), np.array([0.1, 0.75, 0.02, 0.1, 0.88, 0.3])
 
     class Near(stage.quick):  # type: ignore[misc, name-defined]
@@ -107,7 +107,7 @@ def test_drawing_rejects_what_the_class_rejects() -> None:
     assert 0.2 < (np.linalg.norm(near[:, :2] - near[:, 3:5], axis=1) < 0.15).mean()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage, "quick", Near)
-        goals = env.draw_goals("reach-v3", "train", 200, np.random.default_rng(0))
+        goals = env.stages.draw_goals("reach-v3", "train", 200, np.random.default_rng(0))
     assert (np.linalg.norm(goals[:, :2] - goals[:, 3:5], axis=1) >= 0.15).all()
 
 
@@ -165,7 +165,7 @@ def test_drawing_leaves_the_global_stream_alone() -> None:
     env, _ = simulators()
     np.random.seed(0)
     before = np.random.get_state()[1].tolist()
-    env.draw_goals("reach-v3", "train", 3, np.random.default_rng(0))
+    env.stages.draw_goals("reach-v3", "train", 3, np.random.default_rng(0))
     assert np.random.get_state()[1].tolist() == before
 
 
@@ -174,7 +174,7 @@ def test_drawing_leaves_the_global_stream_alone() -> None:
 
 def original(fast: Any, env: Any, name: str, goal: int) -> Any:
     """Meta-World's own class, constructed anew, with the goal of a task."""
-    return env.frozen(fast.original(name), metaworld.vector(float(task(name, goal)[0])))
+    return env.stages.frozen(fast.original(name), metaworld.vector(float(task(name, goal)[0])))
 
 
 def expert(name: str) -> Any:
@@ -449,5 +449,5 @@ for play in (lambda: made.batch(tasks, 2), lambda: made.described(tasks)):
 @pytest.mark.slow
 def test_what_workers_import_knows_no_torch() -> None:
     pytest.importorskip("metaworld")
-    code = "import sys; from pliant.tasks import _metaworld_env; assert 'torch' not in sys.modules"
+    code = "import sys; from pliant.simulators.metaworld import env; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], timeout=60, check=True)
