@@ -27,9 +27,9 @@ WORDS = {"errors", "streams", "types", "version"}
 ROOMS: dict[str, set[str]] = {
     "maths": set(),
     "system": set(),
-    "policies": {"maths"},
+    "policies": {"maths", "system"},
     "tasks": {"system"},
-    "algorithms": {"maths"},
+    "algorithms": {"maths", "system"},
     "config": {"system"},
     "storage": {"system"},
     "rollout": {"maths", "tasks"},

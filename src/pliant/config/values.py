@@ -6,42 +6,49 @@ import types
 import typing
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Union
+from typing import Annotated, Any, Literal, Union
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
 from pliant import errors
+from pliant.system import ranges
 
 
 def expected(kind: Any) -> str:
-    """A type in words, for errors and help."""
-    arguments = typing.get_args(kind)
+    """A type and its range in words, for errors and help."""
     if _is_union(kind):
-        return " or ".join(expected(a) for a in arguments)
-    if typing.get_origin(kind) is Literal:
+        return " or ".join(expected(a) for a in typing.get_args(kind))
+    bare = ranges.plain(kind)
+    arguments = typing.get_args(bare)
+    if typing.get_origin(bare) is Literal:
         return "one of " + ", ".join(str(a) for a in arguments)
-    if typing.get_origin(kind) is tuple:
-        if arguments[-1:] == (...,):
-            return f"{_plural(arguments[0])} separated by commas"
-        return f"{len(arguments)} {_plural(arguments[0])} separated by commas"
+    if typing.get_origin(bare) is tuple:
+        many = ranges.how_many(kind) if arguments[-1:] == (...,) else f"{len(arguments)} "
+        plural = ranges.noun(_plural(arguments[0]), ranges.words(_inner(kind)[0]))
+        return f"{many}{plural} separated by commas"
     words = {int: "an integer", float: "a number", bool: "true or false", str: "text", type(None): "none", Path: "a path"}
-    return words.get(kind, getattr(kind, "__name__", str(kind)))
+    return ranges.noun(words.get(bare, getattr(bare, "__name__", str(bare))), ranges.words(kind))
 
 
 def field_types(settings: type) -> dict[str, Any]:
-    """The type of each field of a settings dataclass."""
-    hints = typing.get_type_hints(settings)
+    """The type of each field of a settings dataclass, with its range if it gives one."""
+    hints = typing.get_type_hints(settings, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(settings) if field.init}
 
 
 def parse(flag: str, kind: Any, value: Any, typed: bool) -> Any:
     """`value` as the type `kind`: text is read as typed at a prompt unless `typed`, other values must fit exactly."""
+    bare = ranges.plain(kind)
     try:
         if isinstance(value, str) and not typed:
-            return adapter(kind).validate_python(_split(kind, value))
-        return adapter(kind).validate_json(json.dumps(value), strict=True)
+            found = adapter(bare).validate_python(_split(bare, value))
+        else:
+            found = adapter(bare).validate_json(json.dumps(value), strict=True)
     except (ValidationError, TypeError, ValueError):
         raise errors.UserError(f"{flag} is {value!r}: expected {expected(kind)}") from None
+    if not ranges.holds(kind, found):
+        raise errors.UserError(f"{flag} is {found!r}: expected {ranges.words(kind)}")
+    return found
 
 
 def _split(kind: Any, text: str) -> Any:
@@ -62,6 +69,12 @@ def adapter(kind: Any) -> TypeAdapter[Any]:
         return TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))
     except PydanticUserError:  # a type that brings its own configuration
         return TypeAdapter(kind)
+
+
+def _inner(kind: Any) -> tuple[Any, ...]:
+    """The types of a tuple's items, with their ranges."""
+    arguments = typing.get_args(kind)
+    return _inner(arguments[0]) if typing.get_origin(kind) is Annotated else arguments
 
 
 def _is_union(kind: Any) -> bool:

@@ -21,7 +21,6 @@ from torch import Tensor
 from pliant.simulators.mujoco import batch, robots
 from pliant.tasks import checks
 from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks
-from pliant.types import Spec
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def family(settings: Settings | None = None) -> Family:
         name="ant-dir",
         summary="an ant walks in a direction that it must find out from its reward",
         parameters=(angle, motor),
-        spec=Spec(obs_size=27, action_size=8, discrete=False),
+        spec=robots.ANT.spec,
         horizon=settings.horizon,
         environment=_environment,
         shift=f"motors with {low:g} to {high:g} of their strength",

@@ -17,7 +17,6 @@ from torch import Tensor
 from pliant.simulators.mujoco import batch, robots
 from pliant.tasks import checks
 from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks
-from pliant.types import Spec
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def family(settings: Settings | None = None) -> Family:
         name="ant-goal",
         summary="an ant walks to a place that it must find out from its reward",
         parameters=(goal,),
-        spec=Spec(obs_size=27, action_size=8, discrete=False),
+        spec=robots.ANT.spec,
         horizon=settings.horizon,
         environment=_environment,
         shift=f"goals further away: up to {far:g} m in either coordinate",

@@ -1,8 +1,8 @@
-"""CartPole with other physics: balance a pole whose length, masses, gravity and push strength differ, and whose two
-pushes may be exchanged, so that no single policy can solve every task.
+"""CartPole with other physics: balance a pole whose length, masses, gravity and push strength differ and are not told.
 
-A batched twin of Gymnasium's CartPole-v1 (Barto, Sutton, Anderson 1983): same state update, reward 1 per step, same
-endings, in float64. With reversed pushes, action 0 pushes right.
+Its two pushes may be exchanged, so that no single policy can solve every task. A batched twin of Gymnasium's CartPole-v1
+(Barto, Sutton, Anderson 1983): same state update, reward 1 per step, same endings, in float64. With reversed pushes, action 0
+pushes right.
 """
 
 import math

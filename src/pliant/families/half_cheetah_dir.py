@@ -16,7 +16,6 @@ from torch import Tensor
 from pliant.simulators.mujoco import batch, robots
 from pliant.tasks import checks
 from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks
-from pliant.types import Spec
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def family(settings: Settings | None = None) -> Family:
         name="half-cheetah-dir",
         summary="a half-cheetah runs forwards or backwards, which it must find out from its reward",
         parameters=(direction, mass),
-        spec=Spec(obs_size=17, action_size=6, discrete=False),
+        spec=robots.HALF_CHEETAH.spec,
         horizon=settings.horizon,
         environment=_environment,
         shift=f"a torso {low:g} to {high:g} times as heavy",

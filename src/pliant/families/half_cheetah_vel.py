@@ -14,7 +14,6 @@ from torch import Tensor
 from pliant.simulators.mujoco import batch, robots
 from pliant.tasks import checks
 from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks
-from pliant.types import Spec
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ def family(settings: Settings | None = None) -> Family:
         name="half-cheetah-vel",
         summary="a half-cheetah runs at a velocity that it must find out from its reward",
         parameters=(goal,),
-        spec=Spec(obs_size=17, action_size=6, discrete=False),
+        spec=robots.HALF_CHEETAH.spec,
         horizon=settings.horizon,
         environment=_environment,
         shift=f"faster goals: {settings.ood_velocity[0]:g} to {settings.ood_velocity[1]:g} m/s",

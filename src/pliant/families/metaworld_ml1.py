@@ -2,7 +2,7 @@
 
 Yu et al. 2019, arXiv:1910.10897; package metaworld 3.1.1. The arm is moved by displacements of its hand of at most 0.01 m per
 step and opens or closes its gripper; it sees hand, gripper and objects, now and one step ago, and zeros where a goal would be.
-The reward (version 2) is 0 to 10 a step. 50 goals are for training, 40 for tests, 40 lie beyond both (`_metaworld`).
+The reward (version 2) is 0 to 10 a step. 50 goals are for training, 40 for tests, 40 lie beyond both (`goals.py`).
 
 By the published protocol an episode has 500 steps and succeeds if Meta-World reports success at any of them; an agent has 10
 episodes to adapt and is measured on the 3 that follow, here of every lane alike.
@@ -16,7 +16,7 @@ from pliant.tasks.base import Family
 
 
 @dataclass(frozen=True)
-class Settings(metaworld.LaneSettings):
+class Settings(metaworld.Settings):
     """Which task, and the length of an episode."""
 
     task: str = "reach-v3"
@@ -29,11 +29,5 @@ class Settings(metaworld.LaneSettings):
 
 def family(settings: Settings | None = None) -> Family:
     """The family "metaworld-ml1"."""
-    settings = settings or Settings()
-    return metaworld.made(
-        "metaworld-ml1",
-        "a robot arm does one task of Meta-World with goals that it is not told",
-        (settings.task,),
-        (settings.task,),
-        settings,
-    )
+    settings, summary = settings or Settings(), "a robot arm does one task of Meta-World with goals that it is not told"
+    return metaworld.made("metaworld-ml1", summary, (settings.task,), (settings.task,), settings)

@@ -4,24 +4,13 @@ Yu et al. 2019, arXiv:1910.10897; package metaworld 3.1.1, whose lists of classe
 observation, reward and protocol are those of `metaworld-ml1`. 50 goals of each class of training, 40 of each for tests.
 """
 
-from dataclasses import dataclass
-
 from pliant.simulators.metaworld import benchmark
 from pliant.simulators.metaworld import family as metaworld
 from pliant.tasks.base import Family
 
-
-@dataclass(frozen=True)
-class Settings(metaworld.LaneSettings):
-    """Length of an episode, and where it is played."""
+Settings = metaworld.Settings
 
 
 def family(settings: Settings | None = None) -> Family:
     """The family "metaworld-ml45"."""
-    return metaworld.made(
-        "metaworld-ml45",
-        "a robot arm that has learned 45 kinds of manipulation adapts to 5 that it has not",
-        benchmark.ML45["train"],
-        benchmark.ML45["test"],
-        settings or Settings(),
-    )
+    return metaworld.many("metaworld-ml45", benchmark.ML45, settings or Settings())

@@ -155,7 +155,7 @@ class Settings:
 
 
 class Motor(BatchEnv):
-    """All states as one tensor [M, B, S] (see `_motor`), references [M, B, R] in units of the limits."""
+    """All states as one tensor [M, B, S] (see `simulators/drives.py`), references [M, B, R] in units of the limits."""
 
     def __init__(self, family: Family, tasks: Tasks, lanes: int, episodes: int) -> None:
         super().__init__(family, tasks, lanes, episodes)

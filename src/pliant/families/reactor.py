@@ -14,7 +14,7 @@ at 350 K, its activation temperature, the feed's concentration, temperature and 
 
 The agent sets the coolant's temperature every 0.1 min and sees the reactor's temperature, the set-point and the coolant it set
 last. It does not see the concentration: a thermocouple answers in seconds, an analyser for a composition takes minutes, so a
-plant's temperature loop works without. The balances are integrated by `_rosenbrock`.
+plant's temperature loop works without. The balances are integrated by `simulators/rosenbrock.py`.
 
 Above 400 K the plant shuts down: the episode goes on to its end with the temperature at 400 K and the worst reward at every
 step, whatever is done. A trip that ended the episode would spare the agent the errors to come, and so reward it for giving up.

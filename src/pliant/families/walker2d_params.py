@@ -9,53 +9,13 @@ of the four groups has one, so that a task is four named numbers that a person c
 from mass and inertia (the solver's inverse weights) are worked out again for each task.
 """
 
-from dataclasses import dataclass
-
 from pliant.simulators.mujoco import bodies, robots
-from pliant.tasks import checks
-from pliant.tasks.base import BatchEnv, Family, Tasks
-from pliant.types import Spec
+from pliant.tasks.base import Family
 
-
-@dataclass(frozen=True)
-class Settings:
-    """What is fixed for all tasks."""
-
-    horizon: int = 200
-    """Length of an episode in steps of 0.008 s."""
-    control_cost: float = 0.001
-    """Reward lost per unit of squared action, per step."""
-    healthy_reward: float = 1.0
-    """Reward for every step that ends healthy."""
-    scale: tuple[float, float] = (1.5**-3, 1.5**3)
-    """Range of the four scales in training, as multiples of the original."""
-    ood_scale: tuple[float, float] = (1.5**3, 1.5**4)
-    """Range of the four scales in the shifted split; what lies inside the training range in all four is left out."""
-
-    def __post_init__(self) -> None:
-        checks.positive_int("horizon", self.horizon)
-        checks.not_negative("control_cost", self.control_cost)
-        checks.not_negative("healthy_reward", self.healthy_reward)
-        checks.interval("scale", self.scale, above=0.0)
-        checks.interval("ood_scale", self.ood_scale, above=0.0)
-        checks.shifted("ood_scale", self.ood_scale, self.scale)
+Settings = bodies.Settings
 
 
 def family(settings: Settings | None = None) -> Family:
     """The family "walker2d-params"."""
-    settings = settings or Settings()
-    low, high = settings.ood_scale
-    return Family(
-        name="walker2d-params",
-        summary="a two-legged walker walks in a body that it must get to know",
-        parameters=bodies.parameters(settings.scale, settings.ood_scale),
-        spec=Spec(obs_size=17, action_size=6, discrete=False),
-        horizon=settings.horizon,
-        environment=_environment,
-        shift=f"masses, inertias, dampings and frictions {low:.3g} to {high:.3g} times the original's",
-        settings=settings,
-    )
-
-
-def _environment(family: Family, tasks: Tasks, lanes: int, episodes: int) -> BatchEnv:
-    return bodies.environment(family, tasks, lanes, episodes, robots.WALKER2D)
+    summary = "a two-legged walker walks in a body that it must get to know"
+    return bodies.family("walker2d-params", summary, robots.WALKER2D, settings or Settings())

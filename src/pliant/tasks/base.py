@@ -4,7 +4,7 @@ A family file exports `Settings` (a frozen dataclass) and `family(settings) -> F
 `Parameter`s its tasks differ and how to make a `BatchEnv`; sampling, splits, horizons, auto-reset and padding are here,
 so that no family can get them wrong.
 
-The three splits of a family are disjoint by construction (see `_parameters`): a fifth of the training tasks, in a pattern
+The three splits of a family are disjoint by construction (see `parameters.py`): a fifth of the training tasks, in a pattern
 that no seed can change, belongs to "test", the others to "train", and shifted tasks to "ood". Families whose tasks are a few
 named choices (two directions) have the same choices in "train" and "test".
 """

@@ -1,10 +1,10 @@
 """What the families of Meta-World share: their tasks, what a critic is told, and the batch of lanes.
 
-A family is a list of classes for training and one for tests (`_metaworld`); its tasks are numbers.
+A family is a list of classes for training and one for tests (`benchmark`); its tasks are numbers.
 """
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,11 +23,8 @@ EPISODES = 10
 
 
 @dataclass(frozen=True)
-class LaneSettings:
-    """Length of an episode, and where it is played.
-
-    Data that the settings of each benchmark extend.
-    """
+class Settings:
+    """Length of an episode, and where it is played."""
 
     horizon: int = 500
     """Steps after which an episode is truncated."""
@@ -45,7 +42,14 @@ class LaneSettings:
             raise ValueError(f"workers is {self.workers} and timeout {self.timeout}: expected at least 0, and seconds above 0")
 
 
-def made(name: str, summary: str, train: Sequence[str], test: Sequence[str], settings: LaneSettings) -> Family:
+def many(name: str, classes: Mapping[str, Sequence[str]], settings: Settings) -> Family:
+    """A family of several classes for training ("train") and others for tests ("test"): ML10, ML25, ML45."""
+    train, test = classes["train"], classes["test"]
+    summary = f"a robot arm that has learned {len(train)} kinds of manipulation adapts to {len(test)} that it has not"
+    return made(name, summary, train, test, settings)
+
+
+def made(name: str, summary: str, train: Sequence[str], test: Sequence[str], settings: Settings) -> Family:
     """A family that trains on the training goals of the classes `train`, and tests on the test goals of the classes `test`.
 
     Its shifted tasks are classes of `test` with goals beyond the range of their class.
@@ -79,7 +83,7 @@ def made(name: str, summary: str, train: Sequence[str], test: Sequence[str], set
 
 
 def _environment(family: Family, tasks: Tasks, lanes: int, episodes: int) -> BatchEnv:
-    settings: LaneSettings = family.settings
+    settings: Settings = family.settings
     for module in ("metaworld", "mujoco"):
         if importlib.util.find_spec(module) is None:
             raise errors.missing_extra(ModuleNotFoundError(name=module), family.name) or AssertionError

@@ -1,6 +1,6 @@
 """MuJoCo robots in batches: M tasks x B lanes step in one call to `mujoco.rollout` per control step.
 
-The robots are Gymnasium's, described in `_robots.py`. A family adds what differs between its tasks: a function that alters
+The robots are Gymnasium's, described in `robots.py`. A family adds what differs between its tasks: a function that alters
 the compiled model, and a reward.
 
 What a lane experiences depends on its own state, action and model alone, bit for bit: not on the other lanes, nor on

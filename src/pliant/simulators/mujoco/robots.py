@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from pliant.types import Spec
+
 
 @dataclass(frozen=True)
 class Robot:
@@ -12,6 +14,10 @@ class Robot:
 
     xml: str
     """File name among Gymnasium's MuJoCo assets."""
+    obs_size: int
+    """Numbers of an observation: positions that are not hidden, and velocities."""
+    action_size: int
+    """Motors."""
     frame_skip: int
     """Physics steps per environment step."""
     reset_noise: float
@@ -24,6 +30,11 @@ class Robot:
     """Observed velocities are clipped to +- this, m/s or rad/s."""
     healthy: Callable[[Tensor, Tensor], Tensor] | None = None
     """(position [N, nq], velocity [N, nv]) -> [N] bool; an episode terminates outside. None: it never does."""
+
+    @property
+    def spec(self) -> Spec:
+        """What a policy must know of it."""
+        return Spec(self.obs_size, self.action_size, discrete=False)
 
 
 def _ant_healthy(position: Tensor, velocity: Tensor) -> Tensor:
@@ -39,7 +50,11 @@ def _hopper_healthy(position: Tensor, velocity: Tensor) -> Tensor:
     return bounded & (position[:, 1] > 0.7) & (position[:, 2].abs() < 0.2)
 
 
-HALF_CHEETAH = Robot("half_cheetah.xml", frame_skip=5, reset_noise=0.1, normal_velocity=True, hidden=1)
-ANT = Robot("ant.xml", frame_skip=5, reset_noise=0.1, normal_velocity=True, hidden=2, healthy=_ant_healthy)
-WALKER2D = Robot("walker2d_v5.xml", 4, 5e-3, normal_velocity=False, hidden=1, speed_limit=10.0, healthy=_walker_healthy)
-HOPPER = Robot("hopper.xml", 4, 5e-3, normal_velocity=False, hidden=1, speed_limit=10.0, healthy=_hopper_healthy)
+HALF_CHEETAH = Robot("half_cheetah.xml", 17, 6, frame_skip=5, reset_noise=0.1, normal_velocity=True, hidden=1)
+ANT = Robot("ant.xml", 27, 8, frame_skip=5, reset_noise=0.1, normal_velocity=True, hidden=2, healthy=_ant_healthy)
+WALKER2D = Robot(
+    "walker2d_v5.xml", 17, 6, 4, reset_noise=5e-3, normal_velocity=False, hidden=1, speed_limit=10.0, healthy=_walker_healthy
+)
+HOPPER = Robot(
+    "hopper.xml", 11, 3, 4, reset_noise=5e-3, normal_velocity=False, hidden=1, speed_limit=10.0, healthy=_hopper_healthy
+)
