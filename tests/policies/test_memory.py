@@ -365,7 +365,7 @@ def test_the_store_forgets_the_oldest_episode_and_keeps_a_context_once() -> None
     assert stored == {1, 2, 3}, "0, 1, 0, 1, 2 need three slots; 3 takes that of 0, which was stored the longest ago"
     _, state = policy(seasons([0, 1, 0, 1]), ())
     assert int((state.age >= 0).sum()) == 2
-    with pytest.raises(ValueError, match="slots is 0: expected a store of at least 1 episode"):
+    with pytest.raises(ValueError, match="slots is 0: expected at least 1 episode"):
         episodic.Settings(slots=0)
 
 

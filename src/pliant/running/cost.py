@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from pliant.maths import functional
+from pliant.policies.base import traits
 from pliant.running.clock import PARTS
 from pliant.running.learner import Learner
 from pliant.types import Inputs, Rollout, State
@@ -25,9 +26,7 @@ BEFORE = 200
 """Steps into a trial after which acting is measured, or where the trial ends: a memory that grows is not new then."""
 
 
-def of(
-    learner: Learner, rollouts: Sequence[Rollout], steps: float, seconds: float, facts: Mapping[str, Any]
-) -> dict[str, Any]:
+def of(learner: Learner, rollouts: Sequence[Rollout], steps: float, seconds: float, facts: Mapping[str, Any]) -> dict[str, Any]:
     """The `cost` of an evaluation document, whose `rollouts` took `seconds`; `facts` are the counters of the run.
 
     `steps` are the environment steps of one task before its last stage, what its agent adapts from.
@@ -66,7 +65,7 @@ def _acting(learner: Learner, before: int) -> Callable[[], object]:
     seen = Inputs(*(x.to(device) for x in seen))
     state: State = ()
     with torch.no_grad():
-        for _ in range(min(before, learner.episodes * learner.family.horizon) if getattr(policy, "memory", False) else 0):
+        for _ in range(min(before, learner.episodes * learner.family.horizon) if traits(policy).memory else 0):
             state = functional.apply(policy, params, seen, state)[1]
             seen = seen._replace(first=torch.zeros_like(seen.first))
 
