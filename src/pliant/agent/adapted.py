@@ -17,10 +17,11 @@ from pliant.maths import distributions, functional
 from pliant.running import learner as learners
 from pliant.simulators.gymnasium import spaces
 from pliant.storage import checkpoint, documents
+from pliant.storage.schema import adapted, evaluation
 from pliant.streams import Stream
 from pliant.types import Carry, Inputs, Params, Spec
 
-SCHEMA = "pliant.adapted/1"
+SCHEMA = adapted.SCHEMA
 
 
 class Adapted:
@@ -137,11 +138,7 @@ class Adapted:
 
 
 def load_adapted(path: Path, device: str, body: nn.Module | None) -> Adapted:
-    described = documents.read_json(path / "adapted.json")
-    if described.get("schema") != SCHEMA:
-        raise errors.UserError(f"{path} has schema {described.get('schema')!r}: expected {SCHEMA!r}")
-    if not isinstance(described.get("config"), dict) or not isinstance(described.get("task"), dict):
-        raise errors.UserError(f"{path} is damaged: its adapted.json has no config or no task")
+    described = documents.read(path / "adapted.json", adapted.KIND)
     config = configuration.from_dict(described["config"])
     learner = learners.build(config, device, body)
     policy, spec = learner.algorithm.policy, learner.family.spec
@@ -155,6 +152,5 @@ def load_adapted(path: Path, device: str, body: nn.Module | None) -> Adapted:
         raise errors.UserError(f"{found.path} does not hold the parameters of this policy: they are {got}, expected {expected}")
     carried = {name: tensor for name, tensor in tensors.items() if name.startswith(carrying.PREFIX)}
     carry = carrying.unflat(carried, policy, spec, found.path)
-    document = documents.read_json(path / "evaluation.json")
-    seed = int(document.get("seed", 0))
-    return Adapted(config, policy, params, spec, described["task"], document, seed, described.get("units"), carry)
+    document = documents.read(path / "evaluation.json", evaluation.KIND, unsealed=True)
+    return Adapted(config, policy, params, spec, described["task"], document, document["seed"], described.get("units"), carry)
