@@ -136,6 +136,8 @@ class Rl2:
 
     def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
         """Epochs of Adam on the trials of one iteration."""
+        if not bool(torch.isfinite(rollouts[0].reward).all()):
+            raise UserError("a reward is not finite: nothing was learned from this iteration, parameters are unchanged")
         before = self.state()
         try:
             return self._learn(rollouts[0])

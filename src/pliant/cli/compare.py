@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from pliant import errors
+from pliant.checking import report
 from pliant.cli import train
 from pliant.comparing import compare, contenders
 from pliant.reporting import terminal
@@ -90,11 +91,11 @@ def _watch(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    """Print what a family's contract says of it."""
+    """Print what the contract of a family, an algorithm or a policy says of it."""
     from pliant.checking import check
 
     with contextlib.redirect_stdout(sys.stderr) if arguments.json else contextlib.nullcontext():
-        found = check.check(arguments.family, seed=arguments.seed)
+        found = check.check(*_checked(arguments), seed=arguments.seed)
     if arguments.json:
         print(json.dumps(found.document(), indent=2, allow_nan=False))
     else:
@@ -102,6 +103,20 @@ def _check(arguments: argparse.Namespace) -> int:
     if found.failed:
         raise errors.UserError(found.line())
     return 0
+
+
+def _checked(arguments: argparse.Namespace) -> tuple[report.Kind, str]:
+    """What kind of code is to be checked, and its name."""
+    named: dict[report.Kind, str | None] = {
+        "family": arguments.family,
+        "algorithm": arguments.algorithm,
+        "policy": arguments.policy,
+    }
+    given = [(kind, name) for kind, name in named.items() if name]
+    if len(given) != 1:
+        got = " and ".join(name for _, name in given) or "nothing"
+        raise errors.UserError(f"check got {got}: expected one of FAMILY, --algorithm MODULE, --policy MODULE")
+    return given[0]
 
 
 def console() -> Console:

@@ -31,7 +31,8 @@ EXAMPLES = {
     "pliant sweep runs/rl2-bandit-seed0 --axis arms=2,5,10 --tasks 1000",
     "watch": "pliant watch runs/maml-half-cheetah-vel-seed0 --task velocity=1.5 --out run.mp4\n"
     "pliant watch runs/rl2-gridnavi-seed0",
-    "check": "pliant check my_family.py\npliant check package.module:make_family\npliant check point --json",
+    "check": "pliant check my_family.py\npliant check package.module:make_family\npliant check --algorithm my_algorithm.py\n"
+    "pliant check --policy my_memory.py\npliant check point --json",
     "list": "pliant list\npliant list --json",
     "completion": 'eval "$(pliant completion bash)"\npliant completion fish > ~/.config/fish/completions/pliant.fish',
 }
@@ -116,9 +117,13 @@ def _add_comparisons(commands: Any) -> None:
     watch.add_argument("--fps", type=_positive, metavar="N", help="frames per second (default: real time)")
     watch.add_argument("--out", type=Path, metavar="FILE", help=".mp4 or .gif (default: in RUN/videos)")
     check = _parser(
-        commands.add_parser, "check", help="does a family of tasks keep its contract? what is wrong, how to mend it"
+        commands.add_parser, "check", help="does code of yours keep its contract? what is wrong, how to mend it"
     )
-    check.add_argument("family", metavar="FAMILY", help="my_family.py, package.module, module:attribute, or a name of pliant's")
+    family = "my_family.py, package.module, module:attribute, or a name of pliant's"
+    check.add_argument("family", nargs="?", metavar="FAMILY", help=family)
+    check.add_argument("--algorithm", metavar="MODULE", help="an algorithm instead: my_algorithm.py, package.module or a name")
+    policy = "a policy instead: my_policy.py, package.module, module:Factory (a body) or a name"
+    check.add_argument("--policy", metavar="MODULE", help=policy)
     check.add_argument("--seed", type=_natural, metavar="N", default=0, help="address of all random numbers (default: 0)")
     check.add_argument("--json", action="store_true", help="print one pliant.check/1 document")
 

@@ -65,17 +65,22 @@ class Critic(nn.Module):
     def __init__(self, features: int, spec: Spec, settings: CriticSettings, generator: torch.Generator) -> None:
         super().__init__()
         self.told, self.shared = settings.told and spec.task_size > 0, settings.shared
-        first, self.actions = settings.hidden[0], spec.action_size
-        self.of_features, self.of_time = nn.Linear(features, first), nn.Linear(1, first, bias=False)
-        self.of_task = nn.Linear(spec.task_size, first, bias=False) if self.told else None
-        self.reads = nn.Linear(features, spec.task_size) if settings.infer and self.told else None
-        self.predicts = nn.Linear(features, self.actions + 1) if settings.predict else None
-        self.layers = nn.ModuleList([nn.Linear(i, o) for i, o in pairwise((*settings.hidden, 1))])
+        self.actions = spec.action_size
+        with torch.random.fork_rng(devices=[]):  # torch's layers draw where everybody draws; what they draw is replaced below
+            self._layers(features, spec, settings)
         for name, p in self.named_parameters():
             if name.endswith("bias"):
                 nn.init.zeros_(p)
             else:
                 nn.init.xavier_uniform_(p, generator=generator)
+
+    def _layers(self, features: int, spec: Spec, settings: CriticSettings) -> None:
+        first = settings.hidden[0]
+        self.of_features, self.of_time = nn.Linear(features, first), nn.Linear(1, first, bias=False)
+        self.of_task = nn.Linear(spec.task_size, first, bias=False) if self.told else None
+        self.reads = nn.Linear(features, spec.task_size) if settings.infer and self.told else None
+        self.predicts = nn.Linear(features, self.actions + 1) if settings.predict else None
+        self.layers = nn.ModuleList([nn.Linear(i, o) for i, o in pairwise((*settings.hidden, 1))])
 
     def forward(self, features: Tensor, task: Tensor, elapsed: Tensor, action: Tensor) -> Judgement:
         x: Tensor = self.of_features(features if self.shared else features.detach()) + self.of_time(elapsed[:, None])

@@ -3,7 +3,6 @@
 Two trials are played that differ in one thing only, and compared.
 """
 
-import random
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,9 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pliant.checking import play as plays
-from pliant.checking.play import Trial
-from pliant.checking.subject import Answer, Fault, Subject
+from pliant.checking import chance
+from pliant.checking.answer import Answer, Checks, Fault
+from pliant.checking.family import play as plays
+from pliant.checking.family.play import Trial
+from pliant.checking.family.subject import Subject
 from pliant.streams import Stream
 from pliant.tasks.base import Tasks, Transition
 
@@ -239,31 +240,12 @@ def generators(subject: Subject) -> Answer:
         "playing a trial": lambda: plays.play(plays.batch_of(subject), subject.stream.at("trial"), few),
     }
     for what, do in parts.items():
-        if touched := _touched(do):
+        if touched := chance.touched(do):
             return Fault(
                 f"{what} draws from, or seeds, the global generator of {touched[0]}",
                 "take chance from `noise` or `rng`, as the same seed must make the same run",
             )
     return ""
-
-
-def _touched(do: Callable[[], Any]) -> list[str]:
-    """Which global generators `do` draws from or seeds; afterwards they are as they were."""
-    kept = random.getstate(), np.random.get_state(), torch.random.get_rng_state()  # noqa: NPY002
-    _ = random.random(), np.random.random(), torch.rand(1)  # noqa: NPY002  (so that no seed leads where they stand)
-    before = _generators()
-    try:
-        do()
-        return [name for name, state in _generators().items() if state != before[name]]
-    finally:
-        random.setstate(kept[0])
-        np.random.set_state(kept[1])  # noqa: NPY002
-        torch.random.set_rng_state(kept[2])
-
-
-def _generators() -> dict[str, str]:
-    numpy = str(np.random.get_state())  # noqa: NPY002  (it is looked at, not drawn from)
-    return {"Python": str(random.getstate()), "NumPy": numpy, "torch": str(torch.random.get_rng_state().tolist())}
 
 
 def speed(subject: Subject) -> Answer:
@@ -283,7 +265,7 @@ def speed(subject: Subject) -> Answer:
     return f"{size * size * t / spent:,.0f} steps a second in {size} tasks x {size} lanes"
 
 
-CHECKS: tuple[tuple[Callable[[Subject], Answer], tuple[str, ...]], ...] = (
+CHECKS: Checks = (
     (repeatable, ("finite", "endings")),
     (reopens, ("repeatable",)),
     (alone, ("repeatable", "restarts")),

@@ -5,11 +5,13 @@ A check takes a `Subject` and answers with a note ("" for none) where all is wel
 
 import dataclasses
 import json
-from collections.abc import Callable
 
 import numpy as np
 
-from pliant.checking.subject import DRAWS, Answer, Fault, Subject
+from pliant import errors
+from pliant.checking import written
+from pliant.checking.answer import Answer, Checks, Fault, Misasked, kind_of
+from pliant.checking.family.subject import DRAWS, Subject
 from pliant.config import config
 from pliant.tasks.base import Family, Parameter
 
@@ -20,20 +22,14 @@ def exports(subject: Subject) -> Answer:
     """Settings is a frozen dataclass with defaults, family a function."""
     if not subject.is_module:
         return f"{subject.name} makes the family"
-    module, frozen = subject.code, "@dataclass(frozen=True) above `class Settings:`"
-    for name, line in (("Settings", frozen), ("family", "def family(settings=None): ...")):
+    module = subject.code
+    for name, line in (("Settings", written.FROZEN), ("family", "def family(settings=None): ...")):
         if not hasattr(module, name):
             return Fault(f"the module does not define {name}", line)
-    kind = module.Settings
-    if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
-        return Fault("Settings is not a dataclass", frozen)
-    if not kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
-        return Fault("Settings can be changed after it is made", frozen)
-    without = [f for f in dataclasses.fields(kind) if f.init and f.default is f.default_factory is dataclasses.MISSING]
-    if without:
-        return Fault(f"Settings.{without[0].name} has no default", f"{without[0].name}: ... = a value that works on a laptop")
+    if fault := written.class_fault(module.Settings):
+        return fault
     if not callable(module.family):
-        return Fault(f"family is a {type(module.family).__name__}", "def family(settings=None): ... return Family(...)")
+        return Fault(f"family is {kind_of(module.family)}", "def family(settings=None): ... return Family(...)")
     return ""
 
 
@@ -42,28 +38,21 @@ def settings(subject: Subject) -> Answer:
     if not subject.is_module:
         return "no settings: `train` takes a module that exports Settings and family"
     default = config.Config("maml", subject.name, "mlp", 0, {"family": subject.code.Settings()})
+    if fault := written.round_trip(default, "family"):
+        return fault
     try:
-        written = config.to_dict(default)["parts"]["family"]
-        document = {**config.to_dict(default), "parts": {"family": json.loads(json.dumps(written, allow_nan=False))}}
-        again = config.from_dict(document).parts["family"]
-    except Exception as error:
-        reason = str(error).strip().partition("\n")[0]
-        return Fault(f"Settings() cannot be written to run.json and read back: {reason}", SIMPLE)
-    if again != default.parts["family"]:
-        return Fault("Settings() is not the same after it was written to run.json and read back", SIMPLE)
-    wanted = config.override(default, {f"family.{name}": value for name, value in subject.given.items()})
+        wanted = config.override(default, {f"family.{name}": value for name, value in subject.given.items()})
+    except errors.UserError as error:
+        raise Misasked(str(error)) from error
     subject.settings = wanted.parts["family"]
-    return f"{len(written)} settings" if len(written) != 1 else "1 setting"
-
-
-SIMPLE = "fields of type int, float, bool, str, Literal[...] or tuple[float, ...], with a default of that type"
+    return written.counted(len(dataclasses.fields(subject.settings)))
 
 
 def construction(subject: Subject) -> Answer:
     """family(Settings()) returns a Family."""
     made = subject.make()
     if not isinstance(made, Family):
-        return Fault(f"{subject.name} returned {_a(made)}", "return Family(...), of pliant.tasks.base")
+        return Fault(f"{subject.name} returned {kind_of(made)}", "return Family(...), of pliant.tasks.base")
     subject.family = made
     return ""
 
@@ -103,7 +92,7 @@ def parameters(subject: Subject) -> Answer:
     found = subject.family.parameters
     line = 'parameters=(Parameter("leak", train=(0.02, 0.1), meaning="..."),)'
     if not isinstance(found, tuple) or not found or not all(isinstance(p, Parameter) for p in found):
-        return Fault(f"parameters is {_a(found)}: expected a tuple of one or more Parameters", line)
+        return Fault(f"parameters is {kind_of(found)}: expected a tuple of one or more Parameters", line)
     names = [p.name for p in found]
     if wrong := [name for name in names if not isinstance(name, str) or not name.isidentifier()]:
         return Fault(f"a parameter is named {wrong[0]!r}, which cannot be typed as --task NAME=VALUE", line)
@@ -151,7 +140,7 @@ def _drawn(subject: Subject, split: str) -> Fault | None:
     for name, shape in names.items():
         x = tasks.arrays[name]
         if not isinstance(x, np.ndarray) or x.dtype != np.float64 or x.shape != shape:
-            got = f"{x.dtype} {list(x.shape)}" if isinstance(x, np.ndarray) else _a(x)
+            got = f"{x.dtype} {list(x.shape)}" if isinstance(x, np.ndarray) else kind_of(x)
             return Fault(f"{name} of {DRAWS} {split} tasks is {got}: expected float64 {list(shape)}", mend)
         if not np.isfinite(x).all():
             return Fault(f"{name} of a {split} task is not finite", mend)
@@ -212,12 +201,7 @@ def named(subject: Subject) -> Answer:
     return ""
 
 
-def _a(value: object) -> str:
-    """A value that is not what was expected, in words."""
-    return "None" if value is None else f"a {type(value).__name__}"
-
-
-CHECKS: tuple[tuple[Callable[[Subject], Answer], tuple[str, ...]], ...] = (
+CHECKS: Checks = (
     (exports, ()),
     (settings, ("exports",)),
     (construction, ("exports", "settings")),

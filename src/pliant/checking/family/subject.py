@@ -1,9 +1,9 @@
-"""What is checked, and what a check answers."""
+"""A family under check."""
 
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -12,17 +12,6 @@ from pliant.tasks.base import Tasks
 
 DRAWS = 64
 """Tasks that are drawn of each split."""
-
-
-class Fault(NamedTuple):
-    """What is wrong in words, and what to write instead."""
-
-    words: str
-    mend: str
-    warning: bool = False
-
-
-Answer = str | Fault
 
 
 @dataclass
@@ -39,7 +28,7 @@ class Subject:
     family: Any = None
     draws: dict[str, Tasks] = field(default_factory=dict)
     trial: Any = None
-    """The whole trial that was played (`_check_play.Trial`)."""
+    """The whole trial that was played (`play.Trial`)."""
 
     @property
     def is_module(self) -> bool:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pliant.checking.subject import DRAWS, Answer, Fault, Subject
+from pliant.checking.answer import Answer, Checks, Fault
+from pliant.checking.family.subject import DRAWS, Subject
 from pliant.streams import Stream
 from pliant.tasks.base import BatchEnv, Family, Tasks, Transition
 
@@ -264,7 +265,7 @@ def success(subject: Subject) -> Answer:
     return f"{subject.family.success}: in {hits} steps" if subject.family.success else "not reported"
 
 
-CHECKS: tuple[tuple[Callable[[Subject], Answer], tuple[str, ...]], ...] = (
+CHECKS: Checks = (
     (described, ("sampling", "sizes")),
     (reset, ("sampling", "sizes")),
     (step, ("reset",)),
