@@ -17,7 +17,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from pliant import errors
-from pliant.reporting import axes, markdown, page, plots, publish, tables
+from pliant.reporting import axes, markdown, page, plots, publish, section, tidy
 from pliant.reporting import svg as vector
 from pliant.reporting import verdicts as sentences
 from pliant.reporting import words as wording
@@ -75,7 +75,7 @@ def rows_of(text: str, title: str) -> list[list[str]]:
 
 
 def without_figures(document: dict[str, Any]) -> str:
-    return page._html(document, {}, [])
+    return page.html(document, {}, [])
 
 
 @pytest.fixture(scope="module")
@@ -224,9 +224,9 @@ def test_nothing_is_called_better_without_a_verdict(usual: dict[str, Any]) -> No
 def test_every_number_of_fewer_than_three_seeds_is_marked() -> None:
     document = comparisons.document(seeds=2, tasks=6, points=5)
     document["players"] = None  # nobody trained them
-    for table in tables.tables(document):
-        if table.name != "settings":
-            first = 2 if table.name in ("pairs", "sweeps") else 1
+    for name, table in ((name, table) for name, each in section.tables(document).items() for table in each):
+        if name != "settings":
+            first = 2 if name in ("pairs", "sweeps") else 1
             numbers = [cell for row in table.rows for cell in row[first:] if re.search(r"\d", cell.text)]
             assert numbers and all(cell.few for cell in numbers), table.title
     text = without_figures(document)
@@ -244,7 +244,7 @@ def test_numbers_of_three_seeds_are_not_marked(usual: dict[str, Any], usual_page
 def test_a_pair_is_marked_if_one_of_the_two_has_few_seeds(usual: dict[str, Any]) -> None:
     document = copy.deepcopy(usual)
     document["agents"][5]["seeds"] = [0]  # pretrain
-    headline = next(table for table in tables.tables(document) if table.name == "headline")
+    (headline,) = section.tables(document)["headline"]
     assert [cell.few for cell in headline.rows[1]] == [False] * 7 + [True, False]  # maml: its difference only
 
 
@@ -256,7 +256,7 @@ def test_other_budgets_are_said(usual: dict[str, Any]) -> None:
 
 
 def test_settings_that_differ_come_first_and_the_rest_is_folded(usual: dict[str, Any], usual_page: str) -> None:
-    table = next(table for table in tables.tables(usual) if table.name == "settings")
+    (table,) = section.tables(usual)["settings"]
     names = [row[0].text for row in table.rows]
     assert "train.lanes" in names and "policy.hidden" in names and "family.radius" not in names and "seed" not in names
     assert [cell.text for cell in table.rows[names.index("train.lanes")]][1:5] == ["20", "20", "20", "1"]
@@ -393,7 +393,7 @@ def test_hostile_names_are_text_in_figures(crowd: tuple[dict[str, Any], list[plo
 @pytest.mark.slow
 def test_a_page_of_hostile_names_has_the_elements_of_a_plain_one(crowd: tuple[dict[str, Any], list[plots.Figure]]) -> None:
     document, figures = crowd
-    text = page._html(document, {name: [{"title": name, "png": b"png"}] for name in comparisons.HOSTILE}, figures)
+    text = page.html(document, {name: [{"title": name, "png": b"png"}] for name in comparisons.HOSTILE}, figures)
     parsed, plain = Parsed(text), Parsed(page.html(comparisons.document(tasks=2, points=3)))
     names = {(tag, name) for tag, attributes in parsed.tags for name in attributes}
     assert {tag for tag, _ in parsed.tags} - {tag for tag, _ in plain.tags} == {"img"}
@@ -438,9 +438,9 @@ def test_hostile_names_do_not_become_markdown() -> None:
 
 def test_markdown_has_the_cells_of_the_page(usual: dict[str, Any], usual_page: str) -> None:
     text, cells = markdown.markdown(usual), Parsed(usual_page).all("table")
-    for table in tables.tables(usual):
+    for table in (table for each in section.tables(usual).values() for table in each):
         for cell in (cell for row in table.rows for cell in row):
-            assert markdown._escaped(cell.text) in text and cell.text in cells
+            assert markdown.escaped(cell.text) in text and cell.text in cells
 
 
 def test_csv_has_every_number_in_full(usual: dict[str, Any]) -> None:
@@ -467,7 +467,7 @@ def test_no_cell_of_csv_is_a_formula() -> None:
     names = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "a,b", 'a"b', "a\nb"]
     document = comparisons.document(comparisons.KINDS[:1] * 8, names, seeds=1, tasks=2, points=2)
     for row in csv.reader(io.StringIO(page.csv(document))):
-        assert len(row) == len(page._tidy.COLUMNS)
+        assert len(row) == len(tidy.COLUMNS)
         assert not any(cell[:1] in "=+@" and cell for cell in row)
         assert not any(cell.startswith("-") and not re.fullmatch(r"-[\d.e+-]+", cell) for cell in row)
 
@@ -487,13 +487,13 @@ def test_behaviour_is_shown_and_only_as_a_picture(usual: dict[str, Any]) -> None
     )
     figures = [{"title": "before <b>", "caption": "one & two", "svg": svg}, {"title": "after", "png": b"\x89PNG"}]
     document = comparisons.document(PLAIN, tasks=2, points=2)
-    text = page._html(document, {"maml": figures, "fomaml": figures[:1], "rl2": []}, [])
+    text = page.html(document, {"maml": figures, "fomaml": figures[:1], "rl2": []}, [])
     assert "<script" not in text and "onload" not in text and "example.org" not in text and "foreignObject" not in text
     assert 'src="data:image/png;base64,iVBORw=="' in text
     assert 'id="behaviour-0-0-p"' in text and 'id="behaviour-1-0-p"' in text and 'clip-path="url(#behaviour-1-0-p)"' in text
     assert "kept &lt;b&gt;" in text and "before &lt;b&gt;" in text and "one &amp; two" in text and 'd="M 0 0.12"' in text
     assert list(Parsed(text).all("h3/bdi"))[:2] == ["maml", "fomaml"]
-    assert 'id="behaviour"' not in page._html(document, {"maml": []}, [])
+    assert 'id="behaviour"' not in page.html(document, {"maml": []}, [])
 
 
 def test_a_figure_without_a_box_gets_one() -> None:
