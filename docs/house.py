@@ -16,17 +16,15 @@ DOCS = Path(__file__).resolve().parent
 SOURCE = DOCS.parent / "src" / "pliant"
 WORDS = ("types", "errors", "streams", "version")
 """Single files that every room may import; they are drawn as the ground."""
-WIDTH, ROOM, FLOOR, SIDE, TOP = 880, (140, 46), 96, 20, 20
+WIDTH, ROOM, FLOOR, SIDE, TOP = 880, (130, 38), 84, 20, 20
 STYLE = """
   text { fill: #1f2328; font: 13px system-ui, sans-serif }
-  .quiet { fill: #59636e; font-size: 11px }
   .room { fill: #f6f8fa; stroke: #8c959f }
   .ground { fill: #eaeef2; stroke: #8c959f }
   .card { fill: #ffffff }
   .arrow { fill: none; stroke: #2f74c0; stroke-opacity: .55; stroke-width: 1.3 }
   @media (prefers-color-scheme: dark) {
     text { fill: #f0f6fc }
-    .quiet { fill: #9198a1 }
     .card { fill: #0d1117 }
     .room { fill: #161b22; stroke: #6e7681 }
     .ground { fill: #21262d; stroke: #6e7681 }
@@ -94,13 +92,6 @@ def purpose(room: str) -> str:
     return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
 
 
-def size(room: str) -> str:
-    """Files and lines of a room."""
-    paths = [path for path in files()[room] if path.name != "__init__.py"]
-    lines = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files()[room])
-    return f"{len(paths)} file{'s' if len(paths) > 1 else ''}, {round(lines, -2) or lines:,} lines"
-
-
 def svg() -> str:
     """The drawing."""
     stack = floors()
@@ -127,7 +118,7 @@ def svg() -> str:
     ground = height - TOP - ROOM[1]
     lines.append(f'<rect class="ground" x="{SIDE}" y="{ground}" width="{WIDTH - 2 * SIDE}" height="{ROOM[1]}" rx="6"/>')
     words = "words that every room speaks: " + ", ".join(WORDS)
-    lines.append(f'<text x="{WIDTH / 2:.0f}" y="{ground + 28}" text-anchor="middle">{words}</text>')
+    lines.append(f'<text x="{WIDTH / 2:.0f}" y="{ground + 24}" text-anchor="middle">{words}</text>')
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 
@@ -141,8 +132,7 @@ def _box(room: str, x: float, y: float, kind: str) -> str:
     left, top = x - ROOM[0] / 2, y - ROOM[1] / 2
     return (
         f'<rect class="{kind}" x="{left:.0f}" y="{top:.0f}" width="{ROOM[0]}" height="{ROOM[1]}" rx="6"/>'
-        f'<text x="{x:.0f}" y="{y - 2:.0f}" text-anchor="middle">{escape(room)}</text>'
-        f'<text class="quiet" x="{x:.0f}" y="{y + 14:.0f}" text-anchor="middle">{size(room)}</text>'
+        f'<text x="{x:.0f}" y="{y + 5:.0f}" text-anchor="middle">{escape(room)}</text>'
     )
 
 

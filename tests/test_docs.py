@@ -129,6 +129,13 @@ def test_references_are_those_of_the_code(tools: None, capsys: pytest.CaptureFix
     assert importlib.import_module("reference").main(["--check"]) == 0, f"out of date:\n{capsys.readouterr().out}"
 
 
+def test_the_house_is_drawn_from_the_imports(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.syspath_prepend(str(DOCS))
+    house = importlib.import_module("house")
+    assert house.main(["--check"]) == 0, f"out of date: python docs/house.py draws it again\n{capsys.readouterr().out}"
+    assert all(below not in house.floors()[0] or not house.arrows()[below] for below in house.arrows())
+
+
 def test_a_page_that_is_out_of_date_is_told_and_left(
     tools: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
