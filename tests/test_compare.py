@@ -55,10 +55,10 @@ def copied(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "runs"))
 
 
-def run(*words: object) -> tuple[int, str]:
-    """The command line in a process of its own: status, and what it said of errors."""
-    done = subprocess.run([sys.executable, "-m", "pliant", *map(str, words)], capture_output=True, text=True, timeout=120)
-    return done.returncode, done.stderr.strip()
+def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str]:
+    """The command line: status, and what it said of errors. With `--seeds` every run is a process of its own."""
+    capsys.readouterr()
+    return cli.main([str(word) for word in words]), capsys.readouterr().err.strip()
 
 
 # ---- what a comparison says
@@ -335,28 +335,31 @@ def test_a_sweep_of_whole_numbers_has_whole_values() -> None:
 # ---- several seeds
 
 
-def test_seeds_of_one_command_are_what_they_are_alone(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_seeds_of_one_command_are_what_they_are_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = [f"--{name}={value}" for name, value in TINY.items()]
     words = ["train", "maml", "point", "--preset", "none", *flags, "--quiet"]
-    status, said = run(*words, "--seeds", "1..2", "--jobs", "2", "--out", tmp_path / "both")
+    status, said = run(capsys, *words, "--seeds", "1..2", "--jobs", "2", "--out", tmp_path / "both")
     assert status == 0, said
     alone = trained(tmp_path / "alone", "maml", 2)
     rows = [record.Run.open(path).metrics() for path in (tmp_path / "both" / "seed2", alone)]
     assert [row["return_0"] for row in rows[0]] == [row["return_0"] for row in rows[1]]
-    status, said = run(*words, "--seeds", "1..2", "--out", tmp_path / "both")
+    status, said = run(capsys, *words, "--seeds", "1..2", "--out", tmp_path / "both")
     assert status == 2 and "--resume" in said and len(said.splitlines()) == 1
 
 
-def test_a_seed_that_fails_is_named_and_the_others_end(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_seed_that_fails_is_named_and_the_others_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = [f"--{name}={value}" for name, value in TINY.items()]
     (tmp_path / "seed1" / "checkpoints").mkdir(parents=True)
     (tmp_path / "seed1" / "run.json").write_text("{}")
     words = ["train", "maml", "point", "--preset", "none", *flags, "--quiet", "--resume"]
-    status, said = run(*words, "--seeds", "0..1", "--out", tmp_path)
+    status, said = run(capsys, *words, "--seeds", "0..1", "--out", tmp_path)
     assert status == 2 and "1 of 2 seeds failed (1)" in said and len(said.splitlines()) == 1
     assert len(record.Run.open(tmp_path / "seed0").metrics()) == 2
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_every_seed(tmp_path: Path) -> None:
     flags = [f"--{name}={value}" for name, value in (TINY | {"train.iterations": 100_000}).items()]
     words = [sys.executable, "-m", "pliant", "train", "maml", "point", "--preset", "none", *flags, "--quiet"]

@@ -4,9 +4,8 @@ import errno
 import json
 import math
 import os
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,11 +96,10 @@ def test_one_writer_at_a_time(tmp_path: Path) -> None:
     Run.start(tmp_path, CONFIG, resume=True).close()
 
 
-@pytest.mark.slow
-def test_one_process_trains_in_a_folder(tmp_path: Path) -> None:
+def test_one_process_trains_in_a_folder(forked: Any, tmp_path: Path) -> None:
     script = f"from pliant.storage.record import Run\nRun.start({str(tmp_path)!r}, {{}}, resume=True)"
     with Run.start(tmp_path, CONFIG):
-        result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+        result = forked.run(script)
         assert "UserError" in result.stderr and f"{tmp_path} is in use by another process" in result.stderr
         assert Run.open(tmp_path).config == CONFIG  # reading is allowed meanwhile
     with Run.start(tmp_path, CONFIG, resume=True) as run:

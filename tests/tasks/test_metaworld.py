@@ -4,6 +4,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -71,9 +72,9 @@ def test_the_lists_of_classes_are_those_of_metaworld() -> None:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_no_task_is_in_two_splits_under_any_seed(name: str) -> None:
+def test_no_task_is_in_two_splits_under_any_seed(name: str, length: Callable[[int, int], int]) -> None:
     made = family(name)
-    for seed in range(20):
+    for seed in range(length(3, 20)):
         drawn = {split: set(made.sample(200, split, Stream(seed).rng()).arrays["task"].tolist()) for split in SPLITS}
         assert drawn["train"].isdisjoint(drawn["test"]) and drawn["train"].isdisjoint(drawn["ood"])
         assert drawn["test"].isdisjoint(drawn["ood"])
@@ -227,6 +228,7 @@ def test_a_quick_class_is_the_original_bit_for_bit(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.whole
 @pytest.mark.filterwarnings("ignore:Constant")
 @pytest.mark.parametrize("name", benchmark.CLASSES)
 def test_every_quick_class_is_the_original_bit_for_bit(name: str) -> None:
@@ -427,9 +429,10 @@ def test_settings_are_data() -> None:
     assert dataclasses.asdict(metaworld_ml1.Settings()) == expected
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("missing", ["metaworld", "mujoco"])
-def test_without_metaworld_tasks_can_be_named_and_the_error_names_the_extra(missing: str, tmp_path: Path) -> None:
+def test_without_metaworld_tasks_can_be_named_and_the_error_names_the_extra(
+    missing: str, forked: Any, tmp_path: Path
+) -> None:
     code = f"""
 import os, sys
 os.environ["XDG_CACHE_HOME"] = {str(tmp_path)!r}
@@ -445,7 +448,7 @@ for play in (lambda: made.batch(tasks, 2), lambda: made.described(tasks)):
     except ValueError as error:
         print(error)
 """
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    answer = forked.run(code)
     lines = answer.stdout.splitlines()
     assert len(lines) == 2 and all(line.startswith("metaworld-ml1 needs") for line in lines)
     assert all(f"pip install 'pliant[{missing}]'" in line for line in lines)
