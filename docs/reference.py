@@ -16,6 +16,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import cells
 import commands
+import schemas
 import tracked
 
 from pliant import errors, players
@@ -53,7 +54,7 @@ def pages() -> dict[Path, str]:
     ):
         path = DOCS / f"{name}.md"
         made[path] = _replaced(made.get(path) or path.read_text(encoding="utf-8"), path, place, table())
-    return made
+    return made | schemas.pages()
 
 
 def of_family(name: str) -> str:

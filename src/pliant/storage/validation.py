@@ -78,7 +78,10 @@ _ALTERNATIVES = {"int", "float", "str", "list[any]"}
 
 def _named(place: Sequence[int | str]) -> str:
     """`curve.3.return.mean`; what a name of ours would not be is quoted."""
-    parts = [str(p) if isinstance(p, int) or (p.replace("_", "").isalnum() and p.isascii()) else shown(p) for p in place]
+    parts = [
+        str(p) if isinstance(p, int) or (p.replace("_", "").replace("-", "").isalnum() and p.isascii()) else shown(p)
+        for p in place
+    ]
     return ".".join(parts) or "it"
 
 

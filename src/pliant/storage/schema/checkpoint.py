@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal, NotRequired
 from annotated_types import Ge, Le
 from typing_extensions import TypedDict
 
-from pliant.storage.schema.kind import MIB, Kind, strict
+from pliant.storage.schema.kind import MIB, Kind, Meaning, strict
 from pliant.storage.schema.parts import Amount, Count, Digest
 
 SCHEMA: Final = "pliant.checkpoint/1"
@@ -20,8 +20,14 @@ class File(TypedDict):
     """Its checksum."""
 
 
-Files = TypedDict("Files", {"state.safetensors": File, "facts.json": File})
-Files.__doc__ = "The files of a checkpoint: every tensor, and the counters."
+Files = TypedDict(
+    "Files",
+    {
+        "state.safetensors": Annotated[File, Meaning("Every tensor.")],
+        "facts.json": Annotated[File, Meaning("The counters of the run.")],
+    },
+)
+Files.__doc__ = "The files of a checkpoint beside its manifest."
 
 
 @strict()

@@ -10,135 +10,12 @@ from typing import Annotated, Any, Final, Literal, NotRequired
 from annotated_types import Ge, Len
 from typing_extensions import TypedDict
 
+from pliant.storage.schema import agent as agents
 from pliant.storage.schema import parts
 from pliant.storage.schema.kind import MIB, Kind, Meaning, counted, differing, ordered, strict
-from pliant.storage.schema.parts import (
-    Amount,
-    Config,
-    Count,
-    Difference,
-    Digest,
-    Gap,
-    Interval,
-    Seed,
-    Share,
-    StudySummary,
-    Versions,
-)
+from pliant.storage.schema.parts import Count, Digest, Interval, Seed, Share, StudySummary, Versions
 
 SCHEMA: Final = "pliant.comparison/1"
-
-_StageReturn = TypedDict("_StageReturn", {"return": Annotated[StudySummary, Meaning("Undiscounted return of an episode.")]})
-
-
-class Stage(_StageReturn):
-    """What all tasks and seeds together reach at one stage."""
-
-    stage: Count
-    """Number of the stage, from 0."""
-    episodes_seen: Count
-    """Episodes of a task that were seen before."""
-    steps_seen: Amount
-    """Environment steps of a task that were seen before, mean over tasks and seeds."""
-    success: StudySummary | None
-    """Share of episodes with success at any time; null where the family reports none."""
-
-
-class Speed(TypedDict):
-    """How fast an agent adapts; null where it never does, or where nobody does better than at random."""
-
-    area: StudySummary | None
-    """Area under the adaptation curve, as a share of that between random and reference."""
-    steps_to_fraction: float | None
-    """Environment steps of a task until `fraction` of the way from random to reference."""
-    episodes_to_fraction: float | None
-    """Episodes until there."""
-    stages_to_fraction: float | None
-    """Stages until there."""
-
-
-class Efficiency(TypedDict):
-    """How much experience an agent takes."""
-
-    train_env_steps: float | None
-    """Environment steps of training, mean over seeds."""
-    train_steps_to_target: float | None
-    """Environment steps of training until the return after adaptation reaches `target`; null where a seed does not."""
-    adapt_env_steps: Amount
-    """Environment steps of a task before the last stage."""
-    target: float | None
-    """Return that is `fraction` of the way from random to reference."""
-
-
-class Generalisation(TypedDict):
-    """Returns after adaptation by split; null where a family lacks one."""
-
-    train: NotRequired[StudySummary | None]
-    """On tasks as in training."""
-    test: NotRequired[StudySummary | None]
-    """On test tasks."""
-    ood: NotRequired[StudySummary | None]
-    """On tasks outside the range of training."""
-    test_minus_train: Gap | None
-    """Test minus train, paired by seed."""
-    ood_minus_test: Gap | None
-    """Outside minus test, paired by seed."""
-
-
-class Training(TypedDict):
-    """Returns while one seed was trained, by points that are means over iterations."""
-
-    seed: Seed
-    """The seed."""
-    env_steps: list[Amount]
-    """[points] Environment steps of training so far."""
-    before: list[float]
-    """[points] Return before adaptation."""
-    after: list[float]
-    """[points] Return after adaptation; empty for an agent that does not adapt while it is trained."""
-
-
-class Agent(TypedDict):
-    """Runs that differ in nothing but the seed."""
-
-    name: str
-    """Name in this comparison."""
-    algorithm: str
-    """Name of the algorithm."""
-    policy: str
-    """Name of the policy."""
-    baseline: bool
-    """It is there to be compared with."""
-    seeds: Annotated[list[Seed], Len(1)]
-    """[K] Seeds of training."""
-    runs: list[str]
-    """Folders of the runs; fewer than seeds where documents were compared, or nothing was trained."""
-    by_episode: bool
-    """A stage is an episode of an agent with memory, not a gradient step."""
-    curve: Annotated[list[Stage], Len(1)]
-    """[S] What is reached by stage."""
-    no_adaptation: StudySummary
-    """Return at stage 0."""
-    final: StudySummary
-    """Return at the last stage."""
-    gain: Difference
-    """Return at the last stage minus that at stage 0, on the same tasks and seeds."""
-    speed: Speed
-    """How fast it adapts."""
-    efficiency: Efficiency
-    """How much experience it takes."""
-    generalisation: Generalisation
-    """What it reaches on other splits."""
-    cost: dict[str, float | None]
-    """What it costs, mean over seeds, by the names of `cost` in an evaluation; null where a seed does not know."""
-    training: list[Training]
-    """Returns in training, one for each run."""
-    per_task: list[list[float]]
-    """[K, M] Return at the last stage."""
-    config: Config
-    """What the first of its runs was asked to do."""
-    command: str
-    """The command that trains it."""
 
 
 class Against(TypedDict):
@@ -269,7 +146,7 @@ class Comparison(TypedDict):
     """What can be reached: by the exact optimum, by an agent that is told the task, or by the best one here."""
     fraction: Share
     """Share of the way from random to reference that counts as having learned a task."""
-    agents: Annotated[list[Agent], Len(1)]
+    agents: Annotated[list[agents.Agent], Len(1)]
     """[A] The agents, baselines last."""
     against: list[Against]
     """Every agent against every one after it."""
@@ -292,27 +169,11 @@ def faults(document: Comparison) -> Iterator[str]:
         yield "agents have the same name twice"
     pairs = [(one, other) for index, one in enumerate(names) for other in names[index + 1 :]]
     yield from differing("against", [(a["agent"], a["other"]) for a in document["against"]], pairs, "every pair of agents once")
-    for index, agent in enumerate(document["agents"]):
-        yield from _of_agent(f"agents.{index}", agent, document["tasks"])
+    for index, each in enumerate(document["agents"]):
+        yield from agents.faults(f"agents.{index}", each, document["tasks"])
     for index, sweep in enumerate(document["sweeps"]):
         yield from _of_sweep(f"sweeps.{index}", sweep)
     yield from parts.unordered(document)
-
-
-def _of_agent(name: str, agent: Agent, tasks: int) -> Iterator[str]:
-    seeds = len(agent["seeds"])
-    if len(set(agent["seeds"])) < seeds:
-        yield f"{name}.seeds hold the same seed twice"
-    yield from counted(f"{name}.per_task", agent["per_task"], seeds, "one for each seed")
-    for index, row in enumerate(agent["per_task"]):
-        yield from counted(f"{name}.per_task.{index}", row, tasks, "as tasks says")
-    for index, stage in enumerate(agent["curve"]):
-        yield from differing(f"{name}.curve.{index}.stage", stage["stage"], index, "its place in the curve")
-    for index, training in enumerate(agent["training"]):
-        where, points = f"{name}.training.{index}", len(training["env_steps"])
-        yield from counted(f"{where}.before", training["before"], points, "as env_steps has")
-        if training["after"]:
-            yield from counted(f"{where}.after", training["after"], points, "as env_steps has")
 
 
 def _of_sweep(name: str, sweep: Sweep) -> Iterator[str]:

@@ -10,14 +10,14 @@ from annotated_types import Ge, Len
 from typing_extensions import TypedDict
 
 from pliant.storage.schema import parts
-from pliant.storage.schema.kind import MIB, Kind, Meaning, counted, differing, strict
+from pliant.storage.schema.kind import MIB, Kind, Meaning, averaged, counted, differing, strict
 from pliant.storage.schema.parts import Amount, Config, Cost, Count, Digest, Few, Seed, Share, Summary, Versions
 
 SCHEMA: Final = "pliant.evaluation/1"
 
 
 class Protocol(TypedDict):
-    """How the tasks were played."""
+    """How the tasks were played. Optional is what pliant 0.1.0 did not write, or a single named task does not have."""
 
     stage: NotRequired[Literal["gradient step", "episode"]]
     """What a stage is: a gradient step, or an episode of an agent with memory."""
@@ -148,7 +148,7 @@ class Evaluation(TypedDict):
     trial_return: Summary
     """Total return of a trial."""
     per_task: Annotated[list[Task], Len(1)]
-    """[M] What each task returned."""
+    """[M] What each task returned, by stage."""
     cost: Cost
     """What the agent costs."""
     headline: NotRequired[Headline]
@@ -168,7 +168,8 @@ def faults(document: Evaluation) -> Iterator[str]:
     yield from differing("lanes", document["lanes"], protocol["lanes"], "as protocol.lanes")
     yield from counted("per_task", document["per_task"], document["tasks"], "as tasks says")
     yield from counted("curve", document["curve"], protocol["stages"] + 1, "one for each stage up to protocol.stages")
-    yield from _of_stages(document)
+    of_stages = list(_of_stages(document))
+    yield from of_stages or _of_means(document)
     yield from parts.unordered(document)
     yield from _of_settings(config)
     if players := document.get("players"):
@@ -196,6 +197,19 @@ def _of_stages(document: Evaluation) -> Iterator[str]:
             yield "headline is there: expected none without protocol.published"
         if max(headline["stages"]) >= stages:
             yield f"headline.stages go up to {max(headline['stages'])}: expected at most {stages - 1}, the last of the curve"
+
+
+def _of_means(document: Evaluation) -> Iterator[str]:
+    """The curve is the mean of the tasks."""
+    every = document["per_task"]
+    for s, stage in enumerate(document["curve"]):
+        name, why = f"curve.{s}", "the mean over per_task"
+        yield from averaged(f"{name}.return.mean", stage["return"]["mean"], [task["return"][s] for task in every], why)
+        if stage["success"] is not None and all("success" in task for task in every):
+            hits = [hit[s] for task in every if (hit := task["success"]) is not None]
+            yield from averaged(f"{name}.success.mean", stage["success"]["mean"], hits, why)
+        if all("steps_seen" in task for task in every):
+            yield from averaged(f"{name}.steps_seen", stage["steps_seen"], [task["steps_seen"][s] for task in every], why)
 
 
 def _of_settings(config: Config) -> Iterator[str]:

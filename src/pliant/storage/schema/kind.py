@@ -1,6 +1,7 @@
 """A kind of document: its name on disk, its type, and what must hold beyond the type."""
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
@@ -75,6 +76,13 @@ def ordered(name: str, low: float, high: float) -> Iterable[str]:
     """The fault that an interval ends before it begins."""
     if low > high:
         yield f"{name} is {low!r} to {high!r}: expected the lower end first"
+
+
+def averaged(name: str, mean: float, values: Sequence[float], why: str) -> Iterable[str]:
+    """The fault that a mean is not that of its numbers; nothing if it is, up to the rounding of another order of summing."""
+    expected = math.fsum(values) / len(values)
+    if abs(mean - expected) > 1e-6 * max(1.0, *(abs(value) for value in values)):
+        yield f"{name} is {mean!r}: expected {expected!r}, {why}"
 
 
 def _short(value: object) -> str:

@@ -10,7 +10,7 @@ from annotated_types import Ge, Len
 from typing_extensions import TypedDict
 
 from pliant.storage.schema import parts
-from pliant.storage.schema.kind import MIB, Kind, Meaning, counted, differing, ordered, strict
+from pliant.storage.schema.kind import MIB, Kind, Meaning, averaged, counted, differing, ordered, strict
 from pliant.storage.schema.parts import Config, Count, Digest, Few, Interval, Seed, Summary, Versions
 
 SCHEMA: Final = "pliant.sweep/1"
@@ -70,7 +70,7 @@ class Sweep(TypedDict):
     shifted: Interval
     """Range of the axis that the family reaches, lower end first."""
     protocol: Protocol
-    """How the tasks were played."""
+    """How the tasks of every value were played."""
     versions: Versions
     """Versions of the packages that may change a result, by name."""
     config: Config
@@ -85,8 +85,7 @@ class Sweep(TypedDict):
 
 def faults(document: Sweep) -> Iterator[str]:
     """What is wrong with a sweep that its type cannot say."""
-    protocol, config, values = document["protocol"], document["config"], document["values"]
-    stages = protocol["stages"] + 1
+    config, values = document["config"], document["values"]
     for name in ("algorithm", "policy", "family"):
         yield from differing(name, document[name], config[name], f"as config.{name}")
     yield from differing("train_seed", document["train_seed"], config["seed"], "as config.seed")
@@ -94,16 +93,31 @@ def faults(document: Sweep) -> Iterator[str]:
         yield "values are not in increasing order"
     yield from ordered("trained", *document["trained"])
     yield from ordered("shifted", *document["shifted"])
+    of_tasks = list(_of_tasks(document, document["protocol"]["stages"] + 1))
+    yield from of_tasks or _of_means(document)
+    yield from parts.unordered(document)
+
+
+def _of_tasks(document: Sweep, stages: int) -> Iterator[str]:
+    """Values, curve, tasks and stages fit together."""
+    values = document["values"]
     yield from counted("curve", document["curve"], len(values), "one for each value")
     yield from counted("per_task", document["per_task"], len(values), "one for each value")
     for index, (value, point) in enumerate(zip(values, document["curve"], strict=False)):
         yield from differing(f"curve.{index}.value", point["value"], value, f"as values.{index}")
         yield from counted(f"curve.{index}.return", point["return"], stages, "one for each stage up to protocol.stages")
     for index, tasks in enumerate(document["per_task"]):
-        yield from counted(f"per_task.{index}", tasks, protocol["tasks"], "as protocol.tasks says")
+        yield from counted(f"per_task.{index}", tasks, document["protocol"]["tasks"], "as protocol.tasks says")
         for number, task in enumerate(tasks):
             yield from counted(f"per_task.{index}.{number}", task, stages, "one for each stage up to protocol.stages")
-    yield from parts.unordered(document)
+
+
+def _of_means(document: Sweep) -> Iterator[str]:
+    """The curve is the mean of the tasks."""
+    for index, (point, tasks) in enumerate(zip(document["curve"], document["per_task"], strict=True)):
+        for s, stage in enumerate(point["return"]):
+            returns = [task[s] for task in tasks]
+            yield from averaged(f"curve.{index}.return.{s}.mean", stage["mean"], returns, "the mean over per_task")
 
 
 KIND = Kind(SCHEMA, Sweep, faults, "always", 256 * MIB)
