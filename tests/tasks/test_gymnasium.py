@@ -254,6 +254,45 @@ def test_success_and_constructor_arguments_of_pendulum() -> None:
         assert reward == pytest.approx(float(step.reward[m, 0]), rel=1e-12)
 
 
+# ---- made once
+
+
+def test_an_environment_is_looked_at_once_per_process_whatever_asks_for_its_family(worlds: Any) -> None:
+    made: list[tuple[Any, ...]] = []
+    whole = worlds.Strange.__init__
+
+    def counted(self: Any, *args: Any, **named: Any) -> None:
+        made.append(args)
+        whole(self, *args, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worlds.Strange, "__init__", counted)
+        one = family("Strange-v0", "weight=1.5:2.5")
+        first = len(made)
+        two = family("Strange-v0", "weight=1.5:2.5", episodes=3, horizon=5)
+        assert first >= 2 and len(made) == first
+        assert (one.parameters, one.spec, one.horizon, two.episodes, two.horizon) == (two.parameters, two.spec, 6, 3, 5)
+        family("Strange-v0", "weight=1.5:2.5", arguments="size=4")
+        assert len(made) > first, "other arguments are another environment"
+
+
+def test_an_environment_that_is_registered_anew_under_its_name_is_looked_at_again(worlds: Any) -> None:
+    family("Camera-v0", "light=50:60")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worlds, "Camera", type("Camera", (worlds.Moody,), {"__module__": "worlds", "__qualname__": "Camera"}))
+        with pytest.raises(UserError, match="too bright to step"):
+            family("Camera-v0", "light=50:200")
+        patch.setattr(worlds, "Camera", worlds.Words)
+        with pytest.raises(UserError, match="cannot be served"):
+            family("Camera-v0", "light=50:60")
+
+
+def test_true_and_one_are_not_the_same_environment() -> None:
+    family("FrozenLake-v1", "is_slippery=true|false", horizon=9)
+    with pytest.raises(UserError, match="expected true or false"):
+        family("FrozenLake-v1", "is_slippery=1|0", horizon=9)
+
+
 # ---- refusals
 
 
@@ -295,6 +334,8 @@ def test_success_and_constructor_arguments_of_pendulum() -> None:
         ("Strange-v0", "size=2..7", {}, "rejects size=7: RuntimeError: size must be at most 6"),
         ("Strange-v0", "size=2.5:3", {}, "expected integers"),
         ("Strange-v0", "name=1..3", {}, "expected text"),
+        ("Strange-v0", "mode=0|1", {}, "mode=0.0|1.0, which is False in Strange-v0: expected true or false"),
+        ("Strange-v0", "count=yes|no", {}, "count=yes|no, which is 2 in Strange-v0: expected integers"),
         ("Timeless-v0", "light=50:200", {}, "no time limit"),
         ("Endless-v0", "light=50:200", {}, "without bounds"),
         ("Words-v0", "light=50:200", {}, "cannot be served: its observations are Sequence"),

@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import gymnasium
 import numpy as np
@@ -13,6 +13,8 @@ from pliant.simulators.gymnasium import spaces
 
 Array = NDArray[np.float64]
 Where = Literal["argument", "attribute", "option", "apply", "seed"]
+Wrapper = tuple[Callable[..., Any], tuple[Any, ...], tuple[tuple[str, Any], ...]]
+"""(wrapper, its arguments, those with a name)."""
 
 
 class Place(NamedTuple):
@@ -38,8 +40,8 @@ class Recipe(NamedTuple):
     spec: EnvSpec
     places: tuple[Place, ...]
     """One per number of a task."""
-    wrappers: tuple[tuple[Callable[..., Any], tuple[Any, ...], tuple[tuple[str, Any], ...]], ...] = ()
-    """(wrapper, its arguments), innermost first."""
+    wrappers: tuple[Wrapper, ...] = ()
+    """Innermost first."""
     apply: Callable[[Any, dict[str, Any]], None] | None = None
     """Sets values of an environment in a way of the user's."""
 
@@ -56,9 +58,7 @@ class Varied:
     @property
     def pace(self) -> float:
         """Steps that make a second of film."""
-        creator = self.recipe.spec.entry_point
-        made = creator if callable(creator) else load_env_creator(str(creator))
-        return float(getattr(made, "metadata", {}).get("render_fps") or 30.0)
+        return float(getattr(creator(self.recipe.spec), "metadata", {}).get("render_fps") or 30.0)
 
     def draw(self) -> None:
         """Make the environment with pictures from now on."""
@@ -90,7 +90,7 @@ class Varied:
 
     def set(self, task: Array) -> "tuple[gymnasium.Env[Any, Any], dict[str, dict[str, Any]]]":
         """The environment with everything set but what goes into its reset, and the values by where they go."""
-        values: dict[str, dict[str, Any]] = {where: {} for where in ("argument", "attribute", "option", "apply", "seed")}
+        values: dict[str, dict[str, Any]] = {where: {} for where in get_args(Where)}
         for place, number in zip(self.recipe.places, task, strict=True):
             values[place.where][place.name] = place.of(number)
         if self.env is None or values["argument"] != self.arguments:
@@ -104,6 +104,11 @@ class Varied:
         if self.recipe.apply is not None:
             self.recipe.apply(self.env, values["apply"])
         return self.env, values
+
+
+def creator(spec: EnvSpec) -> Callable[..., Any]:
+    """What makes the environment of a spec: a class or a function."""
+    return spec.entry_point if callable(spec.entry_point) else load_env_creator(str(spec.entry_point))
 
 
 def make(recipe: Recipe, arguments: dict[str, Any], render_mode: str | None = None) -> "gymnasium.Env[Any, Any]":

@@ -4,9 +4,10 @@ Each item is a name and what it may be, alternatives with a bar between them: ra
 where `first..last` stands for the integers of a range. Values may be numbers, `true` and `false`, or text.
 """
 
+import itertools
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -41,15 +42,19 @@ class Axis:
         """Its values are not all numbers: a task then holds the value's index."""
         return any(isinstance(value, str) for value in self.values)
 
+    @property
+    def types(self) -> set[type]:
+        """Of what kind its values are: float, bool, str; ranges are float."""
+        return {type(value) for value in self.values} or {float}
+
+    @property
+    def is_whole(self) -> bool:
+        """Its values are all integers."""
+        return bool(self.values) and all(isinstance(value, float) and value.is_integer() for value in self.values)
+
     def numbers(self) -> tuple[float, ...]:
         """What a task holds for each of its values."""
         return tuple(float(i) if self.is_text else float(value) for i, value in enumerate(self.values))
-
-    def value(self, number: float) -> Value:
-        """What the number of a task stands for."""
-        if not self.values:
-            return number
-        return self.values[self.numbers().index(number)]
 
 
 def parse(flag: str, text: str) -> tuple[Axis, ...]:
@@ -109,68 +114,82 @@ def _items(text: str) -> Iterator[str]:
 
 
 def _axis(flag: str, item: str) -> Axis:
+    try:
+        return _read(item)
+    except ValueError as error:
+        raise ValueError(f"{flag} has {item!r}: {error}") from None
+
+
+def _read(item: str) -> Axis:
+    """An item as an axis. Raises ValueError that says what was expected."""
     name, equals, domain = (part.strip() for part in item.partition("="))
     if not equals or not re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*", name):
-        raise ValueError(f"{flag} has {item!r}: expected NAME=LOW:HIGH or NAME=VALUE|VALUE, e.g. length=0.3:1.5")
-    ranges, values = [], []
-    for piece in (piece.strip() for piece in domain.split("|")):
-        if not piece:
-            raise ValueError(f"{flag} has {item!r}: it names no value; expected e.g. {name}=0.3:1.5 or {name}=1|2|4")
-        if found := re.fullmatch(rf"({NUMBER}):({NUMBER})", piece):
-            ranges.append(Range(float(found[1]), float(found[2])))
-        elif found := re.fullmatch(r"([+-]?\d+)\.\.([+-]?\d+)", piece):
-            values.extend(_integers(flag, item, int(found[1]), int(found[2])))
-        elif ":" in piece:
-            raise ValueError(f"{flag} has {item!r}: {piece!r} is no range of two numbers LOW:HIGH")
-        else:
-            values.append(_value(piece))
-    if name == "seed" and len(ranges) == 1 and not values:
-        values, ranges = _integers(flag, item, *_whole(flag, item, ranges[0])), []
+        raise ValueError("expected NAME=LOW:HIGH or NAME=VALUE|VALUE, e.g. length=0.3:1.5")
+    pieces = [piece.strip() for piece in domain.split("|")]
+    if not all(pieces):
+        raise ValueError(f"it names no value; expected e.g. {name}=0.3:1.5 or {name}=1|2|4")
+    found = [each for piece in pieces for each in _alternatives(piece)]
+    if name == "seed":
+        found = _seeds(found)
+    ranges = [each for each in found if isinstance(each, Range)]
+    values = [each for each in found if not isinstance(each, Range)]
     if ranges and values:
-        raise ValueError(f"{flag} has {item!r}: expected either ranges or values, not both")
-    _check(flag, item, ranges, values)
-    if name == "seed" and not all(isinstance(v, float) and v >= 0 and v.is_integer() for v in values):
-        raise ValueError(f"{flag} has {item!r}: seeds are integers of at least 0, e.g. seed=0..999")
-    return Axis(name, tuple(sorted(ranges)), tuple(values))
-
-
-def _check(flag: str, item: str, ranges: list[Range], values: list[Value]) -> None:
-    for low, high in ranges:
-        if not math.isfinite(high - low):
-            raise ValueError(f"{flag} has {item!r}: the range {low:g}:{high:g} is too wide; expected finite bounds")
-        if not low < high:
-            raise ValueError(f"{flag} has {item!r}: the range {low:g}:{high:g} is empty; expected LOW:HIGH with LOW < HIGH")
-    ordered = sorted(ranges)
-    for one, two in zip(ordered, ordered[1:], strict=False):
-        if two.low <= one.high:
-            raise ValueError(f"{flag} has {item!r}: its ranges overlap; expected alternatives that are apart")
+        raise ValueError("expected either ranges or values, not both")
     if len(set(map(str, values))) < len(values):
-        raise ValueError(f"{flag} has {item!r}: a value is there twice")
+        raise ValueError("a value is there twice")
+    return Axis(name, _apart(ranges), tuple(values))
 
 
-def _integers(flag: str, item: str, first: int, last: int) -> list[Value]:
+FORMS: tuple[tuple[str, Callable[[re.Match[str]], Sequence[Range | Value]]], ...] = (
+    (rf"({NUMBER}):({NUMBER})", lambda found: [Range(float(found[1]), float(found[2]))]),
+    (r"([+-]?\d+)\.\.([+-]?\d+)", lambda found: _integers(int(found[1]), int(found[2]))),
+    (r"true|false", lambda found: [found[0] == "true"]),
+    (NUMBER, lambda found: [float(found[0])]),
+    (r"[^:]+", lambda found: [found[0]]),
+)
+"""How alternatives may be written, and what each stands for; the first that fits."""
+
+
+def _alternatives(piece: str) -> Sequence[Range | Value]:
+    for pattern, read in FORMS:
+        if found := re.fullmatch(pattern, piece):
+            return read(found)
+    raise ValueError(f"{piece!r} is no range of two numbers LOW:HIGH")
+
+
+def _integers(first: int, last: int) -> list[float]:
     if last < first:
-        raise ValueError(f"{flag} has {item!r}: the range {first}..{last} is empty")
+        raise ValueError(f"the range {first}..{last} is empty")
     if last - first >= MOST_CHOICES:
-        raise ValueError(f"{flag} has {item!r}: expected at most {MOST_CHOICES:,} values")
+        raise ValueError(f"expected at most {MOST_CHOICES:,} values")
     return [float(i) for i in range(first, last + 1)]
 
 
-def _whole(flag: str, item: str, given: Range) -> tuple[int, int]:
-    if not (given.low.is_integer() and given.high.is_integer() and given.low >= 0):
-        raise ValueError(f"{flag} has {item!r}: seeds are integers of at least 0, e.g. seed=0..999")
-    return int(given.low), int(given.high)
+def _seeds(found: list[Range | Value]) -> list[Range | Value]:
+    """Of seeds a range means its integers."""
+    bounds = [x for each in found for x in (each if isinstance(each, Range) else (each,))]
+    if not all(isinstance(x, float) and x >= 0 and x.is_integer() for x in bounds):
+        raise ValueError("seeds are integers of at least 0, e.g. seed=0..999")
+    only = found[0]
+    return list(_integers(int(only.low), int(only.high))) if isinstance(only, Range) and len(found) == 1 else found
 
 
-def _value(piece: str) -> Value:
-    if piece in ("true", "false"):
-        return piece == "true"
-    return float(piece) if re.fullmatch(NUMBER, piece) else piece
+def _apart(ranges: list[Range]) -> tuple[Range, ...]:
+    """Ranges in ascending order. Raises ValueError for one that is empty or without end, and for two that overlap."""
+    for low, high in ranges:
+        if not math.isfinite(high - low):
+            raise ValueError(f"the range {low:g}:{high:g} is too wide; expected finite bounds")
+        if not low < high:
+            raise ValueError(f"the range {low:g}:{high:g} is empty; expected LOW:HIGH with LOW < HIGH")
+    ordered = sorted(ranges)
+    if any(two.low <= one.high for one, two in itertools.pairwise(ordered)):
+        raise ValueError("its ranges overlap; expected alternatives that are apart")
+    return tuple(ordered)
 
 
 def _gaps(axis: Axis) -> tuple[tuple[float, float], ...]:
     """What lies between the ranges of an axis."""
-    return tuple((one.high, two.low) for one, two in zip(axis.ranges, axis.ranges[1:], strict=False))
+    return tuple((one.high, two.low) for one, two in itertools.pairwise(axis.ranges))
 
 
 def words(axis: Axis) -> str:
