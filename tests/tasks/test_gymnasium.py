@@ -348,7 +348,7 @@ def test_what_is_not_installed_is_said_before_a_run_begins(tmp_path: Path) -> No
     blocked = f"import sys; sys.modules['mujoco'] = None; sys.path.insert(0, {str(tmp_path)!r})\n"
     for name in ("metaworld-ml1", "half-cheetah-vel"):
         words = f"train maml {name} --iterations 1 --quiet --out {tmp_path / 'run'}".split()
-        script = f"{blocked}from pliant import cli\nsys.exit(cli.main({words!r}))"
+        script = f"{blocked}from pliant.cli import main as cli\nsys.exit(cli.main({words!r}))"
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
         assert done.returncode == 2 and "pip install 'pliant[" in done.stderr and done.stderr.count("\n") == 1, done.stderr
         assert not (tmp_path / "run").exists()
