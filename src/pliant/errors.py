@@ -25,7 +25,7 @@ EXTRAS = {
 
 MOST_NAMED = 24
 """An error lists the known names up to this many."""
-MOST_NEAR = 3
+MOST_NEAR = 4
 """A suggestion names at most this many."""
 MOST_SLIPS = 3
 """No name is so long that more slips of the fingers are forgiven."""
@@ -67,9 +67,9 @@ def nearest(got: str, names: Iterable[str]) -> list[str]:
     explains: a letter too many, missing, wrong, or two exchanged. A wrong suggestion is worse than none.
     """
     word, every = _bare(got), list(names)
-    for meant in (lambda name: {_last(name), name}, lambda name: {re.sub(r"-v\d+$", "", name)}):
-        if same := [name for name in every if word in meant(_bare(name))]:
-            return same if len(same) <= MOST_NEAR else []
+    for part in (str, _last, _unversioned):
+        if same := [name for name in every if part(word) == part(_bare(name))]:
+            return same[-MOST_NEAR:]
     slips = {name: min(_slips(word, _bare(name)), _slips(_last(word), _last(_bare(name)))) for name in every}
     allowed = _allowed(_last(word))
     least = min((n for name, n in slips.items() if _begins_alike(word, name)), default=allowed + 1)
@@ -81,6 +81,10 @@ def nearest(got: str, names: Iterable[str]) -> list[str]:
 
 def _bare(name: str) -> str:
     return name.removeprefix("--").replace("_", "-").casefold()
+
+
+def _unversioned(name: str) -> str:
+    return re.sub(r"-v\d+$", "", name)
 
 
 def _last(name: str) -> str:

@@ -15,6 +15,7 @@ from torch import nn
 
 from pliant import errors
 from pliant.agent.adapted import Adapted, load_adapted
+from pliant.config import advice
 from pliant.config import config as configuration
 from pliant.running import curve as curves
 from pliant.running import evaluate, loop
@@ -49,6 +50,8 @@ class Agent:
     ) -> None:
         policy = "module" if body is not None else policy
         self.config = configuration.load_config(algorithm, family, settings, preset, seed, policy)
+        if better := advice.of_presets(algorithm, family, settings or {}, preset):
+            errors.warn(better)
         self._start(device, body)
 
     @classmethod

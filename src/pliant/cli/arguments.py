@@ -10,7 +10,7 @@ MOST_SEEDS = 1000
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     """The run folder, the last stage, and what every command has that plays."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="run folder")
+    parser.add_argument("run", type=place, metavar="RUN", help="run folder")
     stages = "last stage: gradient steps (default: 3), or the index of a memory's last episode (default: as trained)"
     parser.add_argument("--stages", type=natural, metavar="N", help=stages)
     add_seed(parser)
@@ -21,7 +21,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 def add_runs(parser: argparse.ArgumentParser) -> None:
     """What runs are compared, and on what."""
     runs = "run folders, or evaluation documents; runs that differ in the seed only are one agent"
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help=runs)
+    parser.add_argument("runs", type=place, nargs="+", metavar="RUN", help=runs)
     add_split(parser)
     parser.add_argument("--tasks", type=positive, metavar="N", default=40, help="number of tasks (default: 40)")
     parser.add_argument("--stages", type=natural, metavar="N", help="last stage (default: as `evaluate`)")
@@ -51,6 +51,13 @@ def add_import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--import", action="append", default=[], dest="imports", metavar="MODULE", help="code outside pliant the run may use"
     )
+
+
+def place(text: str) -> Path:
+    """A file or a folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"is {text!r}: expected a path")
+    return Path(text)
 
 
 def seeds(text: str) -> list[int]:

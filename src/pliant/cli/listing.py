@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pliant import errors
+from pliant.cli import shared
 from pliant.config import presets, registry
 
 SCHEMA = "pliant.list/1"
@@ -25,7 +26,7 @@ def document(name: str | None = None) -> dict[str, Any]:
     shipped = presets.presets()
     if name is not None:
         wanted = {group: [n for n in known if n == name] for group, known in wanted.items()}
-        shipped = [preset for preset in shipped if name in (preset[2], presets.stem(*preset))]
+        shipped = [preset for preset in shipped if name and name in (preset[2], presets.stem(*preset))]
         if not any(wanted.values()) and not shipped:
             raise errors.unknown("name", name, names(), "see pliant list")
     return {
@@ -94,7 +95,7 @@ def _family(name: str) -> dict[str, Any]:
 
 def _of_algorithm(entry: dict[str, Any]) -> list[str]:
     name = entry["name"]
-    said = [f"Algorithm {name}", "", *registry.text("algorithm", name).splitlines(), "", f"Policy: {entry['policy']}"]
+    said = [f"Algorithm {name}", "", *shared.paragraphs(registry.text("algorithm", name)), "", f"Policy: {entry['policy']}"]
     for part, settings in registry.load("algorithm", name).PARTS.items():
         said += _settings(part, settings)
     return said + _presets(presets.presets(algorithm=name), f"pliant train {name} FAMILY")
@@ -102,19 +103,20 @@ def _of_algorithm(entry: dict[str, Any]) -> list[str]:
 
 def _of_family(entry: dict[str, Any]) -> list[str]:
     name = entry["name"]
-    said = [f"Family {name}: {entry['summary']}", "", *registry.text("family", name).splitlines()]
+    said = [f"Family {name}: {entry['summary']}", "", *shared.paragraphs(registry.text("family", name))]
     if "missing" in entry:
         return [*said, "", f"Not installed here: {entry['missing']}"]
     said += ["", "Parameters of a task"]
-    said += [f"  {p['name']}: {p['domain']}" + (f"; {p['meaning']}" if p["meaning"] else "") for p in entry["parameters"]]
-    said += ["", f"Splits: {', '.join(entry['splits'])}; ood: {entry['shift']}", f"Length: {_length(entry)}"]
+    for p in entry["parameters"]:
+        said += shared.wrapped(f"  {p['name']}: {p['domain']}" + (f"; {p['meaning']}" if p["meaning"] else ""))
+    said += ["", *shared.wrapped(f"Splits: {', '.join(entry['splits'])}; ood: {entry['shift']}"), f"Length: {_length(entry)}"]
     said += _settings("family", registry.load("family", name).Settings)
     return said + _presets(presets.presets(family=name), f"pliant train ALGORITHM {name}")
 
 
 def _of_policy(entry: dict[str, Any]) -> list[str]:
     name = entry["name"]
-    said = [f"Policy {name}", "", *registry.text("policy", name).splitlines()]
+    said = [f"Policy {name}", "", *shared.paragraphs(registry.text("policy", name))]
     return [*said, *_settings("policy", registry.load("policy", name).Settings), "", f"Use: --policy {name}"]
 
 
@@ -133,9 +135,11 @@ def _settings(part: str, settings: type) -> list[str]:
     from pliant.cli import explain
 
     docs = explain.field_docs(settings)
-    fields = [field for field in dataclasses.fields(settings) if field.init]
-    shown = [(f"  --{part}.{field.name} {explain.shown(field.default)}", docs.get(field.name, "")) for field in fields]
-    return ["", f"Settings of {part}", *(f"{flag:<36}  {said}".rstrip() for flag, said in shown)] if shown else []
+    said = []
+    for field in dataclasses.fields(settings):
+        said.append(f"  --{part}.{field.name} {explain.shown(field.default)}".rstrip())
+        said += shared.wrapped(f"      {docs.get(field.name, '')}".rstrip())
+    return ["", f"Settings of {part}, as they are without a preset", *said] if said else []
 
 
 def _presets(found: Iterable[tuple[str, str, str]], words: str) -> list[str]:

@@ -25,12 +25,12 @@ def default(algorithm: str, family: str, seed: int, resume: bool = False) -> Pat
 def shown_family(family: str, settings: dict[str, str]) -> str:
     """What the family is called, as far as the words typed say it: with --resume the rest stands in the run."""
     typed = {flag.removeprefix("family."): value for flag, value in settings.items() if flag.startswith("family.")}
-    return shown.family({"family": family, "parts": {"family": typed}})
+    return shown.family(family, typed)
 
 
 def of(wanted: config.Config) -> tuple[Path, Holds]:
     """The folder of the run that `wanted` describes, and how much of it is there: the same run is not begun a second time."""
-    out = default(wanted.algorithm, shown.family(config.to_dict(wanted)), wanted.seed)
+    out = default(wanted.algorithm, shown.family(wanted.family, vars(wanted.parts["family"])), wanted.seed)
     base = re.sub(r"(-seed\d+)-\d+$", r"\1", out.name)
     like = re.compile(rf"{re.escape(base)}(-\d+)?")
     for path in sorted(out.parent.iterdir()) if out.parent.is_dir() else ():

@@ -46,7 +46,7 @@ def check_device(name: str) -> None:
             raise RuntimeError("there is one cpu: its threads are --train.threads")
         torch.ones(1, device=device).item()  # a device without numbers, such as meta, has none to give
     except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
-        reason = str(error).partition("\n")[0].rstrip(".")
+        reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
         raise errors.UserError(f"--device is {name!r}: torch cannot use it ({reason})") from error
 
 
@@ -116,3 +116,13 @@ def wrapped(line: str) -> list[str]:
     """A long line as several, the later ones indented like the first."""
     indent = " " * (len(line) - len(line.lstrip()))
     return textwrap.wrap(line, columns(), subsequent_indent=indent, break_on_hyphens=False) or [line]
+
+
+def paragraphs(text: str) -> list[str]:
+    """A docstring set to the width there is; lines that are indented in it stay as they are."""
+    lines: list[str] = []
+    for block in text.split("\n\n"):
+        rows = block.splitlines()
+        is_set = any(row.startswith(" ") for row in rows)
+        lines += [*([""] if lines else []), *(rows if is_set else wrapped(" ".join(rows)))]
+    return lines

@@ -30,4 +30,5 @@ def of_presets(algorithm: str, family: str, settings: Mapping[str, Any], preset:
     if name is None:
         return ""
     used = "the plain preset" if "" in presets.names(algorithm, family) else "no preset"
-    return f"preset {name} was made for these settings of {family}, but {used} is used: --preset {name} takes it"
+    said = f"preset {name} was made for these settings of {family}, but {used} is used"
+    return f"{said}: --preset {name} takes it (in Python, preset={name!r})"

@@ -38,7 +38,8 @@ def names(kind: Kind) -> list[str]:
 def source(kind: Kind, name: str) -> Path:
     """The file behind a name that ships with pliant. Raises UserError for an unknown one."""
     if name not in names(kind):
-        raise errors.unknown(kind, name, names(kind), f"code of your own has a dot in its name: package.{FOLDERS[kind]}")
+        hint = f"`pliant list` names all; code of your own has a dot in its name: package.{FOLDERS[kind]}"
+        raise errors.unknown(kind, name, names(kind), hint)
     return _ROOT / FOLDERS[kind] / f"{name.replace('-', '_')}.py"
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pliant.storage import shown
+
 MOST_LINES = 40
 """Tasks whose own curve a picture shows; none where a curve is so long that nobody could tell them apart."""
 MOST_TICKS = 6
@@ -18,7 +20,7 @@ def by_episode(document: Mapping[str, Any]) -> bool:
 
 def title(document: Mapping[str, Any]) -> str:
     """What was evaluated, in one line."""
-    subject = f"{document['algorithm']} on {document['family']}"
+    subject = f"{shown.name(document['algorithm'])} on {shown.family_of(document)}"
     if document["split"] == "task":
         return f"{subject}: one task"
     kind = {"test": "held-out", "train": "training", "ood": "shifted"}[document["split"]]

@@ -7,6 +7,7 @@ from rich import markup
 from rich.table import Table
 
 from pliant.reporting import curves, tables
+from pliant.storage import shown
 
 
 def curve_table(document: Mapping[str, Any]) -> Table:
@@ -76,7 +77,8 @@ def comparison_notes(document: Mapping[str, Any]) -> list[str]:
 def sweep_table(document: Mapping[str, Any]) -> Table:
     """A document `pliant.sweep/1`, one row per value."""
     low, high = document["trained"]
-    table = Table(title=f"{document['algorithm']} on {document['family']}: {document['axis']}, trained on {low:g} to {high:g}")
+    subject = f"{shown.name(document['algorithm'])} on {shown.family_of(document)}"
+    table = Table(title=f"{subject}: {document['axis']}, trained on {low:g} to {high:g}")
     for name in (document["axis"], "", "before", "after", "95% interval"):
         table.add_column(name, justify="right")
     for point in document["curve"]:
@@ -88,7 +90,7 @@ def sweep_table(document: Mapping[str, Any]) -> Table:
 
 def _reach_table(document: Mapping[str, Any]) -> Table:
     splits = [s for s in ("train", "test", "ood") if any(a["generalisation"].get(s) for a in document["agents"])]
-    table = Table(title=f"{document['family']}: {document['tasks']} {document['split']} tasks, return per episode")
+    table = Table(title=f"{shown.family_of(document)}: {document['tasks']} {document['split']} tasks, return per episode")
     table.add_column("agent")
     for name in ("seeds", "before", "after", "95% interval", "gain", *(f"{split} after" for split in splits)):
         table.add_column(name, justify="right")

@@ -11,12 +11,18 @@ def name(full: str) -> str:
     return PurePath(full).stem if full.endswith(".py") else full.rpartition(".")[2]
 
 
-def family(config: Mapping[str, Any]) -> str:
-    """The family of a config as in run.json: of the family `gymnasium` the id of its environment, where one is given."""
-    env = config.get("parts", {}).get("family", {}).get("env", "")
-    if config["family"] == "gymnasium" and env:
-        return str(env).rpartition(":")[2]  # the module that registers it says nothing
-    return name(str(config["family"]))
+def family(full: str, settings: Mapping[str, Any]) -> str:
+    """A family with its settings: of `gymnasium` the id of its environment, where one is given."""
+    env = settings.get("env")
+    if full == "gymnasium" and env and isinstance(env, str):
+        return env.rpartition(":")[2]  # the module that registers it says nothing
+    return name(full)
+
+
+def family_of(document: Mapping[str, Any]) -> str:
+    """The family of a config as in run.json, or of a document that holds one or the family's settings."""
+    parts = document.get("config", document).get("parts", {})
+    return family(document["family"], document.get("family_settings", parts.get("family", {})))
 
 
 def folder(shown: str) -> str:

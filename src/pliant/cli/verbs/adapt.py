@@ -23,7 +23,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", action="append", metavar="NAME=VALUES", help=task)
     episodes = "episodes of each stage (default: as in training)"
     parser.add_argument("--episodes", type=shared_arguments.positive, metavar="N", help=episodes)
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where to save (default: RUN/adapted/TASK)")
+    parser.add_argument("--out", type=shared_arguments.place, metavar="DIR", help="where to save (default: RUN/adapted/TASK)")
 
 
 def run(arguments: argparse.Namespace, settings: dict[str, str]) -> int:

@@ -33,5 +33,5 @@ def run(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
     if arguments.json:
         shared.print_json(document)
     else:
-        print("\n".join(line for entry in lines for line in shared.wrapped(entry)))
+        print("\n".join(lines))
     return 0

@@ -19,7 +19,8 @@ PLACE = 5
 def add(parser: argparse.ArgumentParser) -> None:
     """Its arguments."""
     shared_arguments.add_runs(parser)
-    parser.add_argument("--out", type=Path, metavar="FILE", default=Path("report.html"), help="page (default: report.html)")
+    where = "page (default: report.html)"
+    parser.add_argument("--out", type=shared_arguments.place, metavar="FILE", default=Path("report.html"), help=where)
 
 
 def run(arguments: argparse.Namespace, settings: dict[str, str]) -> int:

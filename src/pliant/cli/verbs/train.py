@@ -41,7 +41,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     updates = "meta-updates in total; the same as --train.iterations"
     parser.add_argument("--iterations", type=positive, metavar="N", help=updates)
     where = "run folder (default: runs/ALGORITHM-FAMILY-seedN; the same run is not trained there twice)"
-    parser.add_argument("--out", type=Path, metavar="DIR", help=where)
+    parser.add_argument("--out", type=shared_arguments.place, metavar="DIR", help=where)
     shared_arguments.add_device(parser)
     parser.add_argument("--resume", action="store_true", help="continue the run in --out, or begin it if there is none")
     parser.add_argument("--preset", metavar="NAME", help="a preset of the pair, a .toml file, or none (default: the plain one)")
@@ -155,7 +155,7 @@ def _places(arguments: argparse.Namespace, wanted: "Config") -> tuple[dict[int, 
     from pliant.cli import place
     from pliant.storage import record, shown
 
-    family = shown.family({"family": wanted.family, "parts": {"family": vars(wanted.parts["family"])}})
+    family = shown.family(wanted.family, vars(wanted.parts["family"]))
     outs, whole, resume = dict[int, Path](), list[int](), bool(arguments.resume)
     for seed in arguments.seeds:
         held = place.Holds.NOTHING

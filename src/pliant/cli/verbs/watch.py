@@ -1,7 +1,6 @@
 """`pliant watch`: a video of one task before and after adaptation."""
 
 import argparse
-from pathlib import Path
 
 from pliant.cli import arguments as shared_arguments
 from pliant.cli import shared
@@ -21,7 +20,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     shared_arguments.add_split(parser)
     rate = "frames per second (default: real time)"
     parser.add_argument("--fps", type=shared_arguments.positive, metavar="N", help=rate)
-    parser.add_argument("--out", type=Path, metavar="FILE", help=".mp4 or .gif (default: in RUN/videos)")
+    parser.add_argument("--out", type=shared_arguments.place, metavar="FILE", help=".mp4 or .gif (default: in RUN/videos)")
 
 
 def run(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
