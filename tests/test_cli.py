@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from pliant import errors
-from pliant.cli import complete, explain, parser
+from pliant.cli import complete, listing, names, shared, verbs
 from pliant.cli import main as cli
-from pliant.cli import train as commands_module
 from pliant.config import config, registry, values
 from pliant.storage import record
 
@@ -27,6 +26,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work in an empty folder, with a terminal of known width."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(p for p in sys.path if p))
     monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("PLIANT_TRACEBACK", raising=False)
     monkeypatch.chdir(tmp_path)
 
@@ -132,7 +132,7 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*arguments: Any, **keywords: Any) -> None:
         json.loads("{")  # a ValueError, but from a library: no message to the user
 
-    monkeypatch.setattr(commands_module, "train", broken)
+    monkeypatch.setattr(verbs.load("train"), "run", broken)
     with pytest.raises(json.JSONDecodeError):
         cli.main(["train", "maml", "point"])
 
@@ -161,7 +161,7 @@ EXPECTED = [
 def test_expected_errors_are_one_line(
     error: BaseException, line: str, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(commands_module, "train", raising(error))
+    monkeypatch.setattr(verbs.load("train"), "run", raising(error))
     assert cli.main(["train", "maml", "point"]) == status
     assert capsys.readouterr() == ("", f"pliant: {line}\n")
 
@@ -306,8 +306,8 @@ def test_adapt_adapts_to_the_named_task_and_saves(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_task_is_read_from_words() -> None:
-    assert commands_module.parse_task(["goal=0.3,-0.2", "speed=2"]) == {"goal": [0.3, -0.2], "speed": 2.0}
-    assert commands_module.parse_task(["length=1e-1 mass=2,"]) == {"length": 0.1, "mass": [2.0]}
+    assert shared.parse_task(["goal=0.3,-0.2", "speed=2"]) == {"goal": [0.3, -0.2], "speed": 2.0}
+    assert shared.parse_task(["length=1e-1 mass=2,"]) == {"length": 0.1, "mass": [2.0]}
 
 
 def help_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -331,7 +331,7 @@ def test_every_help_has_examples(command: str, capsys: pytest.CaptureFixture[str
 
 def test_help_of_a_pair_shows_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
     text = help_of(capsys, "train", "maml", "point", "--help", "--inner.steps", "77")
-    for setting in complete.settings("maml", "point"):
+    for setting in names.of_pair("maml", "point"):
         assert f"--{setting} " in text
     assert "--inner.steps 77    (an integer)" in text
     assert "--policy.hidden 64,64    (integers separated by commas)" in text or "preset" in text
@@ -345,11 +345,12 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_is_fast_and_imports_nothing_heavy() -> None:
     script = (
         "import sys; from pliant.cli import main as cli\n"
-        "for words in ('', '_complete train maml point --inner', 'completion bash', 'train x y', 'train -h'):\n"
+        "for words in ('', 'list', '_complete train maml point --inner', 'completion bash', 'train x y', 'train -h'):\n"
         "    cli.main(words.split())\n"
         "heavy = {'torch', 'numpy', 'pydantic', 'rich', 'gymnasium', 'scipy', 'matplotlib', 'tyro'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
+    assert "inner.lr" in names.of_pair("maml", "point")  # kept from now on
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
     seconds = []
@@ -363,7 +364,7 @@ def test_help_is_fast_and_imports_nothing_heavy() -> None:
 
 def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
     document = json.loads(help_of(capsys, "list", "--json"))
-    assert document["schema"] == explain.SCHEMA
+    assert document["schema"] == listing.SCHEMA
     assert {a["name"] for a in document["algorithms"]} == set(registry.names("algorithm")) >= {"maml", "fomaml", "reptile"}
     assert {f["name"] for f in document["families"]} == set(registry.names("family"))
     point = next(f for f in document["families"] if f["name"] == "point")
@@ -371,7 +372,7 @@ def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert (point["parameters"][0]["train"], point["horizon"]) == ([-0.5, 0.5], 100)
     text = help_of(capsys, "list")
     assert all(entry["name"] in text for kind in ("algorithms", "families", "policies") for entry in document[kind])
-    assert "goal: 2 numbers" in text
+    assert all(len(line) <= 100 for line in text.splitlines())
 
 
 def test_list_says_what_a_family_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -379,7 +380,7 @@ def test_list_says_what_a_family_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
         raise errors.UserError(f"{name} needs the package mujoco")
 
     monkeypatch.setattr(registry, "load", load)
-    assert explain._family("point")["missing"] == "point needs the package mujoco"
+    assert listing._family("point")["missing"] == "point needs the package mujoco"
 
 
 def test_completion_knows_what_may_follow() -> None:
@@ -408,10 +409,10 @@ def test_completion_finds_every_setting_of_every_pair() -> None:
     for algorithm in registry.names("algorithm"):
         classes = config.part_classes(algorithm, "point", registry.load("algorithm", algorithm).POLICY)
         expected = {f"{part}.{name}" for part, settings in classes.items() for name in values.field_types(settings)}
-        assert set(complete.settings(algorithm, "point")) == expected
+        assert set(names.of_pair(algorithm, "point")) == expected
 
 
-@pytest.mark.parametrize("shell", parser.SHELLS)
+@pytest.mark.parametrize("shell", ("bash", "zsh", "fish"))
 def test_completion_scripts_parse(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     script = help_of(capsys, "completion", shell)
     assert "pliant _complete" in script

@@ -15,7 +15,6 @@ import pytest
 import torch
 
 from pliant.cli import main as cli
-from pliant.cli import parser
 from pliant.config import config, registry
 from pliant.system import outside
 
@@ -89,9 +88,8 @@ def test_commands_in_the_documents_exist(path: Path, monkeypatch: pytest.MonkeyP
 
 def check(words: list[str]) -> None:
     """A command line of pliant is understood to its last word; presets, settings and tasks that it names exist."""
-    rest, dotted = cli.split_dotted(words)
-    arguments, rest = parser.parser().parse_known_args(rest)
-    assert not cli._family_flags(getattr(arguments, "family", None), rest, dotted), words
+    arguments, dotted, rest = cli.understood(words)
+    assert not rest, words
     if arguments.command == "train" and not str(arguments.preset).endswith(".toml") and words[-1] != "--help":
         for name in filter(outside.is_outside, (arguments.algorithm, arguments.family, arguments.policy or "")):
             outside.import_outside(name)

@@ -15,6 +15,7 @@ from torch import nn
 
 from pliant import errors
 from pliant.agent.adapted import Adapted, load_adapted
+from pliant.config import advice
 from pliant.config import config as configuration
 from pliant.running import curve as curves
 from pliant.running import evaluate, loop
@@ -63,6 +64,8 @@ class Agent:
     ) -> None:
         policy = "module" if body is not None else policy
         config = configuration.load_config(algorithm, family, settings, preset, seed, policy)
+        if better := advice.of_presets(algorithm, family, settings or {}, preset):
+            errors.warn(better)
         self._start(learners.build(config, device, body), {"iteration": 0, "env_steps": 0, "seconds": 0.0}, device)
 
     @classmethod

@@ -16,7 +16,7 @@ import numpy as np
 from pliant import errors
 from pliant.drawing import base, behaviour, film, video
 from pliant.running import learner as learners
-from pliant.storage import record
+from pliant.storage import record, shown
 from pliant.streams import Stream
 from pliant.system import files
 from pliant.system.progress import Progress
@@ -63,7 +63,7 @@ def watch(
         out = run.path / "videos" / f"{_name(tasks, task, split, seed, schedule.last, deterministic)}{_suffix()}"
         _require_place(out)
     takes = behaviour.play(learner, batch, stream, schedule.last, lane, deterministic)
-    title = f"{run.config['algorithm']} on {run.config['family']}, {subject}"
+    title = f"{shown.name(run.config['algorithm'])} on {shown.family_of(run.config)}, {subject}"
     data = _encoded(takes, batch, title, fps, Path(out).suffix, quiet)
     files.write(Path(out), data)
     return Path(out)

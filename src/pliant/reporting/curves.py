@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pliant.storage import documents
+from pliant.storage import documents, shown
 
 MOST_LINES = 40
 """Tasks whose own curve a picture shows; none where a curve is so long that nobody could tell them apart."""
@@ -15,7 +15,7 @@ MOST_ROWS = 12
 
 def title(document: Mapping[str, Any]) -> str:
     """What was evaluated, in one line."""
-    subject = f"{document['algorithm']} on {document['family']}"
+    subject = f"{shown.name(document['algorithm'])} on {shown.family_of(document)}"
     if document["split"] == "task":
         return f"{subject}: one task"
     kind = {"test": "held-out", "train": "training", "ood": "shifted"}[document["split"]]
@@ -42,14 +42,14 @@ def curve_picture(document: Mapping[str, Any], path: Path) -> Path:
     axes.fill_between(stages, low, high, color="C0", alpha=0.3, linewidth=0, zorder=2)
     marker = "o" if len(curve) <= MOST_ROWS else None
     axes.plot(stages, mean, color="C0", marker=marker, linewidth=2, label="mean, 95% interval", zorder=3)
-    shown = sorted({round(i * (len(curve) - 1) / (MOST_TICKS - 1)) for i in range(MOST_TICKS)})
-    for place in shown:
+    places = sorted({round(i * (len(curve) - 1) / (MOST_TICKS - 1)) for i in range(MOST_TICKS)})
+    for place in places:
         label = f"{mean[place]:.1f}" if max(map(abs, mean)) >= 10 else f"{mean[place]:.2f}"
         axes.annotate(label, (stages[place], mean[place]), textcoords="offset points", xytext=(6, 7), zorder=4)
     others = document.get("players", {}).get("each", {}) if documents.by_episode(document) else {}
     for number, (name, each) in enumerate(others.items(), start=1):
         axes.plot(stages, each["return"], color=f"C{number}", linewidth=1, linestyle="--", label=name, zorder=2)
-    axes.set_xticks(shown, [f"{curve[i]['stage']}\n{curve[i]['steps_seen']:,.0f} steps" for i in shown])
+    axes.set_xticks(places, [f"{curve[i]['stage']}\n{curve[i]['steps_seen']:,.0f} steps" for i in places])
     what = "episode of the trial" if documents.by_episode(document) else "gradient steps on the task"
     axes.set_xlabel(f"{what}, and environment steps seen before")
     axes.set_ylabel("return per episode")

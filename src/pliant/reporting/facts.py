@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from pliant.reporting import tables, words
+from pliant.storage import shown
 
 
 def title(comparison: Mapping[str, Any]) -> str:
-    return f"Adaptation on {words.shown(comparison['family'])}"
+    return f"Adaptation on {words.shown(shown.family_of(comparison))}"
 
 
 def lines(comparison: Mapping[str, Any]) -> str:

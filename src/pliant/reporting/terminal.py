@@ -7,7 +7,7 @@ from rich import markup
 from rich.table import Table
 
 from pliant.reporting import curves, section, tables, words
-from pliant.storage import documents
+from pliant.storage import documents, shown
 
 
 def curve_table(document: Mapping[str, Any]) -> Table:
@@ -81,7 +81,8 @@ def comparison_notes(document: Mapping[str, Any]) -> list[str]:
 def sweep_table(document: Mapping[str, Any]) -> Table:
     """A document `pliant.sweep/1`, one row per value."""
     low, high = document["trained"]
-    table = Table(title=f"{document['algorithm']} on {document['family']}: {document['axis']}, trained on {low:g} to {high:g}")
+    subject = f"{shown.name(document['algorithm'])} on {shown.family_of(document)}"
+    table = Table(title=f"{subject}: {document['axis']}, trained on {low:g} to {high:g}")
     for name in (document["axis"], "", "before", "after", "95% interval"):
         table.add_column(name, justify="right")
     for point in document["curve"]:
@@ -94,13 +95,13 @@ def sweep_table(document: Mapping[str, Any]) -> Table:
 def _shown(table: tables.Table) -> Table:
     """A table of cells: names to the left, those with a remark (baselines, say) dim, numbers to the right."""
     kinds = [cell.kind for cell in table.rows[0]] if table.rows else []
-    shown = Table(title=markup.escape(table.title))
+    drawn = Table(title=markup.escape(table.title))
     for place, name in enumerate(table.head):
         right = place > 0 and (not kinds or kinds[place] == "number")
-        shown.add_column(markup.escape(name), justify="right" if right else "left")
+        drawn.add_column(markup.escape(name), justify="right" if right else "left")
     for row in table.rows:
-        shown.add_row(*map(_cell, row))
-    return shown
+        drawn.add_row(*map(_cell, row))
+    return drawn
 
 
 def _cell(cell: tables.Cell) -> str:

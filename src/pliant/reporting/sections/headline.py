@@ -7,6 +7,7 @@ from pliant.reporting import axes as panels
 from pliant.reporting import svg as vector
 from pliant.reporting import tables, verdicts, words
 from pliant.reporting.section import Comparison, Plot, Section
+from pliant.storage import shown
 
 
 def table(comparison: Comparison) -> list[tables.Table]:
@@ -57,7 +58,7 @@ def brief(comparison: Comparison) -> list[tables.Table]:
         ends = tables.between(summary["ci95"]) if summary["ci95"] else ""
         said = ["", "", f"{summary['mean']:.2f}", ends, *[""] * (1 + len(splits))]
         rows.append([tables.Cell(words.shown(name), kind, kind="name"), *map(tables.Cell, said)])
-    title = f"{comparison['family']}: {comparison['tasks']} {comparison['split']} tasks, return per episode"
+    title = f"{shown.family_of(comparison)}: {comparison['tasks']} {comparison['split']} tasks, return per episode"
     return [tables.Table(title, head, rows)]
 
 
