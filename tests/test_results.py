@@ -1,4 +1,4 @@
-"""The tables in the READMEs say what the tracked results say, and the tracked results hold what we claim of them."""
+"""The tables in the documentation say what the tracked results say, and the tracked results hold what we claim of them."""
 
 import dataclasses
 import importlib
@@ -31,7 +31,7 @@ def mean_curve(name: str, algorithm: str, split: str = "test") -> list[float]:
     return curve
 
 
-def test_readme_tables_are_those_of_the_tracked_results() -> None:
+def test_tables_are_those_of_the_tracked_results() -> None:
     done = subprocess.run([sys.executable, "benchmarks/table.py", "--check"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
