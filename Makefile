@@ -47,10 +47,12 @@ results: setup  ## the tables and figures of README and docs again, from benchma
 	$(BIN)/python benchmarks/table.py
 	$(BIN)/python docs/figures.py
 	$(BIN)/python docs/reference.py
+	$(BIN)/python docs/house.py
 
 docs: setup .venv/.docs  ## the documentation as a site in site/; to search it: python -m http.server -d site
 	$(BIN)/python docs/figures.py
 	$(BIN)/python docs/reference.py
+	$(BIN)/python docs/house.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .venv/.docs: .venv/.setup

@@ -23,10 +23,10 @@ import stepping
 import torch
 from numpy.typing import NDArray
 
+from pliant.families import bandit
 from pliant.players import bandit as players
 from pliant.rollout import episode_returns, rollout
 from pliant.streams import Stream
-from pliant.tasks import bandit
 from pliant.tasks.base import Family, Tasks
 
 RESULT = Path(__file__).parent / "results" / "bandit-players.json"

@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from pliant import machine, statistics, studies
+from pliant.maths import statistics, studies
+from pliant.system import machine
 
 RESULT = Path(__file__).parent / "results" / "coverage.json"
 FEW = ((3, 10), (3, 40), (5, 40))

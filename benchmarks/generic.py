@@ -18,8 +18,9 @@ import numpy as np
 import stepping
 from scipy import stats
 
-from pliant import train
-from pliant.config import load_config
+from pliant.config.config import load_config
+from pliant.running import learner as learners
+from pliant.running import loop, train
 
 RESULT = Path(__file__).parent / "results" / "generic.json"
 ITERATIONS, WINDOW = 60, 10
@@ -36,9 +37,9 @@ PRESET = str(Path(train.__file__).parent / "presets" / "maml-cartpole.toml")
 def curve(family: str, seed: int) -> dict[str, Any]:
     """Returns before and after adaptation by window, and how long the run took."""
     settings = FAMILIES[family] | {"train.iterations": str(ITERATIONS), "train.threads": "1", "family.horizon": "200"}
-    learner = train.build(load_config("maml", family, settings, PRESET, seed))
+    learner = learners.build(load_config("maml", family, settings, PRESET, seed))
     start = time.perf_counter()
-    steps = train.iterate(learner, 0, ITERATIONS)
+    steps = loop.iterate(learner, 0, ITERATIONS)
     rows = np.array([[float(r.reward.sum(2).mean()) for r in step.rollouts] for step in steps])  # [iterations, stages]
     before, after = rows.reshape(-1, WINDOW, 2).mean(1).T.tolist()
     return {"seed": seed, "seconds": round(time.perf_counter() - start, 1), "before": before, "after": after}

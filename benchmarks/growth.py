@@ -30,9 +30,13 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from pliant import machine, studies, train
-from pliant.config import load_config
+from pliant.config.config import load_config
+from pliant.maths import studies
 from pliant.rollout import rollout
+from pliant.running import learner as learners
+from pliant.running import loop
+from pliant.running.learner import Learner
+from pliant.system import machine
 from pliant.types import Rollout
 
 RESULT = Path(__file__).parent / "results" / "growth.json"
@@ -73,12 +77,12 @@ def settings_of(setting: Setting) -> dict[str, Any]:
     return common | {"train.episodes": 1, "policy.hidden": (size["parameters"],) * 2, "inner.steps": 1}
 
 
-def built(setting: Setting) -> train.Learner:
+def built(setting: Setting) -> Learner:
     """The learner of a setting."""
-    return train.build(load_config(setting.algorithm, "point", settings_of(setting), "none"))
+    return learners.build(load_config(setting.algorithm, "point", settings_of(setting), "none"))
 
 
-def adapted(learner: train.Learner, number: int) -> list[Rollout]:
+def adapted(learner: Learner, number: int) -> list[Rollout]:
     """One adaptation to new tasks, as an iteration begins."""
     tasks = learner.family.sample(learner.settings.meta_batch, "train", learner.streams.at("tasks", number).rng())
     batch = learner.family.batch(tasks, learner.settings.lanes, learner.episodes)
@@ -125,7 +129,7 @@ def _status(name: str) -> int:
 
 def timed(settings: list[Setting], rounds: int) -> dict[Setting, dict[str, float]]:
     """Median seconds of an adaptation and of an iteration of each setting, all settings in turn."""
-    steps = {setting: train.iterate(built(setting), 0, FOREVER) for setting in settings}
+    steps = {setting: loop.iterate(built(setting), 0, FOREVER) for setting in settings}
     taken: dict[Setting, list[dict[str, float]]] = {setting: [] for setting in settings}
     for turn in range(rounds + 1):
         for setting in settings:
@@ -142,7 +146,7 @@ def timed(settings: list[Setting], rounds: int) -> dict[Setting, dict[str, float
 def counts(setting: Setting) -> dict[str, Any]:
     """Parameters, operations and memory of a setting."""
     learner = built(setting)
-    steps = train.iterate(learner, 0, FOREVER)
+    steps = loop.iterate(learner, 0, FOREVER)
     next(steps)
     return {
         "parameters": sum(p.numel() for p in learner.algorithm.policy.parameters()),
@@ -197,7 +201,7 @@ def saved(method: str, steps: int, rounds: int) -> dict[str, Any]:
         "outer.method": method,
         "outer.backtracks": 1,
     }
-    sides = {name: train.build(load_config(name, "point", flags, "none")) for name in ("maml", "fomaml")}
+    sides = {name: learners.build(load_config(name, "point", flags, "none")) for name in ("maml", "fomaml")}
     rollouts = adapted(sides["maml"], 0)
     start = {name: side.algorithm.state() for name, side in sides.items()}
 

@@ -23,11 +23,13 @@ import numpy as np
 import stepping
 import torch
 
-from pliant import functional
+from pliant.families import metaworld_ml1
+from pliant.maths import functional
 from pliant.policies import gru
 from pliant.rollout import rollout
+from pliant.simulators.metaworld import benchmark, goals
 from pliant.streams import Stream
-from pliant.tasks import _metaworld, _worker, metaworld_ml1, workers
+from pliant.tasks import worker, workers
 
 RESULT = learning.HERE / "results" / "metaworld.json"
 STUDIES: dict[str, list[tuple[str, str, list[str]]]] = {
@@ -71,18 +73,18 @@ def originals(name: str) -> Any:
 
     env = env_dict.ALL_V3_ENVIRONMENTS[name]()
     env._set_task_called, env._freeze_rand_vec, env._partially_observable = True, True, True
-    env._last_rand_vec = _metaworld.goals(name)[0].copy()
+    env._last_rand_vec = goals.goals(name)[0].copy()
     env.reset()
     return env
 
 
 def quick(name: str) -> tuple[float, float]:
     """Milliseconds a step of Meta-World's environment and of ours, in turn, medians; processor time."""
-    from pliant.tasks import _metaworld_env
+    from pliant.simulators.metaworld import env as simulator
 
     rng = np.random.default_rng(0)
-    theirs, ours = originals(name), _metaworld_env.Lane(10_000)
-    ours.begin(np.array([1000.0 * _metaworld.CLASSES.index(name)]), 0)
+    theirs, ours = originals(name), simulator.Lane(10_000)
+    ours.begin(np.array([1000.0 * benchmark.CLASSES.index(name)]), 0)
     spent: dict[str, list[float]] = {"theirs": [], "ours": []}
     for _ in range(7):
         acts = rng.uniform(-1, 1, (60, 4))
@@ -98,13 +100,13 @@ def quick(name: str) -> tuple[float, float]:
 class Here:
     """What a pool of workers does, done by the process that asks for it."""
 
-    def __init__(self, make: Callable[[], _worker.Remote], layout: _worker.Layout) -> None:
-        self.board = _worker.Board(bytearray(_worker.Board.bytes(layout)), layout)
-        self.chunk = _worker._Chunk(make, self.board, 0)
+    def __init__(self, make: Callable[[], worker.Remote], layout: worker.Layout) -> None:
+        self.board = worker.Board(bytearray(worker.Board.bytes(layout)), layout)
+        self.chunk = worker._Chunk(make, self.board, 0)
 
     def open(self, task: Any, seed: Any, horizon: int, name: Callable[[int], str]) -> None:
         lanes = len(task)
-        self.chunk.open(_worker.Trial(0, task, seed, horizon, np.zeros(lanes, np.int64), [np.empty((0, 4))] * lanes))
+        self.chunk.open(worker.Trial(0, task, seed, horizon, np.zeros(lanes, np.int64), [np.empty((0, 4))] * lanes))
 
     def step(self, action: Any, seen: Any) -> None:
         self.board.action[:] = action
@@ -114,8 +116,8 @@ class Here:
 class Synchronous(Here):
     """Meta-World's own environments in Gymnasium's SyncVectorEnv, likewise."""
 
-    def __init__(self, make: Callable[[], _worker.Remote], layout: _worker.Layout) -> None:
-        self.board = _worker.Board(bytearray(_worker.Board.bytes(layout)), layout)
+    def __init__(self, make: Callable[[], worker.Remote], layout: worker.Layout) -> None:
+        self.board = worker.Board(bytearray(worker.Board.bytes(layout)), layout)
         make_one = partial(gymnasium.wrappers.TimeLimit, max_episode_steps=STEPS)
         made = [lambda: make_one(originals("reach-v3"))] * layout.lanes
         self.envs = gymnasium.vector.SyncVectorEnv(made, autoreset_mode="SameStep")
@@ -160,7 +162,7 @@ def batches() -> dict[str, workers.Pooled]:
 def speed() -> dict[str, Any]:
     """The environments one by one, then 64 lanes with a policy in the loop."""
     torch.set_num_threads(1)
-    each = {name: quick(name) for name in _metaworld.CLASSES}
+    each = {name: quick(name) for name in benchmark.CLASSES}
     ratios = {name: theirs / ours for name, (theirs, ours) in each.items()}
     batch = batches()
     rates: dict[str, list[float]] = {how: [] for how in batch}

@@ -25,11 +25,11 @@ import torch
 from scipy import stats
 
 import pliant
-from pliant import config, registry
+from pliant.config import config, registry
+from pliant.families import bandit
 from pliant.players import recall, two_step
 from pliant.rollout import rollout
 from pliant.streams import Stream
-from pliant.tasks import bandit
 from pliant.tasks.base import Tasks
 from pliant.types import Rollout
 

@@ -29,9 +29,13 @@ import stepping
 import torch
 from torch import nn
 
-from pliant import functional, machine, train
-from pliant.config import load_config
+from pliant.config.config import load_config
+from pliant.maths import functional
+from pliant.running import learner as learners
+from pliant.running import loop
+from pliant.running.learner import Learner
 from pliant.streams import Stream
+from pliant.system import machine
 from pliant.types import Inputs
 
 RESULT = Path(__file__).parent / "results" / "recurrent.json"
@@ -51,7 +55,7 @@ print(int(peak[0].split()[1]) / 1024)
 """
 
 
-def learner_of(lanes: int, size: int, policy: str = "gru") -> train.Learner:
+def learner_of(lanes: int, size: int, policy: str = "gru") -> Learner:
     """RL^2 on bandits of 100 pulls."""
     settings = {
         "train.meta_batch": lanes,
@@ -63,7 +67,7 @@ def learner_of(lanes: int, size: int, policy: str = "gru") -> train.Learner:
         "outer.minibatches": 4,
         "outer.max_kl": 0.0,
     }
-    return train.build(load_config("rl2", "bandit", settings, "none", 0, policy))
+    return learners.build(load_config("rl2", "bandit", settings, "none", 0, policy))
 
 
 def seconds(act: Callable[[], Any]) -> float:
@@ -146,9 +150,9 @@ def recurrent_ppo(**policy: Any) -> Callable[[], Any]:
     return lambda: model.learn(LANES * PULLS, reset_num_timesteps=False)
 
 
-def iteration(learner: train.Learner) -> Callable[[], Any]:
+def iteration(learner: Learner) -> Callable[[], Any]:
     """A function that runs the next meta-iteration."""
-    steps = train.iterate(learner, 0, 10**6)
+    steps = loop.iterate(learner, 0, 10**6)
     return lambda: next(steps)
 
 

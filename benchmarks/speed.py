@@ -25,8 +25,10 @@ from typing import Any
 import stepping
 import torch
 
-from pliant import machine, train
-from pliant.config import load_config
+from pliant.config.config import load_config
+from pliant.running import learner as learners
+from pliant.running import loop
+from pliant.system import machine
 
 RESULT = Path(__file__).parent / "results" / "speed.json"
 BARS = {
@@ -58,8 +60,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 def iterations(algorithm: str, family: str, settings: dict[str, Any]) -> Callable[[], dict[str, float]]:
     """A function that runs the next meta-iteration and returns its times."""
-    learner = train.build(load_config(algorithm, family, settings, preset="none"))
-    steps = train.iterate(learner, 0, 10**6)
+    learner = learners.build(load_config(algorithm, family, settings, preset="none"))
+    steps = loop.iterate(learner, 0, 10**6)
     return lambda: next(steps).seconds
 
 

@@ -180,7 +180,7 @@ def bare_rollout(robot: str) -> Iterator[Slice]:
 @contextmanager
 def ours(robot: str) -> Iterator[Slice]:
     """20 tasks x 20 lanes of a family."""
-    family = importlib.import_module(f"pliant.tasks.{ROBOTS[robot][1]}").family()
+    family = importlib.import_module(f"pliant.families.{ROBOTS[robot][1]}").family()
     stream = Stream(0)
     env = family.batch(family.sample(LANES, "train", stream.at("tasks").rng()), LANES, episodes=100)
     actions = 2 * stream.at("act").uniform(LANES, LANES, 100, family.spec.action_size) - 1

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from table_cells import Document, read, said
 
-from pliant import _verdicts
+from pliant.reporting import verdicts
 
 FAMILIES = ("point", "half-cheetah-vel")
 HEAD = ("agent", "million training steps", "steps seen of a task", "before", "after", "minus pretrain", "")
@@ -25,7 +25,7 @@ def _study(document: Document) -> str:
     )
     rows = []
     for agent in document["agents"]:
-        row, name = _verdicts.beside(document, agent["name"], "pretrain"), f"`{agent['name']}`"
+        row, name = verdicts.beside(document, agent["name"], "pretrain"), f"`{agent['name']}`"
         steps = agent["efficiency"]
         counts = [f"{steps['train_env_steps'] / 1e6:.1f}", f"{steps['adapt_env_steps']:,.0f}"]
         means = [_mean(each["mean"], each["ci95"]) for each in (agent["no_adaptation"], agent["final"])]

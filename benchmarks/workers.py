@@ -29,12 +29,12 @@ import gymnasium
 import stepping
 import torch
 
-from pliant import functional
+from pliant.families import gymnasium as family_file
+from pliant.maths import functional
 from pliant.policies import mlp
 from pliant.rollout import rollout
 from pliant.streams import Stream
-from pliant.tasks import _pool, workers
-from pliant.tasks import gymnasium as family_file
+from pliant.tasks import pool, workers
 from pliant.tasks.base import Family, Parameter
 from pliant.types import Inputs, Rollout, Spec
 
@@ -147,8 +147,8 @@ def kill_one(delay: float, killed: list[float]) -> None:
 
 
 def close_idle() -> None:
-    while _pool._idle:
-        _pool._idle.pop().close()
+    while pool._idle:
+        pool._idle.pop().close()
 
 
 def faults(seed: int) -> dict[str, Any]:

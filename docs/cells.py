@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pliant import config, explain
+from pliant.cli import explain
+from pliant.config import values
 
 FIGURES = Path(__file__).resolve().parent / "images" / "measured"
 
@@ -32,9 +33,9 @@ def settings(kind: type) -> str:
     """The settings of a part: name, default, type, meaning."""
     docs, defaults = explain.field_docs(kind), {field.name: field.default for field in dataclasses.fields(kind)}
     rows = []
-    for name, of in config.field_types(kind).items():
+    for name, of in values.field_types(kind).items():
         rows.append(
-            (f"`{name}`", code(defaults[name]), plain(config.expected(of)), plain(docs.get(name, "")))
+            (f"`{name}`", code(defaults[name]), plain(values.expected(of)), plain(docs.get(name, "")))
         )
     return table(("setting", "default", "expected", "meaning"), rows) if rows else "None."
 

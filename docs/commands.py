@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import cells
 
-from pliant import _parsers
+from pliant.cli import parser as parsing
 
 
 def commands() -> str:
     """Every command of `pliant`, one section each."""
-    root = _parsers.parser()
+    root = parsing.parser()
     (verbs,) = (action for action in root._actions if isinstance(action, argparse._SubParsersAction))
     parsers = {name: parser for name, parser in verbs.choices.items() if not name.startswith("_")}
     listed = ((f"[`pliant {name}`](#pliant-{name})", cells.plain(_said(parser))) for name, parser in parsers.items())

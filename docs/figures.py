@@ -20,7 +20,7 @@ import measured
 from measured import Curve
 from svg import document, text
 
-from pliant.tasks import point
+from pliant.families import point
 from pliant.tasks.base import Tasks
 
 IMAGES = measured.ROOT / "docs" / "images"

@@ -18,7 +18,9 @@ import cells
 import commands
 import tracked
 
-from pliant import _presets, config, errors, players, registry, train
+from pliant import errors, players
+from pliant.config import presets, registry, training
+from pliant.config import values as valued
 from pliant.tasks.base import Family, Parameter
 
 DOCS = Path(__file__).resolve().parent
@@ -83,7 +85,7 @@ def of_algorithm(name: str) -> str:
     if module.PARTS:
         policy = registry.load("policy", module.POLICY).Settings
         parts.append("As `--PART.NAME` of `pliant train`, as `PART.NAME` in Python; those of the family are on its page.")
-        for part, kind in {**module.PARTS, "policy": policy, "train": train.Settings}.items():
+        for part, kind in {**module.PARTS, "policy": policy, "train": training.Settings}.items():
             said = f"policy (`{module.POLICY}`)" if part == "policy" else part
             parts += [f"### {said}", f"{cells.said(kind)}.", cells.settings(kind)]
         if name == "rl2":
@@ -141,10 +143,10 @@ def _facts(family: Family) -> str:
 
 
 def _own_settings() -> Iterable[tuple[str, ...]]:
-    shared = config.field_types(registry.load("policy", "lstm").Settings)
+    shared = valued.field_types(registry.load("policy", "lstm").Settings)
     for name in registry.names("policy"):
         kind = registry.load("policy", name).Settings
-        if set(shared) <= set(config.field_types(kind)):
+        if set(shared) <= set(valued.field_types(kind)):
             own = [field for field in dataclasses.fields(kind) if field.name not in shared]
             said = ", ".join(f"`{field.name}` {cells.typed(field.default)}" for field in own)
             yield f"[`{name}`](../memories/{name}.md)", cells.plain(registry.summary("policy", name)), said
@@ -152,8 +154,8 @@ def _own_settings() -> Iterable[tuple[str, ...]]:
 
 def _presets_of(algorithm: str | None = None, family: str | None = None) -> str:
     rows = []
-    for a, f, name in _presets.presets(algorithm, family):
-        path = _presets.preset_path(a, f, name or None)
+    for a, f, name in presets.presets(algorithm, family):
+        path = presets.preset_path(a, f, name or None)
         assert path is not None
         told = tomllib.loads(path.read_text(encoding="utf-8")).get("summary", "")
         page = f"[`{a}`](../algorithms/{a}.md)" if family else f"[`{f}`](../families/{f}.md)"
@@ -170,7 +172,7 @@ def _borrowed(module: Any) -> list[str]:
 
 def _commands(family: Family) -> list[str]:
     """Train, evaluate, adapt, sweep: with the pair that has a preset, if any."""
-    own = sorted(_presets.presets(family=family.name), key=lambda found: (found[2] != "", ORDER.index(found[0]), found[2]))
+    own = sorted(presets.presets(family=family.name), key=lambda found: (found[2] != "", ORDER.index(found[0]), found[2]))
     algorithm, _, preset = own[0] if own else ("rl2" if family.episodes > 1 else "maml", "", "")
     run = f"runs/{algorithm}-{family.name}-seed0"
     bare = type(family.settings)()

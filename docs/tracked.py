@@ -5,7 +5,8 @@ from collections.abc import Iterable
 import cells
 import measured
 
-from pliant import _tables
+from pliant.reporting import tables
+from pliant.reporting.sections import headline as headlines
 
 AXES = ("tasks", "lanes", "horizon", "parameters")
 COSTS = ("flops", "seconds", "peak_mb")
@@ -69,7 +70,7 @@ def studies() -> str:
 
 def _study(document: measured.Document) -> str:
     family, spent = document["family"], document["study"]
-    headline = _tables.tables(document)[0]
+    (headline,) = headlines.SECTION.tables(document)
     chosen = [headline.head.index(name) for name in SHORT]
     rows = ([_cell(row[i]) for i in chosen] for row in headline.rows)
     minutes = "; ".join(f"{name} {value:g}" for name, value in spent["minutes"].items())
@@ -85,7 +86,7 @@ def _study(document: measured.Document) -> str:
     return "\n\n".join(parts)
 
 
-def _cell(cell: _tables.Cell) -> str:
+def _cell(cell: tables.Cell) -> str:
     return cells.plain(f"{cell.text} ({cell.small})" if cell.small else cell.text)
 
 

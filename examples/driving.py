@@ -14,10 +14,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 import pliant
-from pliant import evaluate, registry
+from pliant.config import registry
+from pliant.families import driving
 from pliant.rollout import rollout
+from pliant.running import curve as curves
 from pliant.streams import Stream
-from pliant.tasks import driving
 
 
 def main() -> None:
@@ -35,9 +36,9 @@ def main() -> None:
     family = driving.family(dataclasses.replace(agent.learner.family.settings, simulator=asked.simulator))
     roads = family.sample(asked.roads, "test", Stream(0).at("roads").rng())
     batch = family.batch(roads, agent.learner.settings.lanes, family.episodes)
-    curve, _ = evaluate.curve_on(agent.learner, batch, 1, Stream(0))
+    curve, _ = curves.curve_on(agent.learner, batch, 1, Stream(0))
     careful = registry.players("driving").players(family, Stream(0))["idm"]
-    theirs = evaluate.measure([rollout(batch, Stream(0), careful, {})], batch, True, 0.0, False)
+    theirs = curves.measure([rollout(batch, Stream(0), careful, {})], batch, True, 0.0, False)
 
     crashes = 1 - curve.success  # [roads, stages]
     columns = {"careful driver": 1 - theirs.success[:, 0], "agent, unadapted": crashes[:, 0], "agent, adapted": crashes[:, 1]}

@@ -11,13 +11,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import pliant
-from pliant import evaluate, registry
+from pliant.config import registry
 from pliant.rollout import rollout
+from pliant.running import curve as curves
+from pliant.simulators.minigrid import world
 from pliant.streams import Stream
-from pliant.tasks import _grid_world
 
 GREY, GOLD, KHAKI, GREEN, WHITE = (90, 90, 90), (255, 215, 0), (240, 230, 140), (50, 205, 50), (255, 255, 255)
-COLOUR = {_grid_world.WALL_TYPE: GREY, _grid_world.DOOR: GOLD, _grid_world.KEY: KHAKI, _grid_world.GOAL: GREEN}
+COLOUR = {world.WALL_TYPE: GREY, world.DOOR: GOLD, world.KEY: KHAKI, world.GOAL: GREEN}
 
 
 def main() -> None:
@@ -33,13 +34,13 @@ def main() -> None:
         agent.learn(agent.config.parts["train"].iterations, progress=True)
     family, stream = agent.learner.family, Stream(0)
     batch = family.batch(family.sample(300, "test", stream.at("rooms").rng()), 1, family.episodes)
-    curve, (played,) = evaluate.curve_on(agent.learner, batch, family.episodes - 1, stream)
+    curve, (played,) = curves.curve_on(agent.learner, batch, family.episodes - 1, stream)
     walked = rollout(batch, stream, registry.players("minigrid").players(family, stream)["random"], {})
-    chance = evaluate.measure([walked], batch, True, 0.0, True)
+    chance = curves.measure([walked], batch, True, 0.0, True)
     batch.reset(stream.at("stage", 0).at("env"))  # once more, to see where it went
     began = played.first[:, 0].cumsum(1) * played.valid[:, 0]  # [rooms, steps] the episode, from 1
     m, where = int(((began == 1).sum(1) - (began == 3).sum(1)).argmax()) if asked.room is None else asked.room, []
-    picture = [COLOUR.get(kind, WHITE) for kind in _grid_world.PARTS[batch.world.cells[m, 0, :-1], 0].tolist()]
+    picture = [COLOUR.get(kind, WHITE) for kind in world.PARTS[batch.world.cells[m, 0, :-1], 0].tolist()]
     for t in range(int(played.valid[m].sum())):
         where.append((int(began[m, t]), int(batch.world.position[m, 0])))
         batch.step(played.action[:, :, t])

@@ -13,9 +13,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 import pliant
-from pliant import registry
-from pliant.evaluate import curve_on
+from pliant.config import registry
 from pliant.rollout import rollout
+from pliant.running.curve import curve_on
 from pliant.streams import Stream
 
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from pliant import advantages, distributions, errors, functional, losses, masks, types
+from pliant import errors, types
+from pliant.maths import advantages, distributions, functional, losses, masks
 
 
 @dataclass(frozen=True)

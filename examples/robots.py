@@ -13,11 +13,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import pliant
-from pliant import registry
-from pliant.evaluate import curve_on, measure
+from pliant.config import registry
 from pliant.rollout import rollout
+from pliant.running.curve import curve_on, measure
+from pliant.simulators.metaworld import goals
 from pliant.streams import Stream
-from pliant.tasks import _metaworld
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def main() -> None:
     curve, played = curve_on(agent.learner, batch, asked.steps, stream)
     scripted = registry.players("metaworld-ml1").players(family, stream)["scripted"]
     classical = measure([rollout(batch, stream, scripted, {})], batch, True, 0.0, False).success.mean()
-    goal = _metaworld.vector(curve.tasks.arrays["task"][asked.goal])[-3:]
+    goal = goals.vector(curve.tasks.arrays["task"][asked.goal])[-3:]
 
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     for stage, colour in {0: "0.6", asked.steps: "C0"}.items():

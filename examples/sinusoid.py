@@ -15,7 +15,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from pliant import functional
+from pliant.maths import functional
 from pliant.streams import Stream
 from pliant.types import Params
 

@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pliant import advantages
+from pliant.maths import advantages
 from pliant.types import Rollout
 
 G, L = 0.9, 0.7

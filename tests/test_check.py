@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pliant import _check_same, check, cli, errors
+from pliant import errors
+from pliant.checking import check
+from pliant.checking.family import same
+from pliant.checking.report import Finding, Report
+from pliant.cli import main as cli
 
 GOOD = """
 from dataclasses import dataclass
@@ -357,7 +361,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     """Work in an empty folder; what is imported from it is forgotten."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(_check_same, "SHORT", 0.0)  # how fast a family is, is not asked here
+    monkeypatch.setattr(same, "SHORT", 0.0)  # how fast a family is, is not asked here
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:
@@ -375,7 +379,7 @@ def changed(old: str, new: str, text: str = GOOD) -> str:
     return text.replace(old, new)
 
 
-def found(report: check.Report, name: str) -> check.Finding:
+def found(report: Report, name: str) -> Finding:
     return next(finding for finding in report.findings if finding.check == name)
 
 
@@ -383,7 +387,7 @@ def found(report: check.Report, name: str) -> check.Finding:
 
 
 def test_a_good_family_passes_every_check() -> None:
-    report = check.check(written(GOOD))
+    report = check.check_family(written(GOOD))
     assert [f for f in report.findings if f.verdict != "ok"] == []
     assert report.failed == () and report.family == "pull"
     assert report.line() == f"{len(report.findings)} checks passed for a_family.py"
@@ -402,24 +406,24 @@ def test_a_family_is_found_by_each_kind_of_name(kind: str) -> None:
     Path("folder").mkdir()
     written(GOOD + "\nready = family()\n")
     written(GOOD, "folder/mine.py")
-    assert check.check(kind).failed == ()
+    assert check.check_family(kind).failed == ()
 
 
 def test_a_file_is_found_wherever_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(GOOD, "far_away.py")
     Path("here").mkdir()
     monkeypatch.chdir("here")
-    assert check.check(str(tmp_path / "far_away.py")).failed == ()
-    assert check.check("../far_away.py").failed == ()
+    assert check.check_family(str(tmp_path / "far_away.py")).failed == ()
+    assert check.check_family("../far_away.py").failed == ()
     with pytest.raises(errors.UserError, match=r"^there is no file \.\./nowhere\.py$"):
-        check.check("../nowhere.py")
+        check.check_family("../nowhere.py")
 
 
 # ---- broken families
 
 
 def test_every_check_has_a_family_that_fails_it() -> None:
-    names = {f.check for f in check.check(written(GOOD)).findings}
+    names = {f.check for f in check.check_family(written(GOOD)).findings}
     assert names - set(BROKEN) == {"shift", "speed"}  # one warns, the other measures
 
 
@@ -428,7 +432,7 @@ def test_a_broken_family_fails_the_check_that_asks(name: str, what: str, old: st
     text = changed(old, new)
     for also in MORE.get(what, ()):
         text = changed(*also, text)
-    report = check.check(written(text))
+    report = check.check_family(written(text))
     finding = found(report, name)
     assert report.failed == (name,), [(f.check, f.words) for f in report.findings if f.verdict == "wrong"]
     assert words in finding.words and "\n" not in finding.words
@@ -447,13 +451,13 @@ WARNED = {
 @pytest.mark.parametrize("name", WARNED)
 def test_what_may_be_meant_is_a_warning(name: str) -> None:
     old, new, words = WARNED[name]
-    report = check.check(written(changed(old, new)))
+    report = check.check_family(written(changed(old, new)))
     assert report.failed == () and found(report, name).verdict == "warning" and words in found(report, name).words
     assert "1 warning" in report.line()
 
 
 def test_what_cannot_be_asked_yet_is_skipped() -> None:
-    report = check.check(written(changed("(frozen=True)", "")))
+    report = check.check_family(written(changed("(frozen=True)", "")))
     skipped = [f for f in report.findings if f.verdict == "skipped"]
     assert len(skipped) == len(report.findings) - 1
     assert found(report, "settings").words == "once exports is mended"
@@ -462,12 +466,12 @@ def test_what_cannot_be_asked_yet_is_skipped() -> None:
 
 def test_settings_other_than_the_defaults_are_checked() -> None:
     name = written(GOOD)
-    assert "2 x 9 steps" not in found(check.check(name), "sizes").words
-    assert "1 x 9 steps" in found(check.check(name, {"horizon": 9}), "sizes").words
+    assert "2 x 9 steps" not in found(check.check_family(name), "sizes").words
+    assert "1 x 9 steps" in found(check.check_family(name, {"horizon": 9}), "sizes").words
     with pytest.raises(errors.UserError, match="horizn"):
-        check.check(name, {"horizn": 9})
+        check.check_family(name, {"horizn": 9})
     with pytest.raises(errors.UserError, match="takes no settings"):
-        check.check("a_family:family", {"horizon": 9})
+        check.check_family("a_family:family", {"horizon": 9})
 
 
 # ---- the command
@@ -483,7 +487,7 @@ def line_of(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[str, str]:
 
 def test_the_command_says_what_is_wrong_and_how_to_mend_it(capsys: pytest.CaptureFixture[str]) -> None:
     out, line = line_of(capsys, written(changed("= -self.x.abs()", "= -self.x.abs() / self.lanes")))
-    assert line == f"1 of {len(check._CHECKS)} checks failed for a_family.py: number"
+    assert line == f"1 of {len(check.CHECKS['family'])} checks failed for a_family.py: number"
     assert "wrong" in out and "a lane alone in a batch" in out and "to mend: no sum, mean or size of dim 1" in out
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from pliant import checkpoint, errors
+from pliant import errors
+from pliant.storage import checkpoint
 
 FACTS = {"env_steps": 12345678901234567890, "best": 0.1 + 0.2, "name": "é", "nested": {"list": [1, None, True]}}
 

@@ -13,7 +13,12 @@ from typing import Any
 
 import pytest
 
-from pliant import _commands, _parsers, cli, completion, config, errors, explain, record, registry
+from pliant import errors
+from pliant.cli import complete, explain, parser
+from pliant.cli import main as cli
+from pliant.cli import train as commands_module
+from pliant.config import config, registry, values
+from pliant.storage import record
 
 PYTHON = [sys.executable, "-m", "pliant"]
 
@@ -36,7 +41,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[config.Config, Path, 
         calls.append((settings, out, keywords))
         return out
 
-    monkeypatch.setattr("pliant.train.train", train)
+    monkeypatch.setattr("pliant.running.train.train", train)
     return calls
 
 
@@ -128,7 +133,7 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*arguments: Any, **keywords: Any) -> None:
         json.loads("{")  # a ValueError, but from a library: no message to the user
 
-    monkeypatch.setattr(_commands, "train", broken)
+    monkeypatch.setattr(commands_module, "train", broken)
     with pytest.raises(json.JSONDecodeError):
         cli.main(["train", "maml", "point"])
 
@@ -157,13 +162,13 @@ EXPECTED = [
 def test_expected_errors_are_one_line(
     error: BaseException, line: str, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(_commands, "train", raising(error))
+    monkeypatch.setattr(commands_module, "train", raising(error))
     assert cli.main(["train", "maml", "point"]) == status
     assert capsys.readouterr() == ("", f"pliant: {line}\n")
 
 
 def test_a_value_error_of_ours_is_one_line_and_a_missing_module_is_a_bug(capsys: pytest.CaptureFixture[str]) -> None:
-    from pliant.tasks import point
+    from pliant.families import point
 
     with pytest.raises(ValueError, match="unknown 'gaol'") as caught:
         point.family().task({"gaol": 1})
@@ -251,7 +256,7 @@ def test_evaluate_json_prints_one_document_whatever_else_is_printed(
         print("a simulator says hello")
         return {"schema": "pliant.evaluation/1", "curve": []}
 
-    monkeypatch.setattr("pliant.evaluate.evaluate_run", evaluate_run)
+    monkeypatch.setattr("pliant.running.evaluate.evaluate_run", evaluate_run)
     assert cli.main("evaluate mine --split ood --tasks 5 --stages 0 --lanes 2 --seed 3 --json".split()) == 0
     out, err = capsys.readouterr()
     assert json.loads(out) == {"schema": "pliant.evaluation/1", "curve": []}
@@ -275,7 +280,7 @@ def test_evaluate_prints_a_table_and_draws_the_curve(
         "curve": [{"stage": 0, "steps_seen": 0.0, "return": value, "success": None}],
         "per_task": [{"task": {"goal": [0.0, 0.1]}, "return": [-11.0]}, {"task": {"goal": [0.2, 0.1]}, "return": [-14.0]}],
     }
-    monkeypatch.setattr("pliant.evaluate.evaluate_run", lambda path, **keywords: document)
+    monkeypatch.setattr("pliant.running.evaluate.evaluate_run", lambda path, **keywords: document)
     assert cli.main(["evaluate", "mine"]) == 0
     out = capsys.readouterr().out
     assert "maml on point: 2 held-out tasks" in out and "-12.50" in out and "-14.00 to -11.00" in out
@@ -292,8 +297,8 @@ def test_adapt_adapts_to_the_named_task_and_saves(monkeypatch: pytest.MonkeyPatc
         calls.append((task, keywords))
         return SimpleNamespace(document={}, save=lambda path: Path(path).mkdir(parents=True))
 
-    monkeypatch.setattr("pliant.agent.load", lambda path, device: SimpleNamespace(adapt=adapt))
-    monkeypatch.setattr("pliant.report.curve_table", lambda document: "table")
+    monkeypatch.setattr("pliant.agent.agent.load", lambda path, device: SimpleNamespace(adapt=adapt))
+    monkeypatch.setattr("pliant.reporting.terminal.curve_table", lambda document: "table")
     for _ in range(2):
         assert cli.main("adapt mine --task goal=0.3,-0.2 --stages 2".split()) == 0
     assert calls[0] == ({"goal": [0.3, -0.2]}, {"stages": 2, "seed": 0, "episodes": None})
@@ -302,8 +307,8 @@ def test_adapt_adapts_to_the_named_task_and_saves(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_task_is_read_from_words() -> None:
-    assert _commands.parse_task(["goal=0.3,-0.2", "speed=2"]) == {"goal": [0.3, -0.2], "speed": 2.0}
-    assert _commands.parse_task(["length=1e-1 mass=2,"]) == {"length": 0.1, "mass": [2.0]}
+    assert commands_module.parse_task(["goal=0.3,-0.2", "speed=2"]) == {"goal": [0.3, -0.2], "speed": 2.0}
+    assert commands_module.parse_task(["length=1e-1 mass=2,"]) == {"length": 0.1, "mass": [2.0]}
 
 
 def help_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -327,7 +332,7 @@ def test_every_help_has_examples(command: str, capsys: pytest.CaptureFixture[str
 
 def test_help_of_a_pair_shows_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
     text = help_of(capsys, "train", "maml", "point", "--help", "--inner.steps", "77")
-    for setting in completion.settings("maml", "point"):
+    for setting in complete.settings("maml", "point"):
         assert f"--{setting} " in text
     assert "--inner.steps 77    (an integer)" in text
     assert "--policy.hidden 64,64    (integers separated by commas)" in text or "preset" in text
@@ -340,7 +345,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_help_is_fast_and_imports_nothing_heavy() -> None:
     script = (
-        "import sys; from pliant import cli\n"
+        "import sys; from pliant.cli import main as cli\n"
         "for words in ('', '_complete train maml point --inner', 'completion bash', 'train x y', 'train -h'):\n"
         "    cli.main(words.split())\n"
         "heavy = {'torch', 'numpy', 'pydantic', 'rich', 'gymnasium', 'scipy', 'matplotlib', 'tyro'} & set(sys.modules)\n"
@@ -382,7 +387,7 @@ def test_completion_knows_what_may_follow() -> None:
     Path("runs/not-a-run").mkdir()
 
     def after(words: str) -> list[str]:
-        return completion.candidates(words.split(" "))
+        return complete.candidates(words.split(" "))
 
     assert after("tr") == ["train"] and "evaluate" in after("")
     assert after("train m") == ["maml"]
@@ -402,11 +407,11 @@ def test_completion_knows_what_may_follow() -> None:
 def test_completion_finds_every_setting_of_every_pair() -> None:
     for algorithm in registry.names("algorithm"):
         classes = config.part_classes(algorithm, "point", registry.load("algorithm", algorithm).POLICY)
-        expected = {f"{part}.{name}" for part, settings in classes.items() for name in config.field_types(settings)}
-        assert set(completion.settings(algorithm, "point")) == expected
+        expected = {f"{part}.{name}" for part, settings in classes.items() for name in values.field_types(settings)}
+        assert set(complete.settings(algorithm, "point")) == expected
 
 
-@pytest.mark.parametrize("shell", _parsers.SHELLS)
+@pytest.mark.parametrize("shell", parser.SHELLS)
 def test_completion_scripts_parse(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     script = help_of(capsys, "completion", shell)
     assert "pliant _complete" in script

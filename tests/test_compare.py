@@ -14,8 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pliant import _agents, cli, compare, config, documents, errors, evaluate, record, studies, sweep, train
-from pliant._agents import Asked
+from pliant import errors
+from pliant.cli import main as cli
+from pliant.comparing import compare, kept
+from pliant.comparing.contenders import Asked
+from pliant.config import config
+from pliant.maths import studies
+from pliant.running import evaluate, sweep, train
+from pliant.storage import documents, record
 
 TINY = {"train.iterations": 2, "train.meta_batch": 3, "train.lanes": 3, "family.horizon": 12, "policy.hidden": "8"}
 ASKED = Asked(tasks=4)
@@ -158,7 +164,7 @@ def test_steps_to_the_target_are_of_every_iteration_and_of_who_adapts_in_trainin
 
 def test_a_long_training_is_thinned_to_means_and_judged_unthinned(tmp_path: Path) -> None:
     steps = np.arange(1.0, 1001.0)
-    training = _agents.Training(steps, -steps, np.where(steps < 500, 0.0, 1.0))
+    training = kept.Training(steps, -steps, np.where(steps < 500, 0.0, 1.0))
     thin = training.thinned(200)
     assert len(thin["env_steps"]) == 200 and thin["env_steps"][-1] == 1000 and thin["before"][0] == -3.0
     assert training.thinned(2000)["after"] == training.after.tolist()
@@ -294,7 +300,7 @@ def test_a_sweep_moves_one_axis_and_nothing_else(copied: Path) -> None:
     for value, point in zip(document["values"], document["curve"], strict=True):
         assert point["value"] == value
         assert [s["mean"] for s in point["return"]] == pytest.approx(returns[document["values"].index(value)].mean(0).tolist())
-    found = _agents.sweeps([("maml", [copied / "maml0"])])
+    found = kept.sweeps([("maml", [copied / "maml0"])])
     assert found[0]["agents"][0]["after"][0]["mean"] == pytest.approx(returns[0, :, -1].mean())
 
 
@@ -312,11 +318,11 @@ def test_a_sweep_of_an_earlier_checkpoint_or_of_other_stages_is_left_out(
 ) -> None:
     for seed, stages in ((0, 1), (1, 2)):
         sweep.sweep_run(copied / f"maml{seed}", "distance=0.1,2", tasks=2, stages=stages)
-    (found,) = _agents.sweeps([("maml", [copied / "maml0", copied / "maml1"])])
+    (found,) = kept.sweeps([("maml", [copied / "maml0", copied / "maml1"])])
     assert found["agents"][0]["seeds"] == [0] and "other stages" in capsys.readouterr().err
     wanted = config.load_config("maml", "point", TINY | {"train.iterations": 3}, "none", seed=0)
     train.train(wanted, copied / "maml0", resume=True, quiet=True)
-    (found,) = _agents.sweeps([("maml", [copied / "maml0", copied / "maml1"])])
+    (found,) = kept.sweeps([("maml", [copied / "maml0", copied / "maml1"])])
     assert found["agents"][0]["seeds"] == [1] and "earlier checkpoint" in capsys.readouterr().err
 
 

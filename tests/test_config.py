@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from pliant import _presets, config, errors, registry
-from pliant.config import load_config
+from pliant import errors
+from pliant.config import config, registry, values
+from pliant.config import presets as preset_files
+from pliant.config.config import load_config
+from pliant.system import outside as outside_module
 
 OUTSIDE = '''
 """An algorithm and a family of one's own."""
@@ -220,7 +223,7 @@ def test_reading_a_document_imports_nothing_outside(outside: str) -> None:
     with pytest.raises(errors.UserError, match=f"--import {module}.py"):
         config.from_dict(document)
     assert module not in sys.modules
-    registry.import_outside(outside)
+    outside_module.import_outside(outside)
     assert config.from_dict(document).algorithm == outside
 
 
@@ -233,7 +236,7 @@ def test_missing_outside_code_is_one_line(outside: str) -> None:
 @pytest.fixture
 def presets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of presets in place of the shipped one."""
-    monkeypatch.setattr(_presets, "PRESETS", tmp_path)
+    monkeypatch.setattr(preset_files, "PRESETS", tmp_path)
     (tmp_path / "maml-point.toml").write_text(
         'summary = "tuned"\n[inner]\nsteps = 4\n[policy]\nname = "mlp"\nhidden = [9, 9]\n[family]\ndistance = "squared"\n'
     )
@@ -249,7 +252,7 @@ def test_defaults_then_preset_then_overrides(presets: Path) -> None:
     assert load_config("maml", "point", preset="fast").parts["family"].distance == "plain"
     assert load_config("maml", "point", preset="none").parts["inner"].steps == 1
     assert load_config("fomaml", "point").parts["inner"].steps == 4  # what is maml's is fomaml's, unless it has its own
-    assert _presets.presets("maml", "point") == [("maml", "point", ""), ("maml", "point", "fast")]
+    assert preset_files.presets("maml", "point") == [("maml", "point", ""), ("maml", "point", "fast")]
 
 
 def test_a_preset_says_nothing_about_another_policy(presets: Path, outside: str) -> None:
@@ -279,21 +282,21 @@ def test_a_wrong_preset_is_one_line(presets: Path) -> None:
 
 
 def test_every_shipped_preset_loads() -> None:
-    for algorithm, family, name in _presets.presets():
+    for algorithm, family, name in preset_files.presets():
         load_config(algorithm, family, preset=name or None)
-    for path in _presets.PRESETS.glob("*.toml"):
-        assert any(path.stem == f"{a}-{f}" + (f"@{n}" if n else "") for a, f, n in _presets.presets()), path
+    for path in preset_files.PRESETS.glob("*.toml"):
+        assert any(path.stem == f"{a}-{f}" + (f"@{n}" if n else "") for a, f, n in preset_files.presets()), path
 
 
 def test_every_setting_that_ships_has_a_docstring_and_a_readable_type() -> None:
-    from pliant import explain
+    from pliant.cli import explain
 
     for algorithm, family in itertools.product(registry.names("algorithm"), registry.names("family")):
         for part, settings in config.part_classes(algorithm, family, registry.load("algorithm", algorithm).POLICY).items():
             docs = explain.field_docs(settings)
-            for name, kind in config.field_types(settings).items():
+            for name, kind in values.field_types(settings).items():
                 assert docs.get(name), f"{part}.{name} of {algorithm} {family} has no docstring"
-                assert "[" not in config.expected(kind) and "<" not in config.expected(kind), f"{part}.{name}: {kind}"
+                assert "[" not in values.expected(kind) and "<" not in values.expected(kind), f"{part}.{name}: {kind}"
 
 
 def test_override_and_differences() -> None:

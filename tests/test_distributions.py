@@ -8,8 +8,8 @@ from scipy import stats
 from torch import Tensor
 from torch import distributions as reference
 
-from pliant import distributions
-from pliant.distributions import CATEGORICAL, GAUSSIAN
+from pliant.maths import distributions
+from pliant.maths.distributions import CATEGORICAL, GAUSSIAN
 from pliant.types import Spec
 
 A = 3

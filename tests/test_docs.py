@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from pliant import _parsers, cli, config, registry
+from pliant.cli import main as cli
+from pliant.cli import parser
+from pliant.config import config, registry
+from pliant.system import outside
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -93,11 +96,11 @@ def test_commands_in_the_documents_exist(path: Path, monkeypatch: pytest.MonkeyP
 def check(words: list[str]) -> None:
     """A command line of pliant is understood to its last word; presets, settings and tasks that it names exist."""
     rest, dotted = cli.split_dotted(words)
-    arguments, rest = _parsers.parser().parse_known_args(rest)
+    arguments, rest = parser.parser().parse_known_args(rest)
     assert not cli._family_flags(getattr(arguments, "family", None), rest, dotted), words
     if arguments.command == "train" and not str(arguments.preset).endswith(".toml") and words[-1] != "--help":
-        for name in filter(registry.is_outside, (arguments.algorithm, arguments.family, arguments.policy or "")):
-            registry.import_outside(name)
+        for name in filter(outside.is_outside, (arguments.algorithm, arguments.family, arguments.policy or "")):
+            outside.import_outside(name)
         config.load_config(arguments.algorithm, arguments.family, dotted, arguments.preset, policy=arguments.policy)
 
 
@@ -164,6 +167,13 @@ def test_figures_are_those_of_the_tracked_results(tools: None) -> None:
 
 def test_references_are_those_of_the_code(tools: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert importlib.import_module("reference").main(["--check"]) == 0, f"out of date:\n{capsys.readouterr().out}"
+
+
+def test_the_house_is_drawn_from_the_imports(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.syspath_prepend(str(DOCS))
+    house = importlib.import_module("house")
+    assert house.main(["--check"]) == 0, f"out of date: python docs/house.py draws it again\n{capsys.readouterr().out}"
+    assert all(below not in house.floors()[0] or not house.arrows()[below] for below in house.arrows())
 
 
 def test_a_page_that_is_out_of_date_is_told_and_left(

@@ -11,9 +11,16 @@ import pytest
 import torch
 from scipy import stats
 
-from pliant import cli, clock, config, errors, evaluate, record, statistics, train
+from pliant import errors
+from pliant.cli import main as cli
+from pliant.config import config
+from pliant.families import point
+from pliant.maths import statistics
+from pliant.running import clock, evaluate, train
+from pliant.running import curve as curves
+from pliant.running import learner as learners
+from pliant.storage import record
 from pliant.streams import Stream
-from pliant.tasks import point
 from pliant.tasks.base import Protocol
 
 TINY = {
@@ -146,10 +153,10 @@ def test_lanes_and_episodes_multiply(tmp_path: Path) -> None:
 
 def test_numbers_of_a_curve_are_those_of_its_rollouts() -> None:
     """CartPole, whose episodes differ in length: returns, steps and the total of a trial by loops."""
-    learner = train.build(configured("cartpole", TINY))
+    learner = learners.build(configured("cartpole", TINY))
     tasks = learner.family.sample(3, "test", Stream(0).rng())
     batch = learner.family.batch(tasks, 2, episodes=2)
-    curve, rollouts = evaluate.curve_on(learner, batch, 2, Stream(7))
+    curve, rollouts = curves.curve_on(learner, batch, 2, Stream(7))
     assert curve.success is None, "cartpole reports none"
     for m in range(3):
         seen, trial = 0, 0.0
@@ -166,9 +173,9 @@ def test_numbers_of_a_curve_are_those_of_its_rollouts() -> None:
 
 
 def test_success_is_the_share_of_episodes_with_success_at_any_time() -> None:
-    learner = train.build(configured(settings=TINY, **{"family.horizon": 4, "family.radius": 0.25}))
+    learner = learners.build(configured(settings=TINY, **{"family.horizon": 4, "family.radius": 0.25}))
     batch = learner.family.batch(learner.family.sample(6, "test", Stream(0).rng()), 3, episodes=2)
-    curve, rollouts = evaluate.curve_on(learner, batch, 1, Stream(7))
+    curve, rollouts = curves.curve_on(learner, batch, 1, Stream(7))
     assert curve.success is not None and 0 < curve.success.mean() < 1
     for s, data in enumerate(rollouts):
         assert np.allclose(curve.success[:, s], data.terminated.sum((1, 2)).numpy() / 6), "a goal reached ends an episode"
@@ -219,12 +226,12 @@ def test_an_evaluation_repeats_bit_for_bit_and_its_seed_counts(run: Path) -> Non
 
 
 def test_evaluation_tasks_are_of_their_split_and_not_those_of_training() -> None:
-    learner = train.build(configured())
+    learner = learners.build(configured())
     for split in ("train", "test", "ood"):
-        curve = evaluate.curve(learner, split, 30, 1, 0, seed=0)
+        curve = curves.curve(learner, split, 30, learner.schedule(0, 1), seed=0)
         assert set(learner.family.split_of(curve.tasks)) == {split}
     trained = learner.family.sample(30, "train", learner.streams.at("tasks", 0).rng())
-    assert trained.digest != evaluate.curve(learner, "train", 30, 1, 0, seed=0).tasks.digest
+    assert trained.digest != curves.curve(learner, "train", 30, learner.schedule(0, 1), seed=0).tasks.digest
 
 
 def test_evaluation_does_not_touch_training(tmp_path: Path) -> None:
@@ -259,9 +266,9 @@ def test_an_iteration_whose_evaluation_fails_is_logged_and_kept(tmp_path: Path, 
 
 
 def test_an_evaluation_leaves_the_algorithm_as_it_was() -> None:
-    learner = train.build(configured())
+    learner = learners.build(configured())
     before = learner.algorithm.state()
-    evaluate.curve(learner, "test", 3, 2, 2, seed=0)
+    curves.curve(learner, "test", 3, learner.schedule(2, 2), seed=0)
     assert all(torch.equal(t, before[n]) for n, t in learner.algorithm.state().items())
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pliant import cli
+from pliant.cli import main as cli
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 RUNS = {

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pliant import functional
+from pliant.maths import functional
 from pliant.policies import mlp, module
 from pliant.streams import Stream
 from pliant.types import Inputs, Output, Params, Spec

@@ -10,7 +10,8 @@ import torch
 from gymnasium import spaces
 
 import pliant
-from pliant.agent import Adapted, Agent
+from pliant.agent.adapted import Adapted
+from pliant.agent.agent import Agent
 from pliant.errors import UserError
 
 SMALL = {

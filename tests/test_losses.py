@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from pliant import losses
-from pliant.distributions import GAUSSIAN
+from pliant.maths import losses
+from pliant.maths.distributions import GAUSSIAN
 
 LOG_PROB = torch.tensor([[[0.1, -0.5, 9.0], [0.3, 9.0, 9.0]], [[-1.0, -2.0, 0.7], [0.2, 0.4, 9.0]]], dtype=torch.float64)
 OLD = torch.tensor([[[-0.4, -0.9, -9.0], [0.8, 9.0, 9.0]], [[-1.0, -1.5, 0.2], [0.1, 0.4, -9.0]]], dtype=torch.float64)

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from pliant import masks
+from pliant.maths import masks
 
 X = torch.tensor([[[1.0, 2.0, 99.0], [5.0, 99.0, 99.0]], [[-1.0, -3.0, 2.0], [4.0, 8.0, 99.0]]], dtype=torch.float64)
 VALID = torch.tensor([[[1, 1, 0], [1, 0, 0]], [[1, 1, 1], [1, 1, 0]]], dtype=torch.bool)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pliant import measures
+from pliant.maths import measures
 
 
 def a(*values: float) -> np.ndarray:

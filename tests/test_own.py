@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pliant import cli, record
+from pliant.cli import main as cli
+from pliant.storage import record
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 SMALL = "--preset none --iterations 2 --train.meta_batch 3 --train.lanes 3 --quiet"

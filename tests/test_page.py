@@ -16,7 +16,12 @@ from xml.etree import ElementTree
 import pytest
 from markdown_it import MarkdownIt
 
-from pliant import _axes, _svg, _tables, _verdicts, _words, checkpoint, errors, page, plots
+from pliant import errors
+from pliant.reporting import axes, markdown, page, plots, publish, section, tidy
+from pliant.reporting import svg as vector
+from pliant.reporting import verdicts as sentences
+from pliant.reporting import words as wording
+from pliant.system import files
 
 from . import comparisons
 
@@ -70,7 +75,7 @@ def rows_of(text: str, title: str) -> list[list[str]]:
 
 
 def without_figures(document: dict[str, Any]) -> str:
-    return page._html(document, {}, [])
+    return page.html(document, {}, [])
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +105,8 @@ def usual_page(usual: dict[str, Any]) -> str:
     ],
 )
 def test_an_interval_has_three_digits_of_its_width(value: float, ends: list[float], said: str, between: str) -> None:
-    assert _words.mean({"mean": value, "ci95": ends}) == said
-    assert _words.interval(ends) == between
+    assert wording.mean({"mean": value, "ci95": ends}) == said
+    assert wording.interval(ends) == between
 
 
 @pytest.mark.parametrize(
@@ -118,7 +123,7 @@ def test_an_interval_has_three_digits_of_its_width(value: float, ends: list[floa
     ],
 )
 def test_counts_have_three_digits(value: float | None, said: str) -> None:
-    assert _words.count(value).replace("\u00a0", " ") == said
+    assert wording.count(value).replace("\u00a0", " ") == said
 
 
 @pytest.mark.parametrize(
@@ -134,22 +139,22 @@ def test_counts_have_three_digits(value: float | None, said: str) -> None:
     ],
 )
 def test_times_are_in_the_unit_that_suits_them(value: float | None, said: str) -> None:
-    assert _words.seconds(value).replace("\u00a0", " ") == said
+    assert wording.seconds(value).replace("\u00a0", " ") == said
 
 
 def test_what_cannot_be_seen_is_shown() -> None:
-    assert _words.shown("a\x00b\x1b\x7f") == "a␀b␛␡"
-    assert _words.shown("\u202eabc\u2066") == "[U+202E]abc[U+2066]"
-    assert _words.shown("\ud800\uffff\x85") == "[U+D800][U+FFFF][U+0085]"
-    assert [_words.shown(""), _words.shown(" ")] == ["(empty)", "(blank)"]
-    assert _words.shown("maml 中文 🤖 e\u0301") == "maml 中文 🤖 e\u0301"
+    assert wording.shown("a\x00b\x1b\x7f") == "a␀b␛␡"
+    assert wording.shown("\u202eabc\u2066") == "[U+202E]abc[U+2066]"
+    assert wording.shown("\ud800\uffff\x85") == "[U+D800][U+FFFF][U+0085]"
+    assert [wording.shown(""), wording.shown(" ")] == ["(empty)", "(blank)"]
+    assert wording.shown("maml 中文 🤖 e\u0301") == "maml 中文 🤖 e\u0301"
 
 
 def test_a_long_name_keeps_its_head_and_its_tail() -> None:
     name = "maml mlp inner.lr=0.1 inner.steps=3 train.lanes=20"
-    assert _words.short(name, 34) == name[:22] + "…" + name[-11:]
-    assert len(_words.short(name, 34)) == 34 + 1 - 1
-    assert _words.short("maml", 34) == "maml"
+    assert wording.short(name, 34) == name[:22] + "…" + name[-11:]
+    assert len(wording.short(name, 34)) == 34 + 1 - 1
+    assert wording.short("maml", 34) == "maml"
 
 
 # ---- what is said
@@ -163,9 +168,9 @@ def test_the_headline_has_a_row_for_every_agent_and_baseline(usual: dict[str, An
     maml = next(row for row in rows if row[0] == "maml")
     agent = usual["agents"][1]
     assert maml[1] == "3" and maml[2].replace("\u00a0", " ") == "8.00 M"
-    assert maml[5].split()[0] == _words.mean(agent["final"]) and _words.interval(agent["final"]["ci95"]) in maml[5]
+    assert maml[5].split()[0] == wording.mean(agent["final"]) and wording.interval(agent["final"]["ci95"]) in maml[5]
     row = next(r for r in usual["against"] if (r["agent"], r["other"]) == ("maml", "pretrain"))
-    difference = _words.fixed(row["difference"], _words.decimals(row["ci95"]), sign=True)
+    difference = wording.fixed(row["difference"], wording.decimals(row["ci95"]), sign=True)
     assert maml[7].startswith(difference) and maml[8] == row["verdict"] == "better"
 
 
@@ -176,7 +181,7 @@ def test_the_answer_follows_the_verdicts(usual: dict[str, Any]) -> None:
         for name, verdict in zip(agents, verdicts, strict=True):
             row = next(r for r in document["against"] if (r["agent"], r["other"]) == (name, "pretrain"))
             row["verdict"] = verdict
-        return _verdicts.answer(document).short
+        return sentences.answer(document).short
 
     none, few = "no difference shown", "too few seeds"
     assert said("better", "better", none, few).startswith("Meta-learning: 2 of 4 agents (fomaml and maml) do better")
@@ -192,7 +197,7 @@ def test_a_pair_that_is_named_the_other_way_round_is_turned(usual: dict[str, Any
     row = next(r for r in document["against"] if (r["agent"], r["other"]) == ("maml", "pretrain"))
     row |= {"agent": "pretrain", "other": "maml", "difference": -4.0, "ci95": [-6.0, -1.0]}
     row |= {"probability_of_improvement": 0.2, "verdict": "worse"}
-    found = _verdicts.beside(document, "maml", "pretrain")
+    found = sentences.beside(document, "maml", "pretrain")
     assert found is not None
     assert (found["difference"], found["ci95"], found["verdict"]) == (4.0, [1.0, 6.0], "better")
     assert found["probability_of_improvement"] == pytest.approx(0.8)
@@ -204,8 +209,8 @@ def test_without_the_baseline_there_is_no_answer_but_a_command(usual: dict[str, 
     text = without_figures(document)
     assert "Not answered: no run of the baseline pretrain" in text
     assert "<code>pliant train pretrain point --seeds 0..2</code>" in text
-    assert "pliant train pretrain point --seeds 0..2" in page.markdown(document)
-    assert not _verdicts.against(document)
+    assert "pliant train pretrain point --seeds 0..2" in markdown.markdown(document)
+    assert not sentences.against(document)
 
 
 def test_nothing_is_called_better_without_a_verdict(usual: dict[str, Any]) -> None:
@@ -219,39 +224,39 @@ def test_nothing_is_called_better_without_a_verdict(usual: dict[str, Any]) -> No
 def test_every_number_of_fewer_than_three_seeds_is_marked() -> None:
     document = comparisons.document(seeds=2, tasks=6, points=5)
     document["players"] = None  # nobody trained them
-    for table in _tables.tables(document):
-        if table.name != "settings":
-            first = 2 if table.name in ("pairs", "sweeps") else 1
+    for name, table in ((name, table) for name, each in section.tables(document).items() for table in each):
+        if name != "settings":
+            first = 2 if name in ("pairs", "sweeps") else 1
             numbers = [cell for row in table.rows for cell in row[first:] if re.search(r"\d", cell.text)]
             assert numbers and all(cell.few for cell in numbers), table.title
     text = without_figures(document)
     for row in re.findall(r"<td class=\"number\">(.*?)</td>", text.partition('id="sweeps"')[0], re.S):
         assert row.count('<sup class="few"') == (2 if "<small>" in row else 1) or not re.search(r"\d", row), row
-    assert all(line.count("†") >= 4 for line in _verdicts.answer(document).sentences)
-    assert all(style.label.endswith("†") for style in _axes.styles(document["agents"]).values())
+    assert all(line.count("†") >= 4 for line in sentences.answer(document).sentences)
+    assert all(style.label.endswith("†") for style in axes.styles(document["agents"]).values())
     assert {row["few_seeds"] for row in csv.DictReader(io.StringIO(page.csv(document)))} == {"yes"}
 
 
 def test_numbers_of_three_seeds_are_not_marked(usual: dict[str, Any], usual_page: str) -> None:
-    assert "†" not in usual_page and "†" not in page.markdown(usual)
+    assert "†" not in usual_page and "†" not in markdown.markdown(usual)
 
 
 def test_a_pair_is_marked_if_one_of_the_two_has_few_seeds(usual: dict[str, Any]) -> None:
     document = copy.deepcopy(usual)
     document["agents"][5]["seeds"] = [0]  # pretrain
-    headline = next(table for table in _tables.tables(document) if table.name == "headline")
+    (headline,) = section.tables(document)["headline"]
     assert [cell.few for cell in headline.rows[1]] == [False] * 7 + [True, False]  # maml: its difference only
 
 
 def test_other_budgets_are_said(usual: dict[str, Any]) -> None:
     document = copy.deepcopy(usual)
-    assert not any("Training differs" in line for line in _verdicts.cautions(document))
+    assert not any("Training differs" in line for line in sentences.cautions(document))
     document["agents"][0]["efficiency"]["train_env_steps"] = 3.0e7
-    assert "Training differs: from 8.00\u00a0M to 30.0\u00a0M environment steps." in _verdicts.cautions(document)
+    assert "Training differs: from 8.00\u00a0M to 30.0\u00a0M environment steps." in sentences.cautions(document)
 
 
 def test_settings_that_differ_come_first_and_the_rest_is_folded(usual: dict[str, Any], usual_page: str) -> None:
-    table = next(table for table in _tables.tables(usual) if table.name == "settings")
+    (table,) = section.tables(usual)["settings"]
     names = [row[0].text for row in table.rows]
     assert "train.lanes" in names and "policy.hidden" in names and "family.radius" not in names and "seed" not in names
     assert [cell.text for cell in table.rows[names.index("train.lanes")]][1:5] == ["20", "20", "20", "1"]
@@ -288,7 +293,7 @@ def test_scores_without_any_spread_can_be_shown() -> None:
 
 
 def test_an_agent_has_one_colour_in_all_figures(usual: dict[str, Any]) -> None:
-    style = _axes.styles(usual["agents"])
+    style = axes.styles(usual["agents"])
     assert len({(s.colour, str(s.dash)) for s in style.values()}) == len(style)
     for figure in plots.figures(usual):
         for name in ("maml", "rl2"):
@@ -296,14 +301,14 @@ def test_an_agent_has_one_colour_in_all_figures(usual: dict[str, Any]) -> None:
 
 
 def test_baselines_are_broken_lines_and_agents_solid(usual: dict[str, Any]) -> None:
-    for agent, style in zip(usual["agents"], _axes.styles(usual["agents"]).values(), strict=True):
+    for agent, style in zip(usual["agents"], axes.styles(usual["agents"]).values(), strict=True):
         assert (style.dash == "solid") is not agent["baseline"]
 
 
 def test_forty_agents_can_be_told_apart() -> None:
     kinds = [comparisons.KINDS[i % 8] for i in range(40)]
     document = comparisons.document(kinds, [f"agent {i}" for i in range(40)], seeds=1, tasks=2, points=2)
-    style = _axes.styles(document["agents"])
+    style = axes.styles(document["agents"])
     assert len({(s.colour, s.marker, str(s.dash)) for s in style.values()}) == 40
 
 
@@ -311,7 +316,7 @@ def test_a_line_has_few_points() -> None:
     document = comparisons.document(PLAIN, tasks=3, points=5000)
     for figure in plots.figures(document):
         for path in ElementTree.fromstring(figure.svg).iter(f"{SVG}path"):
-            assert path.get("d", "").count("L") <= 2 * _axes.MOST_POINTS + 4, figure.name
+            assert path.get("d", "").count("L") <= 2 * axes.MOST_POINTS + 4, figure.name
 
 
 def test_figures_are_the_same_every_time_and_files_of_their_own(usual: dict[str, Any], tmp_path: Path) -> None:
@@ -356,7 +361,7 @@ def test_a_hostile_name_is_text_everywhere(name: str) -> None:
     document = everywhere(name)
     text = without_figures(document)
     assert shape(text) == shape(without_figures(everywhere("plain")))
-    shown, parsed = _words.shown(name), Parsed(text)
+    shown, parsed = wording.shown(name), Parsed(text)
     assert shown in parsed.all("tbody/tr/th/bdi") and shown in parsed.all("pre/code") and shown in parsed.all("dd/bdi")
     assert shown in parsed.all("thead/tr/th/bdi") and shown in parsed.all("summary/bdi") and shown in parsed.all("li")
     assert f"Adaptation on {shown}" in parsed.all("title")
@@ -382,13 +387,13 @@ def test_hostile_names_are_text_in_figures(crowd: tuple[dict[str, Any], list[plo
     for name in ("adaptation", "training-after", "sweep-distance", "profile"):
         texts = ["".join(text.itertext()) for text in ElementTree.fromstring(found[name].svg).iter(f"{SVG}text")]
         agents = [a for a in document["agents"] if name != "sweep-distance" or not a["baseline"]]
-        assert not {_words.short(a["name"], _axes.MOST_LETTERS) for a in agents} - set(texts), name
+        assert not {wording.short(a["name"], axes.MOST_LETTERS) for a in agents} - set(texts), name
 
 
 @pytest.mark.slow
 def test_a_page_of_hostile_names_has_the_elements_of_a_plain_one(crowd: tuple[dict[str, Any], list[plots.Figure]]) -> None:
     document, figures = crowd
-    text = page._html(document, {name: [{"title": name, "png": b"png"}] for name in comparisons.HOSTILE}, figures)
+    text = page.html(document, {name: [{"title": name, "png": b"png"}] for name in comparisons.HOSTILE}, figures)
     parsed, plain = Parsed(text), Parsed(page.html(comparisons.document(tasks=2, points=3)))
     names = {(tag, name) for tag, attributes in parsed.tags for name in attributes}
     assert {tag for tag, _ in parsed.tags} - {tag for tag, _ in plain.tags} == {"img"}
@@ -396,7 +401,7 @@ def test_a_page_of_hostile_names_has_the_elements_of_a_plain_one(crowd: tuple[di
         (t, n) for tag, attributes in plain.tags for t, n in ((tag, name) for name in attributes)
     }
     shown = parsed.all("h3/bdi")
-    assert all(_words.shown(name) in shown for name in comparisons.HOSTILE)
+    assert all(wording.shown(name) in shown for name in comparisons.HOSTILE)
 
 
 def test_a_page_loads_nothing_and_runs_nothing(usual_page: str) -> None:
@@ -419,23 +424,23 @@ def test_hostile_names_do_not_become_markdown() -> None:
         tokens = reader.parse(text)
         return Counter(t.type for token in tokens for t in [token, *(token.children or [])] if t.type != "text")
 
-    plain = kinds(page.markdown(everywhere("plain")))
+    plain = kinds(markdown.markdown(everywhere("plain")))
     for name in comparisons.HOSTILE:
-        text = page.markdown(everywhere(name))
+        text = markdown.markdown(everywhere(name))
         assert kinds(text) == plain, name
         cells = [token.content for token in reader.parse(text) if token.type == "inline"]
         rendered = ["".join(t.content for t in reader.parseInline(cell)[0].children or []) for cell in cells]
-        assert any(cell.strip() == _words.shown(name).strip() for cell in rendered), name
+        assert any(cell.strip() == wording.shown(name).strip() for cell in rendered), name
 
 
 # ---- the same in Markdown and CSV
 
 
 def test_markdown_has_the_cells_of_the_page(usual: dict[str, Any], usual_page: str) -> None:
-    text, cells = page.markdown(usual), Parsed(usual_page).all("table")
-    for table in _tables.tables(usual):
+    text, cells = markdown.markdown(usual), Parsed(usual_page).all("table")
+    for table in (table for each in section.tables(usual).values() for table in each):
         for cell in (cell for row in table.rows for cell in row):
-            assert page._escaped(cell.text) in text and cell.text in cells
+            assert markdown.escaped(cell.text) in text and cell.text in cells
 
 
 def test_csv_has_every_number_in_full(usual: dict[str, Any]) -> None:
@@ -462,7 +467,7 @@ def test_no_cell_of_csv_is_a_formula() -> None:
     names = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "a,b", 'a"b', "a\nb"]
     document = comparisons.document(comparisons.KINDS[:1] * 8, names, seeds=1, tasks=2, points=2)
     for row in csv.reader(io.StringIO(page.csv(document))):
-        assert len(row) == len(page._tidy.COLUMNS)
+        assert len(row) == len(tidy.COLUMNS)
         assert not any(cell[:1] in "=+@" and cell for cell in row)
         assert not any(cell.startswith("-") and not re.fullmatch(r"-[\d.e+-]+", cell) for cell in row)
 
@@ -482,17 +487,17 @@ def test_behaviour_is_shown_and_only_as_a_picture(usual: dict[str, Any]) -> None
     )
     figures = [{"title": "before <b>", "caption": "one & two", "svg": svg}, {"title": "after", "png": b"\x89PNG"}]
     document = comparisons.document(PLAIN, tasks=2, points=2)
-    text = page._html(document, {"maml": figures, "fomaml": figures[:1], "rl2": []}, [])
+    text = page.html(document, {"maml": figures, "fomaml": figures[:1], "rl2": []}, [])
     assert "<script" not in text and "onload" not in text and "example.org" not in text and "foreignObject" not in text
     assert 'src="data:image/png;base64,iVBORw=="' in text
     assert 'id="behaviour-0-0-p"' in text and 'id="behaviour-1-0-p"' in text and 'clip-path="url(#behaviour-1-0-p)"' in text
     assert "kept &lt;b&gt;" in text and "before &lt;b&gt;" in text and "one &amp; two" in text and 'd="M 0 0.12"' in text
     assert list(Parsed(text).all("h3/bdi"))[:2] == ["maml", "fomaml"]
-    assert 'id="behaviour"' not in page._html(document, {"maml": []}, [])
+    assert 'id="behaviour"' not in page.html(document, {"maml": []}, [])
 
 
 def test_a_figure_without_a_box_gets_one() -> None:
-    assert 'viewBox="0 0 72 36"' in _svg.inline(
+    assert 'viewBox="0 0 72 36"' in vector.inline(
         '<svg xmlns="http://www.w3.org/2000/svg" width="72pt" height="36pt"/>', "a-", "x"
     )
 
@@ -502,7 +507,7 @@ def test_a_figure_without_a_box_gets_one() -> None:
 
 def test_a_report_is_a_page_tables_numbers_and_figures(tmp_path: Path) -> None:
     document = comparisons.document(PLAIN, tasks=4, points=5)
-    made = page.write(document, tmp_path / "new" / "report.html")
+    made = publish.write(document, tmp_path / "new" / "report.html")
     assert [str(path.relative_to(tmp_path / "new")) for path in made[:3]] == ["report.html", "report.md", "report.csv"]
     assert made[3:] == sorted(made[3:], key=made.index) and all(path.parent.name == "report-figures" for path in made[3:])
     assert sorted(p for p in (tmp_path / "new").rglob("*") if p.is_file()) == sorted(made)
@@ -513,9 +518,9 @@ def test_a_report_is_a_page_tables_numbers_and_figures(tmp_path: Path) -> None:
 
 def test_a_second_report_replaces_the_first(tmp_path: Path) -> None:
     document = comparisons.document(PLAIN, tasks=4, points=5)
-    first = page.write(document, tmp_path / "report.html")
+    first = publish.write(document, tmp_path / "report.html")
     document["sweeps"] = []
-    second = page.write(document, tmp_path / "report.html")
+    second = publish.write(document, tmp_path / "report.html")
     assert set(first) - set(second) == {tmp_path / "report-figures" / "sweep-distance.svg"}
     assert sorted(p for p in tmp_path.rglob("*") if p.is_file()) == sorted(second)
 
@@ -544,7 +549,7 @@ def test_a_report_that_cannot_be_finished_leaves_everything_as_it_was(
 
     monkeypatch.setattr(Path, "rename", broken)
     with pytest.raises(errors.UserError, match="cannot write .*report.html: no space left on device"):
-        page.write(comparisons.document(PLAIN, tasks=2, points=2), tmp_path / "report.html")
+        publish.write(comparisons.document(PLAIN, tasks=2, points=2), tmp_path / "report.html")
     left = {str(p.relative_to(tmp_path)): p.read_text() for p in tmp_path.rglob("*") if p.is_file()}
     assert left == {n: f"old {n}" for n in ("report.html", "report.md", "report.csv", "report-figures/old.svg")}
 
@@ -553,10 +558,10 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def full(path: Path, data: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "write_synced", full)
+    monkeypatch.setattr(files, "write_synced", full)
     monkeypatch.setattr(plots, "figures", lambda comparison: [])
     with pytest.raises(errors.UserError, match="no space left"):
-        page.write(comparisons.document(PLAIN, tasks=2, points=2), tmp_path / "report.html")
+        publish.write(comparisons.document(PLAIN, tasks=2, points=2), tmp_path / "report.html")
     assert not list(tmp_path.iterdir())
 
 
@@ -579,7 +584,7 @@ def test_an_output_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     }
     before = sorted(tmp_path.rglob("*"))
     for name, words in expected.items():
-        for act in (page.require_writable, lambda out: page.write(comparisons.document(PLAIN, tasks=2, points=2), out)):
+        for act in (publish.require_writable, lambda out: publish.write(comparisons.document(PLAIN, tasks=2, points=2), out)):
             with pytest.raises(errors.UserError, match=re.escape(words)) as raised:
                 act(tmp_path / name)
             assert "\n" not in str(raised.value)
@@ -589,13 +594,13 @@ def test_an_output_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 def test_a_folder_without_permission_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(errors.UserError, match="permission denied"):
-        page.require_writable(tmp_path / "x.html")
+        publish.require_writable(tmp_path / "x.html")
 
 
 @pytest.mark.slow
 def test_a_report_of_24_runs_is_quick_and_small(usual: dict[str, Any], tmp_path: Path) -> None:
     began = time.process_time()
-    made = page.write(usual, tmp_path / "report.html")
+    made = publish.write(usual, tmp_path / "report.html")
     assert sum(len(agent["seeds"]) for agent in usual["agents"]) == 24
     assert time.process_time() - began < 20
     assert made[0].stat().st_size < 3e6

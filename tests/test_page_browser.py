@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from pliant import page
+from pliant.reporting import page
 
 from . import comparisons
 

@@ -6,7 +6,11 @@ import math
 import pytest
 import torch
 
-from pliant import _agents, config, evaluate, registry, train
+from pliant.comparing import contenders
+from pliant.config import config, registry
+from pliant.running import curve as curves
+from pliant.running import learner as learners
+from pliant.running import loop
 
 TINY = {"train.meta_batch": 2, "train.lanes": 2, "train.episodes": 2, "policy.size": 8, "policy.hidden": "8"}
 EASY = {
@@ -18,25 +22,26 @@ EASY = {
 
 KINDS = ("point", "bandit", "half-cheetah-dir", "minigrid", "metaworld-ml1")
 """A family of each kind: written in torch, discrete, robots, grids, and simulators in other processes."""
-PAIRS = [(a, f) for a in registry.names("algorithm") for f in (KINDS if a in _agents.BASELINES else registry.names("family"))]
+FAMILIES = registry.names("family")
+PAIRS = [(a, f) for a in registry.names("algorithm") for f in (KINDS if a in contenders.BASELINES else FAMILIES)]
 
 
 @pytest.mark.parametrize("algorithm, family", PAIRS)
 def test_an_algorithm_learns_and_is_evaluated_on_a_family(algorithm: str, family: str) -> None:
-    if registry.source("family", family).read_text().find("_mujoco") >= 0:
+    if registry.source("family", family).read_text().find("simulators.mujoco") >= 0:
         pytest.importorskip("mujoco")
     policy = registry.load("algorithm", algorithm).POLICY
     known = {f"policy.{f.name}" for f in dataclasses.fields(registry.load("policy", policy).Settings)}
     known |= {f"family.{f.name}" for f in dataclasses.fields(registry.load("family", family).Settings)}
     wanted = TINY | {"family.horizon": 6} | EASY.get(family, {})
     settings = {name: value for name, value in wanted.items() if name.startswith("train") or name in known}
-    learner = train.build(config.load_config(algorithm, family, settings, "none"))
+    learner = learners.build(config.load_config(algorithm, family, settings, "none"))
     before = {name: value.clone() for name, value in learner.algorithm.adapted([])[0].items()}
-    done = list(train.iterate(learner, 0, 2))
+    done = list(loop.iterate(learner, 0, 2))
     assert all(math.isfinite(value) for one in done for value in one.metrics.values())
     after = learner.algorithm.adapted([])[0]
     moved = any(not torch.equal(after[name], value) for name, value in before.items())
     assert moved is getattr(learner.algorithm, "learns", True), "no parameter has moved, or one has"
-    curve = evaluate.curve(learner, "test", 2, 2, 1, seed=1)
-    stages = learner.episodes if learner.algorithm.stage == "episode" else 2
+    curve = curves.curve(learner, "test", 2, learner.schedule(None, 2, steps=1), seed=1)
+    stages = learner.episodes if learner.by_episode else 2
     assert curve.returns.shape == (2, stages) and bool(torch.as_tensor(curve.returns).isfinite().all())

@@ -7,12 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pliant import Agent, cli, errors, evaluate, record, registry, report
+from pliant import Agent, errors
+from pliant.cli import main as cli
+from pliant.config import registry
+from pliant.reporting import curves, terminal
 from pliant.rollout import episode_returns, rollout
+from pliant.running import evaluate
+from pliant.storage import record
 from pliant.streams import Stream
 from pliant.tasks.base import Family
 
-FOLDER = Path(registry.__file__).parent / "players"
+FOLDER = Path(registry.__file__).parent.parent / "players"
 NAMES = sorted(path.stem.replace("_", "-") for path in FOLDER.glob("[!_]*.py"))
 SIZES = {"metaworld-ml1": (8, 2)}
 """(tasks, episodes) where a simulator takes more than a second for 300 tasks and the family's own trials."""
@@ -98,7 +103,7 @@ def test_a_family_without_players_is_refused(tmp_path: Path, capsys: pytest.Capt
 def test_a_long_curve_is_shown_in_a_dozen_rows(tmp_path: Path) -> None:
     agent = Agent("rl2", "bandit", settings=SMALL | {"family.pulls": 100}, preset="none")
     document: dict[str, Any] = evaluate.evaluate_run(agent.save(tmp_path / "run"), tasks=3, lanes=1)
-    table = report.curve_table(document)
-    assert table.row_count == report.MOST_ROWS and next(iter(table.columns[0].cells)) == "0"
+    table = terminal.curve_table(document)
+    assert table.row_count == curves.MOST_ROWS and next(iter(table.columns[0].cells)) == "0"
     assert list(table.columns[0].cells)[-1] == "99"
     assert json.loads(json.dumps(document)) and record.Run.open(tmp_path / "run")

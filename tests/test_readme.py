@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import pliant
-from pliant import cli, registry
+from pliant.cli import main as cli
+from pliant.config import registry
 
 ROOT = Path(__file__).resolve().parent.parent
 READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from pliant import documents, errors, record
-from pliant.record import Run
+from pliant import errors
+from pliant.storage import documents, record
+from pliant.storage.record import Run
 
-CONFIG = {"algorithm": "maml", "parts": {"inner": {"steps": 1}}}
+CONFIG = {"algorithm": "maml", "family": "point", "policy": "mlp", "seed": 0, "parts": {"inner": {"steps": 1}}}
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +99,7 @@ def test_one_writer_at_a_time(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_one_process_trains_in_a_folder(tmp_path: Path) -> None:
-    script = f"from pliant.record import Run\nRun.start({str(tmp_path)!r}, {{}}, resume=True)"
+    script = f"from pliant.storage.record import Run\nRun.start({str(tmp_path)!r}, {{}}, resume=True)"
     with Run.start(tmp_path, CONFIG):
         result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
         assert "UserError" in result.stderr and f"{tmp_path} is in use by another process" in result.stderr
@@ -141,9 +142,9 @@ def test_resuming_before_anything_was_written_begins_the_run(tmp_path: Path) -> 
 def test_resuming_keeps_the_history(tmp_path: Path) -> None:
     Run.start(tmp_path, CONFIG).close()
     created = Run.open(tmp_path).document["created"]
-    Run.start(tmp_path, {**CONFIG, "more": 1}, resume=True).close()
+    Run.start(tmp_path, {**CONFIG, "seed": 1}, resume=True).close()
     document = Run.open(tmp_path).document
-    assert document["created"] == created and len(document["resumed"]) == 1 and document["config"]["more"] == 1
+    assert document["created"] == created and len(document["resumed"]) == 1 and document["config"]["seed"] == 1
 
 
 NOT_RUNS = {
@@ -154,6 +155,9 @@ NOT_RUNS = {
     "foreign schema": {"run.json": '{"schema": "other/1", "config": {}}'},
     "newer schema": {"run.json": '{"schema": "pliant.run/2", "config": {}}'},
     "no config": {"run.json": '{"schema": "pliant.run/1"}'},
+    "config of another shape": {"run.json": '{"schema": "pliant.run/1", "config": {"parts": null}, "created": {}}'},
+    "infinite": {"run.json": '{"schema": "pliant.run/1", "config": 1e999}'},
+    "twice": {"run.json": '{"schema": "pliant.run/1", "schema": "pliant.run/1"}'},
     "binary": {"run.json": "\udcff\udcfe"},
     "deep": {"run.json": "[" * 100000},
 }

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pliant import config
+from pliant.config import config
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"

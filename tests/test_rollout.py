@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pliant import functional, registry
+from pliant.config import registry
 from pliant.errors import UserError
+from pliant.maths import functional
 from pliant.policies import mlp
 from pliant.rollout import episode_returns, rollout
 from pliant.streams import Stream
@@ -30,7 +31,7 @@ ENDS_EARLY = set(SETTINGS)
 
 
 def family_of(name: str) -> Family:
-    if registry.source("family", name).read_text().find("_mujoco") >= 0 or name.endswith("-params"):
+    if registry.source("family", name).read_text().find("simulators.mujoco") >= 0 or name.endswith("-params"):
         pytest.importorskip("mujoco")
     made = registry.load("family", name)
     settings = SETTINGS.get(name, {"horizon": 6} if "horizon" in [f.name for f in dataclasses.fields(made.Settings)] else {})

@@ -4,7 +4,7 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -18,19 +18,31 @@ FILES = sorted(SOURCE.rglob("*.py"))
 READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
 MOST_LINES = 300
 
-LAYERS = (
-    {"types", "streams", "errors", "registry", "version", "machine"},
-    {"masks", "distributions", "advantages", "losses", "trust_region", "functional", "statistics", "studies"},
-    {"policies", "tasks", "players", "rollout"},
-    {"algorithms"},
-    {"config", "_presets", "documents", "record", "checkpoint", "progress", "train", "clock", "evaluate", "cost"}
-    | {"sweep", "measures", "compare", "_agents", "_beside", "report", "watch", "behaviour", "drawing"}
-    | {"page", "plots", "_axes", "_definitions", "_svg", "_tables", "_tidy", "_verdicts", "_words"}
-    | {"check", "_check_tasks", "_check_play", "_check_same"},
-    {"cli", "_parsers", "_commands", "_comparing", "_seeds", "completion", "explain"}
-    | {"agent", "_carry", "__init__", "__main__"},
-)
-"""From the ground up: data, maths, parts, algorithms, running, surface."""
+WORDS = {"errors", "streams", "types", "version"}
+"""Single files that every room may import."""
+ROOMS: dict[str, set[str]] = {
+    "maths": set(),
+    "system": set(),
+    "policies": {"maths", "system"},
+    "tasks": {"system"},
+    "algorithms": {"maths", "policies", "system"},
+    "config": {"system"},
+    "storage": {"system"},
+    "rollout": {"maths", "tasks"},
+    "reporting": {"maths", "storage", "system"},
+    "simulators": {"system", "tasks"},
+    "families": {"simulators", "system", "tasks"},
+    "checking": {"algorithms", "config", "maths", "rollout", "running", "storage", "system", "tasks"},
+    "players": {"families", "maths", "rollout", "simulators", "tasks"},
+    "running": {"algorithms", "config", "maths", "policies", "rollout", "storage", "system", "tasks"},
+    "drawing": {"families", "reporting", "rollout", "running", "simulators", "storage", "system", "tasks"},
+    "agent": {"config", "maths", "running", "simulators", "storage", "system", "tasks"},
+    "comparing": {"config", "maths", "running", "storage", "system"},
+    "cli": {"agent", "checking", "comparing", "config", "drawing", "reporting", "running", "storage", "system"},
+    "__main__": {"cli"},
+    "__init__": {"agent", "maths", "reporting", "rollout", "running", "storage"},
+}
+"""Which rooms a room may import, beside the words; `simulators` are rooms within a room, and none knows another."""
 
 UNPICKLERS = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 RUNNERS = {"eval", "exec", "compile", "__import__"}
@@ -51,36 +63,100 @@ def imports(tree: ast.AST) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def layer(module: str) -> int | None:
-    """The layer of "pliant.tasks.base", None for what is no module of ours (`pliant.version.VERSION` is in its module's)."""
-    part = module.split(".")[1]
-    return next((i for i, layer in enumerate(LAYERS) if part in layer), None)
+def room(module: str) -> str:
+    """The room of "pliant.tasks.base" is "tasks"; of "pliant" itself "__init__"."""
+    return [*module.split("."), "__init__"][1]
+
+
+def within(path: Path) -> set[str]:
+    """Our modules that a file imports, whatever of them it takes."""
+    found = set()
+    for module in imports(ast.parse(path.read_text())):
+        while module.startswith("pliant") and not is_module(module):
+            module = module.rpartition(".")[0]
+        if module.startswith("pliant"):
+            found.add(module)
+    return found - {f"pliant.{name_of(path)}".removesuffix(".__init__")}
+
+
+def is_module(module: str) -> bool:
+    place = SOURCE.parent.joinpath(*module.split("."))
+    return place.with_suffix(".py").is_file() or (place / "__init__.py").is_file()
+
+
+def circle(arrows: Mapping[str, set[str]]) -> list[str]:
+    """A way along the arrows that ends where it began; empty if there is none."""
+    done: set[str] = set()
+
+    def walk(here: str, way: list[str]) -> list[str]:
+        if here in way:
+            return [*way[way.index(here) :], here]
+        if here in done:
+            return []
+        for there in sorted(arrows.get(here, ())):
+            if found := walk(there, [*way, here]):
+                return found
+        done.add(here)
+        return []
+
+    return next((found for start in sorted(arrows) if (found := walk(start, []))), [])
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_imports_go_downwards(path: Path) -> None:
-    own = layer(f"pliant.{name_of(path)}")
-    assert own is not None, f"{path.name} belongs to no layer: say in which"
-    for module in imports(ast.parse(path.read_text())):
-        if module.startswith("pliant."):
-            there = layer(module)
-            assert there is not None and there <= own, f"{name_of(path)} imports {module}, which is above it"
+def test_a_room_imports_only_rooms_that_it_may(path: Path) -> None:
+    own = room(f"pliant.{name_of(path)}")
+    assert own in ROOMS.keys() | WORDS, f"{path.name} is in no room: say in which"
+    for module in within(path):
+        there = room(module)
+        assert there in WORDS | {own} | ROOMS.get(own, set()), f"{name_of(path)} imports {module}: {own} may not"
+
+
+def test_no_file_and_no_room_imports_itself_by_a_circle() -> None:
+    files = {f"pliant.{name_of(path)}".removesuffix(".__init__"): within(path) - {"pliant"} for path in FILES}
+    del files["pliant"]  # its names are loaded when they are first used
+    assert not circle(files)
+    rooms: dict[str, set[str]] = {}
+    for module, there in files.items():
+        rooms.setdefault(room(module), set()).update(room(m) for m in there)
+    assert not circle({name: there - {name} for name, there in rooms.items()})
+
+
+def test_a_circle_is_seen() -> None:
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert not circle({"a": {"b", "c"}, "b": {"c"}})
+
+
+def test_no_simulator_knows_another() -> None:
+    for path in (SOURCE / "simulators").rglob("*.py"):
+        own = path.relative_to(SOURCE / "simulators").with_suffix("").parts[0]
+        assert {m.split(".")[2] for m in within(path) if m.startswith("pliant.simulators.")} <= {own}, path.name
+
+
+def test_few_files_stand_outside_the_rooms() -> None:
+    assert len([path for path in SOURCE.iterdir() if path.is_file()]) <= 8
+    assert not [path.name for path in SOURCE.glob("_*") if not path.name.startswith("__")]
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_file_says_what_it_is_for(path: Path) -> None:
+    said = (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0]
+    assert said.endswith((".", "?", ":")), f"{name_of(path)} begins with {said!r}"
 
 
 def test_algorithms_see_no_environment_and_no_file() -> None:
-    for path in (SOURCE / "algorithms").glob("*.py"):
+    for path in (SOURCE / "algorithms").rglob("*.py"):
         seen = set(imports(ast.parse(path.read_text())))
         forbidden = ("pliant.tasks", "pliant.rollout", "pliant.policies", "gymnasium", "pathlib", "os", "io", "safetensors")
+        seen -= {m for m in seen if m.startswith("pliant.policies.base.")}  # what a policy is, not which there are
         assert not [m for m in seen if m.startswith(forbidden)], path.name
 
 
 def test_one_family_or_policy_does_not_know_another() -> None:
-    for folder in ("tasks", "policies"):
-        shared = {"base", "workers"} | {p.stem for p in (SOURCE / folder).glob("_*.py")}
+    for folder in ("families", "policies"):
         for path in (SOURCE / folder).glob("*.py"):
-            for module in imports(ast.parse(path.read_text())):
+            for module in within(path):
                 if module.startswith(f"pliant.{folder}."):
-                    assert module.split(".")[2] in shared, f"{path.name} imports {module}"
+                    assert module.split(".")[2] in {"base", "parts"}, f"{path.name} imports {module}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from pliant import studies
+from pliant.maths import studies
 
 Array = NDArray[np.float64]
 FEW = np.array([[1.0, 2.0, 6.0], [3.0, 4.0, 8.0]])  # [2 seeds, 3 tasks]

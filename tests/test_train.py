@@ -20,8 +20,11 @@ from typing import Any
 import pytest
 import torch
 
-from pliant import checkpoint, config, errors, record, train
-from pliant.agent import Agent
+from pliant import errors
+from pliant.agent.agent import Agent
+from pliant.config import config, training
+from pliant.running import train
+from pliant.storage import checkpoint, record
 
 TINY = {
     "train.threads": 1,
@@ -157,12 +160,13 @@ def words(out: Path, iterations: int, *more: str) -> list[str]:
     return ["train", "maml", "point", *own, *settings, *more]
 
 
-HERE = {**os.environ, "PYTHONPATH": str(Path(train.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+HERE = {**os.environ, "PYTHONPATH": str(Path(train.__file__).parents[2]), "OMP_NUM_THREADS": "1"}
 SERVER = """
 import json, os, sys
-from pliant import cli, config, train
-import pliant._commands
-train.build(config.load_config("maml", "point", {"train.threads": 1}, preset="none"))  # fills caches, learns nothing
+from pliant import config
+from pliant.cli import main as cli
+from pliant.running import evaluate, learner, train
+learner.build(config.load_config("maml", "point", {"train.threads": 1}, preset="none"))  # fills caches, learns nothing
 print("ready", flush=True)
 for line in sys.stdin:
     if pid := os.fork():
@@ -293,8 +297,8 @@ def test_signals_are_handed_back_after_training(tmp_path: Path) -> None:
 DIVERGES = '''
 """A point world whose fourth batch of training shows NaN; the first of all is to see that it can be made."""
 import torch
-from pliant.tasks import point
-from pliant.tasks.point import Settings
+from pliant.families import point
+from pliant.families.point import Settings
 
 WHAT, batches = "{what}", []
 
@@ -381,4 +385,4 @@ def test_nothing_grows_over_500_iterations(tmp_path: Path, monkeypatch) -> None:
 )
 def test_settings_out_of_range_are_refused_by_name(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        train.Settings(**wrong)
+        training.Settings(**wrong)

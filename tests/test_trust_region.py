@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from pliant import trust_region
-from pliant.distributions import CATEGORICAL, GAUSSIAN, Distribution
+from pliant.maths import trust_region
+from pliant.maths.distributions import CATEGORICAL, GAUSSIAN, Distribution
 
 N, D = 6, 3
 

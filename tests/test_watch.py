@@ -14,11 +14,16 @@ import torch
 from PIL import Image as Pictures
 
 import pliant
-from pliant import behaviour, cli, errors, evaluate, record, watch
-from pliant import train as training
-from pliant.drawing import _gl, base, film, video
+from pliant import errors
+from pliant.cli import main as cli
+from pliant.drawing import _gl, base, behaviour, film, video, watch
+from pliant.families import cartpole, dark_room, driving, gridnavi, minigrid, point
+from pliant.running import curve as curves
+from pliant.running import learner as learners
+from pliant.running import train as training
+from pliant.running.learner import Learner
+from pliant.storage import record
 from pliant.streams import Stream
-from pliant.tasks import cartpole, dark_room, driving, gridnavi, minigrid, point
 from pliant.tasks.base import Family
 
 STEPS = 12
@@ -50,8 +55,8 @@ def _elsewhere(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PLIANT_TRACEBACK", raising=False)
 
 
-def learner_of(name: str) -> training.Learner:
-    return training.trained(record.Run.open(Path(name)))[0]
+def learner_of(name: str) -> Learner:
+    return learners.trained(record.Run.open(Path(name)))[0]
 
 
 def films_of(monkeypatch: pytest.MonkeyPatch) -> list[film.Film]:
@@ -78,10 +83,10 @@ def listing() -> list[tuple[str, int, int]]:
 def test_what_is_filmed_is_what_an_evaluation_plays(name: str, last: int) -> None:
     """All lanes of the first of 40 tasks, reward by reward, to the last bits; and the return that the film states."""
     learner = learner_of(name)
-    curve, rollouts = evaluate.played_on(learner, "test", watch.TASKS, 2, last, 0)
+    curve, rollouts = curves.played_on(learner, "test", watch.TASKS, learner.schedule(last, 2), 0)
     tasks, stream, _ = watch._subject(learner.family, None, "test", 0)
     assert tasks.digest == curve.tasks[0].digest
-    takes = behaviour.play(learner, learner.family.batch(tasks, 2, evaluate.plan(learner, last)[1]), stream, last, lane=1)
+    takes = behaviour.play(learner, learner.family.batch(tasks, 2, learner.schedule(last).episodes), stream, last, lane=1)
     for stage, take in zip((0, last), takes, strict=True):
         played = rollouts[stage if name == "point" else 0].part(slice(1))
         near = 0 if name == "grid" else 2e-6  # products of matrices for one task and for forty differ in the last bits
@@ -314,7 +319,7 @@ def test_a_robot_is_drawn_without_a_display(tmp_path: Path, monkeypatch: pytest.
         pytest.skip(str(error))
     run = f"train maml half-cheetah-vel --horizon 6 {SMALL} --out {tmp_path / 'cheetah'}"
     assert cli.main(shlex.split(run)) == 0
-    learner = training.trained(record.Run.open(tmp_path / "cheetah"))[0]
+    learner = learners.trained(record.Run.open(tmp_path / "cheetah"))[0]
     strips = behaviour.drawings(learner, learner.family.task({"velocity": 1.5}), 0, 1)
     assert [s["title"] for s in strips] == ["before adaptation", "after 1 gradient step"]
     images = [np.asarray(Pictures.open(io.BytesIO(s["png"])).convert("RGB")) for s in strips]

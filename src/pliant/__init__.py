@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, Any
 from pliant.version import VERSION as __version__
 
 if TYPE_CHECKING:
+    from pliant import rollout, streams
     from pliant.agent import Adapted, Agent, load
     from pliant.errors import UserError
+    from pliant.maths import advantages, distributions, functional, losses, masks, statistics, trust_region
+    from pliant.reporting import terminal as report
+    from pliant.running import evaluate, train
+    from pliant.storage import checkpoint
     from pliant.types import Inputs, Output, Rollout, Spec
 
 _HOMES = {
@@ -23,21 +28,22 @@ _HOMES = {
     "Rollout": "types",
     "Spec": "types",
 }
-_MODULES = (
-    "advantages",
-    "checkpoint",
-    "distributions",
-    "evaluate",
-    "functional",
-    "losses",
-    "masks",
-    "report",
-    "rollout",
-    "statistics",
-    "streams",
-    "train",
-    "trust_region",
-)
+_MODULES = {
+    "advantages": "maths.advantages",
+    "checkpoint": "storage.checkpoint",
+    "distributions": "maths.distributions",
+    "evaluate": "running.evaluate",
+    "functional": "maths.functional",
+    "losses": "maths.losses",
+    "masks": "maths.masks",
+    "report": "reporting.terminal",
+    "rollout": "rollout",
+    "statistics": "maths.statistics",
+    "streams": "streams",
+    "train": "running.train",
+    "trust_region": "maths.trust_region",
+}
+"""Parts that are useful by themselves: `from pliant import losses` finds them in their rooms."""
 
 __all__ = [
     "Adapted",
@@ -48,7 +54,20 @@ __all__ = [
     "Spec",
     "UserError",
     "__version__",
+    "advantages",
+    "checkpoint",
+    "distributions",
+    "evaluate",
+    "functional",
     "load",
+    "losses",
+    "masks",
+    "report",
+    "rollout",
+    "statistics",
+    "streams",
+    "train",
+    "trust_region",
 ]
 
 
@@ -56,9 +75,9 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(f"pliant.{_HOMES[name]}"), name)
     if name in _MODULES:
-        return importlib.import_module(f"pliant.{name}")
+        return importlib.import_module(f"pliant.{_MODULES[name]}")
     raise AttributeError(f"module 'pliant' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *_MODULES])
+    return sorted(__all__)

@@ -2,7 +2,7 @@
 
 import sys
 
-from pliant import cli
+from pliant.cli import main as cli
 
 if __name__ == "__main__":
     sys.exit(cli.main())

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from pliant import distributions, functional
 from pliant.errors import UserError
+from pliant.maths import distributions, functional
 from pliant.streams import Stream
 from pliant.tasks.base import BatchEnv
 from pliant.types import Inputs, Params, Rollout, State

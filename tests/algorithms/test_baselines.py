@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from pliant import config, train
+from pliant.config import config
 from pliant.rollout import rollout
+from pliant.running import learner as learners
+from pliant.running import loop
+from pliant.running.learner import Learner
 from pliant.streams import Stream
-from pliant.train import Learner
 from pliant.types import Rollout
 
 SMALL = {"train.meta_batch": 3, "train.lanes": 4, "family.horizon": 15, "policy.hidden": "8"}
@@ -17,7 +19,7 @@ SMALL = {"train.meta_batch": 3, "train.lanes": 4, "family.horizon": 15, "policy.
 
 def learner_of(algorithm: str, family: str = "point", seed: int = 0) -> Learner:
     wanted = {name: value for name, value in SMALL.items() if algorithm != "random" or not name.startswith("policy")}
-    return train.build(config.load_config(algorithm, family, wanted, "none", seed=seed))
+    return learners.build(config.load_config(algorithm, family, wanted, "none", seed=seed))
 
 
 def played(learner: Learner, steps: int, split: str = "test") -> list[Rollout]:
@@ -35,7 +37,7 @@ def test_conditioned_sees_the_task_behind_the_observation_and_nobody_else_does()
     assert torch.allclose(plain.family.described(tasks).double(), 2 * tasks.tensor("goal")), "the training range is [-1, 1]"
     for name in ("maml", "pretrain", "scratch", "random", "rl2"):
         wanted = {n: v for n, v in SMALL.items() if not n.startswith("policy")}
-        family = train.build(config.load_config(name, "point", wanted, "none")).family
+        family = learners.build(config.load_config(name, "point", wanted, "none")).family
         assert family.spec.obs_size == own.shape[-1], name
 
 
@@ -59,7 +61,7 @@ def test_fine_tuning_is_the_inner_loop_of_maml(name: str) -> None:
 
 def test_pretraining_takes_no_inner_step() -> None:
     learner = learner_of("pretrain")
-    (done,) = train.iterate(learner, 0, 1)
+    (done,) = loop.iterate(learner, 0, 1)
     assert len(done.rollouts) == 1
 
 
@@ -67,7 +69,7 @@ def test_pretraining_takes_no_inner_step() -> None:
 def test_who_learns_nothing_is_the_same_after_training(name: str) -> None:
     learner = learner_of(name)
     before = {n: value.clone() for n, value in learner.algorithm.state().items()}
-    list(train.iterate(learner, 0, 2))
+    list(loop.iterate(learner, 0, 2))
     assert all(torch.equal(value, before[n]) for n, value in learner.algorithm.state().items())
 
 

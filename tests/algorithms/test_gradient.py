@@ -12,16 +12,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from pliant import functional, masks
-from pliant.advantages import gae, horizons, linear_baseline, returns
-from pliant.algorithms import _outer, fomaml, maml, reptile
-from pliant.algorithms._inner import Experience, Inner, InnerSettings, experience_of
-from pliant.algorithms._outer import OuterSettings, Problem, trpo
+from pliant.algorithms import fomaml, maml, reptile
+from pliant.algorithms.parts import outer as outer_steps
+from pliant.algorithms.parts.adam import require_finite
+from pliant.algorithms.parts.inner import Experience, Inner, InnerSettings, experience_of
+from pliant.algorithms.parts.outer import OuterSettings, Problem, trpo
 from pliant.errors import UserError
+from pliant.families import cartpole, point
+from pliant.maths import functional, masks
+from pliant.maths.advantages import gae, horizons, linear_baseline, returns
 from pliant.policies import mlp
 from pliant.rollout import rollout
 from pliant.streams import Stream
-from pliant.tasks import cartpole, point
 from pliant.tasks.base import Family
 from pliant.types import Params, Rollout
 
@@ -236,7 +238,7 @@ def test_the_result_does_not_depend_on_the_size_of_chunks(chunk: int, monkeypatc
     problem = problem_of(2)
     meta = problem.inner.meta
     expected, loss, *_ = problem.gradient(meta)
-    monkeypatch.setattr(_outer, "CHUNK_STEPS", chunk)
+    monkeypatch.setattr(outer_steps, "CHUNK_STEPS", chunk)
     gradient, again, old, _ = problem.gradient(meta)
     lengths = [s.stop - s.start for s in problem.chunks()]
     steps = problem.experience[-1].advantage[0].numel()
@@ -481,7 +483,7 @@ def test_the_clipped_step_is_epochs_of_adam_on_the_scaled_gradient() -> None:
         for p, g in zip(theirs.values(), functional.unflatten(0.02 * gradient / gradient.norm(), theirs).values(), strict=True):
             p.grad = g
         adam.step()
-    new, metrics = _outer.ClippedStep(problem.inner.meta, problem.settings)(problem, problem.inner.meta)
+    new, metrics = outer_steps.ClippedStep(problem.inner.meta, problem.settings)(problem, problem.inner.meta)
     assert all(torch.allclose(new[n], p, atol=1e-9) for n, p in theirs.items())
     assert metrics["loss"] < 0 and metrics["gradient_norm"] > 0.02
 
@@ -582,7 +584,7 @@ def test_a_gradient_that_fails_in_a_later_epoch_changes_nothing(iterations: int,
     def wrong(self: Problem, *given: Any) -> Any:
         calls.append(1)
         if len(calls) == 3:
-            _outer.require_finite({"log_std": torch.tensor(torch.nan)}, "gradient")
+            require_finite({"log_std": torch.tensor(torch.nan)}, "gradient")
         return right(self, *given)
 
     monkeypatch.setattr(Problem, "gradient", wrong)

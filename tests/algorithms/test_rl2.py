@@ -10,29 +10,36 @@ import torch
 from torch import Tensor, nn
 
 import pliant
-from pliant import Agent, cli, config, errors, evaluate, functional, train
+from pliant import Agent, errors
 from pliant.algorithms import maml, rl2
-from pliant.algorithms._baseline import Baseline
+from pliant.algorithms.parts.baseline import Baseline
+from pliant.cli import main as cli
+from pliant.config import config
+from pliant.maths import functional
 from pliant.rollout import rollout
+from pliant.running import curve as curves
+from pliant.running import learner as learners
+from pliant.running import loop
+from pliant.running.learner import Learner
 from pliant.streams import Stream
 from pliant.types import Inputs, Output, Rollout, Spec, State, inputs_of
 
 SMALL = {"train.meta_batch": 6, "train.lanes": 2, "policy.size": 8, "outer.minibatches": 2, "outer.epochs": 2}
 
 
-def learner_of(family: str = "bandit", **settings: Any) -> train.Learner:
+def learner_of(family: str = "bandit", **settings: Any) -> Learner:
     named = {name.replace("__", "."): value for name, value in settings.items()}
     policy = named.pop("policy", None)
-    return train.build(config.load_config("rl2", family, SMALL | named, "none", 0, policy))
+    return learners.build(config.load_config("rl2", family, SMALL | named, "none", 0, policy))
 
 
-def play(learner: train.Learner, tasks: int = 3, lanes: int = 2, seed: int = 0) -> Rollout:
+def play(learner: Learner, tasks: int = 3, lanes: int = 2, seed: int = 0) -> Rollout:
     chosen = learner.family.sample(tasks, "train", Stream(seed).at("tasks").rng())
     batch = learner.family.batch(chosen, lanes, learner.episodes)
     return learner.algorithm.adapt(partial(rollout, batch, Stream(seed).at("acts")))[0]
 
 
-def double(learner: train.Learner) -> rl2.Rl2:
+def double(learner: Learner) -> rl2.Rl2:
     """The same algorithm in float64."""
     made = learner.algorithm
     assert isinstance(made, rl2.Rl2)
@@ -273,14 +280,14 @@ TOLD = {"critic__told": True, "critic__infer": 1.0, "critic__predict": 1.0}
 def test_same_seed_same_bits_and_a_state_restores_them(told: dict[str, Any]) -> None:
     one, two = learner_of(**told), learner_of(**told)
     for learner in (one, two):
-        for _ in train.iterate(learner, 0, 2):
+        for _ in loop.iterate(learner, 0, 2):
             pass
     a, b = one.algorithm.state(), two.algorithm.state()
     assert a.keys() == b.keys() and all(torch.equal(a[n], b[n]) for n in a)
     three = learner_of(**told)
     three.algorithm.load(a)
     for learner in (two, three):
-        for _ in train.iterate(learner, 2, 4):
+        for _ in loop.iterate(learner, 2, 4):
             pass
     b, c = two.algorithm.state(), three.algorithm.state()
     assert all(torch.equal(b[n], c[n]) for n in b) and not torch.equal(a["policy/head.weight"], b["policy/head.weight"])
@@ -292,9 +299,9 @@ def test_every_memory_learns_which_of_two_arms_pays(policy: str) -> None:
         policy=policy, family__arms=2, family__prior="easy", family__pulls=6, train__meta_batch=100, train__lanes=2,
         train__iterations=25, outer__lr=1e-2, outer__epochs=4, policy__size=16, critic__told=True, outer__lam=0.3,
     )  # fmt: skip
-    for _ in train.iterate(learner, 0, 25):
+    for _ in loop.iterate(learner, 0, 25):
         pass
-    curve = evaluate.curve(learner, "test", 300, 2, None, seed=0)
+    curve = curves.curve(learner, "test", 300, learner.schedule(lanes=2), seed=0)
     first, last = curve.returns[:, 0].mean(), curve.returns[:, -1].mean()
     assert 0.4 < first < 0.6 and last > 0.8, (first, last)  # chance, and nearly the 0.9 of who knows
 
@@ -307,20 +314,20 @@ def test_without_the_reward_as_input_it_stays_at_chance() -> None:
             train__iterations=25, outer__lr=1e-2, outer__epochs=4, policy__size=16, critic__told=True, outer__lam=0.3,
             policy__reward=seen,
         )  # fmt: skip
-        for _ in train.iterate(learner, 0, 25):
+        for _ in loop.iterate(learner, 0, 25):
             pass
-        last.append(evaluate.curve(learner, "test", 300, 2, None, seed=0).returns[:, -1].mean())
+        last.append(curves.curve(learner, "test", 300, learner.schedule(lanes=2), seed=0).returns[:, -1].mean())
     assert abs(last[0] - 0.5) < 0.06 and last[1] > 0.8, last
 
 
 def test_it_runs_on_continuous_families_with_scaled_inputs() -> None:
     learner = learner_of("point", train__episodes=2, family__horizon=10, outer__scale="both", outer__entropy=0.01)
-    for each in train.iterate(learner, 0, 3):
+    for each in loop.iterate(learner, 0, 3):
         assert all(np.isfinite(value) for value in each.metrics.values())
     algorithm = learner.algorithm
     assert isinstance(algorithm, rl2.Rl2)
     assert not torch.equal(algorithm.fixed["encoder.obs_scale"], torch.ones(2))
-    curve = evaluate.curve(learner, "test", 4, 2, None, seed=0)
+    curve = curves.curve(learner, "test", 4, learner.schedule(lanes=2), seed=0)
     assert curve.returns.shape == (4, 2) and curve.summary()[1]["steps_seen"] <= 10
     assert np.allclose(curve.trial, curve.returns.sum(1))
 
@@ -376,11 +383,11 @@ def test_how_much_of_a_trial_is_over_depends_on_no_other_lane() -> None:
 def test_scales_and_their_statistics_are_restored() -> None:
     settings: dict[str, Any] = {"train__episodes": 2, "family__horizon": 10, "outer__scale": "both", "outer__chunk": 7}
     one, two = learner_of("point", **settings), learner_of("point", **settings)
-    for _ in train.iterate(one, 0, 2):
+    for _ in loop.iterate(one, 0, 2):
         pass
     two.algorithm.load(one.algorithm.state())
     for learner in (one, two):
-        for _ in train.iterate(learner, 2, 4):
+        for _ in loop.iterate(learner, 2, 4):
             pass
     a, b = one.algorithm.state(), two.algorithm.state()
     assert all(torch.equal(a[name], b[name]) for name in a)
@@ -389,7 +396,7 @@ def test_scales_and_their_statistics_are_restored() -> None:
 def test_the_entropy_bonus_ends_at_its_last_weight() -> None:
     def entropies(end: float) -> float:
         learner = learner_of(train__iterations=2, outer__lr=1e-2, outer__entropy=0.0, outer__entropy_end=end)
-        next(iter(train.iterate(learner, 0, 1)))
+        next(iter(loop.iterate(learner, 0, 1)))
         learner.algorithm.learn([play(learner)])
         return float(torch.stack([p.abs().sum() for p in learner.algorithm.params.values()]).sum())
 
@@ -398,15 +405,15 @@ def test_the_entropy_bonus_ends_at_its_last_weight() -> None:
 
 def test_schedules_end_where_they_should() -> None:
     learner = learner_of(train__iterations=3, outer__lr=1e-3, outer__lr_end=0.5)
-    rates = [each.metrics["lr"] for each in train.iterate(learner, 0, 5)]
+    rates = [each.metrics["lr"] for each in loop.iterate(learner, 0, 5)]
     assert rates == pytest.approx([1e-3, 0.75e-3, 0.5e-3, 0.5e-3, 0.5e-3])
 
 
 def test_no_further_epoch_begins_once_the_policy_has_moved_too_far() -> None:
     far = learner_of(outer__lr=1e-1, outer__max_kl=1e-3, outer__epochs=5)
-    assert next(iter(train.iterate(far, 0, 1))).metrics["epochs"] < 5
+    assert next(iter(loop.iterate(far, 0, 1))).metrics["epochs"] < 5
     near = learner_of(outer__lr=1e-1, outer__max_kl=0.0, outer__epochs=5)
-    assert next(iter(train.iterate(near, 0, 1))).metrics["epochs"] == 5
+    assert next(iter(loop.iterate(near, 0, 1))).metrics["epochs"] == 5
 
 
 # ---- what is refused
@@ -414,7 +421,7 @@ def test_no_further_epoch_begins_once_the_policy_has_moved_too_far() -> None:
 
 def test_a_gradient_that_is_not_finite_is_named_and_changes_nothing() -> None:
     learner = learner_of()
-    next(iter(train.iterate(learner, 0, 1)))
+    next(iter(loop.iterate(learner, 0, 1)))
     played = play(learner)
     before = learner.algorithm.state()
     broken = played._replace(log_prob=played.log_prob - torch.inf)
@@ -426,7 +433,7 @@ def test_a_gradient_that_is_not_finite_is_named_and_changes_nothing() -> None:
 
 def test_a_policy_without_memory_is_refused_before_anything_trains() -> None:
     with pytest.raises(errors.UserError, match="rl2 needs a policy with memory: choose --policy gru"):
-        train.build(config.load_config("rl2", "bandit", {}, "none", 0, "mlp"))
+        learners.build(config.load_config("rl2", "bandit", {}, "none", 0, "mlp"))
 
 
 def test_a_chunk_longer_than_the_trial_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:
@@ -542,9 +549,9 @@ def test_a_memory_that_cannot_be_differentiated_is_refused_by_gradients_and_take
     said = str(error.value)
     assert said.startswith("the memory of Fused cannot be adapted by gradient") and "\n" not in said
     assert said.endswith("gru, lstm, linear-attention, external, episodic and transformer can, or train it with rl2")
-    parts = config.load_config("rl2", "bandit", preset="none").parts
-    learner = train.Learner(rl2.make(Fused(family.spec), family.spec, parts, Stream(0)), family, parts["train"], Stream(0))
-    assert all(np.isfinite(each.metrics["loss"]) for each in train.iterate(learner, 0, 2))
+    settings = config.load_config("rl2", "bandit", preset="none")
+    learner = Learner(rl2.make(Fused(family.spec), family.spec, settings.parts, Stream(0)), family, settings, Stream(0))
+    assert all(np.isfinite(each.metrics["loss"]) for each in loop.iterate(learner, 0, 2))
     agent = Agent("rl2", "bandit", preset="none")
     agent.learner = learner
     adapted = agent.adapt({"p": [0.5] * 5})

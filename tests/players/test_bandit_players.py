@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pliant.families import bandit
 from pliant.players import _exact, _gittins
 from pliant.players import bandit as players
 from pliant.rollout import episode_returns, rollout
 from pliant.streams import Stream
-from pliant.tasks import bandit
 from pliant.tasks.base import Family, Tasks
 from pliant.types import Inputs
 

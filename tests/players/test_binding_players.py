@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pliant.families import binding
 from pliant.players import binding as players
 from pliant.rollout import episode_returns, rollout
 from pliant.streams import Stream
-from pliant.tasks import binding
 from pliant.tasks.base import Family, Tasks
 from pliant.types import Inputs, Output, State
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from pliant.families import dark_room
 from pliant.players import dark_room as players
 from pliant.rollout import episode_returns, rollout
 from pliant.streams import Stream
-from pliant.tasks import dark_room
 from pliant.tasks.base import Family, Tasks
 from pliant.types import Rollout
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from pliant.families import driving
 from pliant.players import driving as players
 from pliant.rollout import rollout
 from pliant.streams import Stream
-from pliant.tasks import driving
 from pliant.tasks.base import Tasks
 from pliant.types import Inputs
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from pliant.families import gridnavi
 from pliant.players import _tour
 from pliant.players import gridnavi as players
 from pliant.rollout import episode_returns, rollout
 from pliant.streams import Stream
-from pliant.tasks import gridnavi
 from pliant.tasks.base import Family, Tasks
 from pliant.types import Rollout
 

@@ -8,21 +8,23 @@ import torch
 
 pytest.importorskip("metaworld")
 
-from pliant import evaluate
+from pliant.families import metaworld_ml1
 from pliant.players import metaworld_ml1 as players
 from pliant.rollout import rollout
+from pliant.running import curve as curves
+from pliant.simulators.metaworld import benchmark
+from pliant.simulators.metaworld import goals as metaworld
 from pliant.streams import Stream
-from pliant.tasks import _metaworld, metaworld_ml1
 from pliant.types import Inputs
 
 
 def test_targets_of_reach_are_the_goals_themselves() -> None:
-    goals = [_metaworld.vector(number)[-3:] for number in _metaworld.numbers(("reach-v3",), "train")]
+    goals = [metaworld.vector(number)[-3:] for number in metaworld.numbers(("reach-v3",), "train")]
     assert np.array_equal(players.targets("reach-v3"), goals)
     assert np.abs(players.targets("reach-v3").std(0)).min() > 0.01, "they differ"
 
 
-@pytest.mark.parametrize("name", _metaworld.CLASSES)
+@pytest.mark.parametrize("name", benchmark.CLASSES)
 def test_every_class_has_a_controller(name: str) -> None:
     assert hasattr(players.controller(name), "get_action")
 
@@ -49,7 +51,7 @@ def test_it_goes_to_the_middle_where_few_goals_are() -> None:
     played = {name: rollout(batch, Stream(0), p, {}) for name, p in players.players(family, Stream(0)).items()}
     middle = players.targets("reach-v3").mean(0)
     assert np.abs(played["scripted"].next_obs[:, 0, -1, :3].numpy() - middle).max() < 0.003
-    found = {name: evaluate.measure([r], batch, True, 0.0, True) for name, r in played.items()}
+    found = {name: curves.measure([r], batch, True, 0.0, True) for name, r in played.items()}
     success, returns = found["scripted"].success, {name: each.returns.mean() for name, each in found.items()}
     assert success is not None and 0 < success.mean() < 0.5
     assert returns["random"] < returns["scripted"] < players.ceiling(family, tasks, 1).mean()

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from pliant.families import minigrid
 from pliant.players import minigrid as players
 from pliant.rollout import episode_returns, rollout
+from pliant.simulators.minigrid import rooms
+from pliant.simulators.minigrid import world as grid_world
 from pliant.streams import Stream
-from pliant.tasks import _grid_rooms, _grid_world, minigrid
 from pliant.tasks.base import Family, Tasks
 
 FORWARD = 2
@@ -24,14 +26,14 @@ def family_of(game: str, **settings: Any) -> Family:
 def best_from_every_start(family: Family, tasks: Tasks) -> list[float]:
     """The mean over all starts of the best return of an episode: every state that can be reached, by the rules themselves."""
     settings, grid = family.settings, minigrid.grid_of(family.settings)
-    cells, begins = _grid_rooms.cells(settings.game, grid, tasks.arrays["layout"])
+    cells, begins = rooms.cells(settings.game, grid, tasks.arrays["layout"])
     means = []
     for m in range(len(tasks)):
-        directions = range(_grid_rooms.directions(settings.game))
+        directions = range(rooms.directions(settings.game))
         bests = []
         for position, direction in product(begins[m].nonzero().flatten().tolist(), directions):
             one = torch.tensor([[1]])
-            world = _grid_world.World(cells[m][None, None], position * one, direction * one, 0 * one)
+            world = grid_world.World(cells[m][None, None], position * one, direction * one, 0 * one)
             bests.append(best_return(settings, grid, world, family.horizon))
         means.append(float(np.mean(bests)))
     return means
@@ -44,10 +46,10 @@ def best_return(settings: Any, grid: Any, world: Any, horizon: int) -> float:
     for t in range(1, horizon + 1):
         nexts = []
         for action in settings.actions:
-            after, entered = _grid_world.act(grid, layer, torch.full(layer.position.shape, action))
-            if bool((entered // 18 == _grid_world.GOAL).any()):
+            after, entered = grid_world.act(grid, layer, torch.full(layer.position.shape, action))
+            if bool((entered // 18 == grid_world.GOAL).any()):
                 return 1 - 0.9 * t / horizon + (2 * settings.subgoals if settings.game == "key-door" else 0)
-            alive = (entered // 18 != _grid_world.LAVA)[0]
+            alive = (entered // 18 != grid_world.LAVA)[0]
             nexts.append(after._make(field[:, alive] for field in after))
         layer = nexts[0]._make(torch.cat(fields, dim=1) for fields in zip(*nexts, strict=True))
         fresh = []
@@ -58,7 +60,7 @@ def best_return(settings: Any, grid: Any, world: Any, horizon: int) -> float:
                 fresh.append(b)
         layer = layer._make(field[:, fresh] for field in layer)
         best_key = best_key or bool((layer.carried > 0).any())
-        door = (layer.cells == _grid_world.code(_grid_world.DOOR, _grid_world.YELLOW, _grid_world.OPEN)).any(-1)
+        door = (layer.cells == grid_world.code(grid_world.DOOR, grid_world.YELLOW, grid_world.OPEN)).any(-1)
         best_door = best_door or bool(door.any())
         earned = settings.subgoals * (bool(best_key) + bool(best_door))
     return earned
@@ -84,12 +86,12 @@ def test_the_ceiling_is_the_best_return_of_the_known_room(game: str, settings: d
 
 def test_the_way_to_the_right_one_by_hand() -> None:
     # From (1, 1), looking right, to pick up what lies in (3, 2): forward, forward, turn right, pick up.
-    grid = _grid_world.Grid(5, 5)
+    grid = grid_world.Grid(5, 5)
     cells = grid.walled()[None]
-    thing = _grid_world.code(_grid_world.KEY)
+    thing = grid_world.code(grid_world.KEY)
     cells[0, 5 * 2 + 3] = thing
     beside = (cells == thing)[:, grid.ahead.view(-1, 4)]
-    needed = players.steps_needed(grid, cells == _grid_world.EMPTY, torch.where(beside, 1, players.FAR))
+    needed = players.steps_needed(grid, cells == grid_world.EMPTY, torch.where(beside, 1, players.FAR))
     assert needed[0, 5 * 1 + 1].tolist() == [4, 4, 5, 5], "looking right, down, left, up"
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from pliant.families import motor
 from pliant.players import motor as players
 from pliant.rollout import episode_returns, rollout
 from pliant.streams import Stream
-from pliant.tasks import motor
 from pliant.tasks.base import Family, Tasks
 from pliant.types import Inputs
 

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 import torch
 
+from pliant.families import reactor
 from pliant.players import reactor as players
 from pliant.rollout import rollout
 from pliant.streams import Stream
-from pliant.tasks import reactor
 from pliant.tasks.base import Tasks
 from pliant.types import Inputs, Rollout
 

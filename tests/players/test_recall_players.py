@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pliant.families import recall
 from pliant.players import recall as players
 from pliant.rollout import episode_returns, rollout
 from pliant.streams import Stream
-from pliant.tasks import recall
 from pliant.tasks.base import Family, Tasks
 from pliant.types import Inputs, Rollout, State
 

@@ -8,10 +8,10 @@ import torch
 from scipy.optimize import linprog
 from torch import Tensor
 
+from pliant.families import tabular
 from pliant.players import tabular as players
 from pliant.rollout import episode_returns, rollout
 from pliant.streams import Stream
-from pliant.tasks import tabular
 from pliant.tasks.base import Tasks
 from pliant.types import Inputs
 

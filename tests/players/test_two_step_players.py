@@ -9,10 +9,10 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from pliant.families import two_step
 from pliant.players import two_step as players
 from pliant.rollout import rollout
 from pliant.streams import Stream
-from pliant.tasks import two_step
 from pliant.tasks.base import Family, Tasks
 from pliant.types import Inputs, Rollout
 

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 import torch
 
-from pliant import advantages, functional, registry
-from pliant.policies import _images, gru, mlp
+from pliant.config import registry
+from pliant.maths import advantages, functional
+from pliant.policies import gru, mlp
+from pliant.policies.parts import images
 from pliant.streams import Stream
 from pliant.types import Inputs, Rollout, Spec
 
@@ -26,7 +28,7 @@ def inputs_of(spec: Spec, M: int = 2, B: int = 2, T: int = 3, dtype: torch.dtype
 
 def test_a_convolution_by_hand() -> None:
     """A 3x3 kernel with stride 2 and a border of zeros on a 4x4 image: outputs look at the pixels around (0, 0), (0, 2), ..."""
-    layer = _images.Convolution(1, 1, torch.Generator())
+    layer = images.Convolution(1, 1, torch.Generator())
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([[[[0.0, 0, 0], [0, 1, 2], [0, 3, -4]]]]))  # own pixel, right, below, below right
         layer.bias.fill_(0.5)
@@ -41,7 +43,7 @@ def test_a_convolution_by_hand() -> None:
     [((3, 7, 7), (16, 4, 4)), ((1, 84, 84), (32, 6, 6)), ((3, 210, 160), (32, 7, 5)), ((4, 8, 8), (16, 4, 4))],
 )
 def test_images_of_any_size_become_a_few_hundred_features(image: tuple[int, int, int], sizes: tuple[int, int, int]) -> None:
-    body = _images.Body(spec_of(*image), torch.Generator())
+    body = images.Body(spec_of(*image), torch.Generator())
     features = body(torch.rand(2, 3, image[0] * image[1] * image[2]))
     assert features.shape == (2, 3, body.size_out) and body.size_out == sizes[0] * sizes[1] * sizes[2]
 
@@ -63,7 +65,7 @@ def test_stacked_weights_are_those_of_each_task(make: Any) -> None:
 
 @pytest.mark.parametrize("stacked", [False, True])
 def test_second_derivatives_are_those_of_finite_differences(stacked: bool) -> None:
-    layer = _images.Convolution(2, 3, torch.Generator().manual_seed(1)).double()
+    layer = images.Convolution(2, 3, torch.Generator().manual_seed(1)).double()
     picture = torch.rand(2, 2, 2, 5, 4, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     shape = (2, *layer.weight.shape) if stacked else layer.weight.shape
     weight = layer.weight.detach().expand(shape).clone().requires_grad_()

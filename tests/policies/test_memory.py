@@ -8,7 +8,8 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from pliant import functional, registry
+from pliant.config import registry
+from pliant.maths import functional
 from pliant.policies import episodic, external, gru, linear_attention, transformer
 from pliant.streams import Stream
 from pliant.types import Inputs, Output, Spec
@@ -364,7 +365,7 @@ def test_the_store_forgets_the_oldest_episode_and_keeps_a_context_once() -> None
     assert stored == {1, 2, 3}, "0, 1, 0, 1, 2 need three slots; 3 takes that of 0, which was stored the longest ago"
     _, state = policy(seasons([0, 1, 0, 1]), ())
     assert int((state.age >= 0).sum()) == 2
-    with pytest.raises(ValueError, match="slots is 0: expected a store of at least 1 episode"):
+    with pytest.raises(ValueError, match="slots is 0: expected at least 1 episode"):
         episodic.Settings(slots=0)
 
 

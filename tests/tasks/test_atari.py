@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from pliant import registry
+from pliant.config import registry
 from pliant.errors import UserError
+from pliant.families import atari
+from pliant.simulators import ale as emulator
 from pliant.streams import Stream
-from pliant.tasks import _atari, _pool, atari
+from pliant.tasks import pool
 
 ale_py = pytest.importorskip("ale_py")
 
@@ -19,8 +21,8 @@ ale_py = pytest.importorskip("ale_py")
 @pytest.fixture(autouse=True)
 def no_pool_is_left() -> Iterator[None]:
     yield
-    while _pool._idle:
-        _pool._idle.pop().close()
+    while pool._idle:
+        pool._idle.pop().close()
 
 
 @pytest.mark.parametrize("game, skip", [("breakout", 4), ("freeway", 3), ("pong", 1)])
@@ -59,15 +61,15 @@ def test_memory_rewards_and_endings_are_those_of_gymnasium(game: str, skip: int)
 def test_an_action_sticks_as_often_as_it_should() -> None:
     """Two actions in turn, a frame each; with probability 0.25 a frame repeats the last one's, which is then what is asked for
     if that frame did not do what was asked: the share p of frames that do is 0.75 + 0.25 (1 - p) = 0.8."""
-    console = _atari.Console("breakout", "ram", 1, 2, 1, 0.25, False)
-    game = _atari.Game(console)
+    console = emulator.Console("breakout", "ram", 1, 2, 1, 0.25, False)
+    game = emulator.Game(console)
     game.begin(np.array([0.0, 0.0]), 7)
     taken = []
     for t in range(4000):
         game.advance(2 + t % 2)
         taken.append(game.last == game.moves[2 + t % 2])
     assert abs(np.mean(taken[1:]) - 0.8) < 5 * np.sqrt(0.2 * 0.8 / 4000)
-    again = _atari.Game(console)
+    again = emulator.Game(console)
     ends = []
     for one in (game, again):
         one.begin(np.array([4.0, 1.0]), 5)
@@ -83,9 +85,9 @@ def test_images_are_blocks_of_the_brighter_of_two_frames() -> None:
     batch = family.batch(tasks, 1)
     first = batch.reset(Stream(0))[0, 0].reshape(3, 42, 32)
     assert torch.equal(first[0], first[1]) and torch.equal(first[0], first[2]) and 0 < float(first.max()) <= 1
-    ale = _atari.interface()
+    ale = emulator.interface()
     ale.setFloat("repeat_action_probability", 0.0)
-    ale.loadROM(_atari.roms.get_rom_path("breakout"))
+    ale.loadROM(emulator.roms.get_rom_path("breakout"))
     ale.setMode(4)
     ale.setDifficulty(1)
     ale.reset_game()
@@ -138,7 +140,7 @@ def test_wrong_settings_are_one_line(change: dict[str, Any], words: str) -> None
 def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    for name in [n for n in sys.modules if n.startswith(("pliant.tasks.atari", "pliant.tasks._atari"))]:
+    for name in [n for n in sys.modules if n.startswith(("pliant.families.atari", "pliant.simulators.ale"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "ale_py", None)
     with pytest.raises(UserError, match=r"atari needs the package ale_py, .*: pip install 'pliant\[games\]'"):

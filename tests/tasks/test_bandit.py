@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from pliant.families import bandit
 from pliant.streams import Stream
-from pliant.tasks import bandit
 from pliant.tasks.base import BatchEnv, Family, Tasks
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pliant import registry
+from pliant.config import registry
 from pliant.streams import Stream
 from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks
 from pliant.types import Spec

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from pliant.families import binding
 from pliant.streams import Stream
-from pliant.tasks import binding
 from pliant.tasks.base import BatchEnv, Tasks, Transition
 
 CODE = [1.0, 0.0, 0.3, 0.9, 0.6, 0.7]  # digits 10, 01, 11

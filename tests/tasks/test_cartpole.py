@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from pliant.families import cartpole
 from pliant.streams import Stream
-from pliant.tasks import cartpole
 from pliant.tasks.base import Family, Tasks
 
 LANES = 4

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from pliant.families import dark_room
 from pliant.streams import Stream
-from pliant.tasks import dark_room
 from pliant.tasks.base import BatchEnv, Tasks, Transition
 
 STAY, UP, RIGHT, DOWN, LEFT = range(5)

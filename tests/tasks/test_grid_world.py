@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from pliant.tasks import _grid_world
-from pliant.tasks._grid_world import Grid, World
+from pliant.simulators.minigrid import world as grid_world
+from pliant.simulators.minigrid.world import Grid, World
 
 pytest.importorskip("minigrid", exc_type=ImportError)
 from minigrid.core import world_object as objects
@@ -33,7 +33,7 @@ def encoded(thing: Any) -> int:
 def cells_of(env: Any) -> Tensor:
     """Its grid, column by column in MiniGrid and row by row in ours, and the wall behind it."""
     kind, colour, state = env.grid.encode().astype(np.int64).transpose(2, 1, 0)  # each [H, W]
-    return torch.tensor([*(18 * kind + 3 * colour + state).flatten(), _grid_world.WALL])
+    return torch.tensor([*(18 * kind + 3 * colour + state).flatten(), grid_world.WALL])
 
 
 def world_of(envs: list[Any]) -> World:
@@ -56,17 +56,17 @@ def likely(env: Any, rng: np.random.Generator) -> int:
 
 def act_in_both(grid: Grid, world: World, envs: list[Any], action: list[int]) -> tuple[World, list[bool]]:
     """One action in each lane of both, with everything compared: the world after it, and which lanes terminated."""
-    world, entered = _grid_world.act(grid, world, torch.tensor([action]))
+    world, entered = grid_world.act(grid, world, torch.tensor([action]))
     steps = [MiniGridEnv.step(env, a) for env, a in zip(envs, action, strict=True)]
     compare(grid, world, envs, [step[0] for step in steps])
     for kind, (_, reward, terminated, _, _) in zip((entered[0] // 18).tolist(), steps, strict=True):
-        assert terminated == (kind in (_grid_world.GOAL, _grid_world.LAVA)) and (reward > 0) == (kind == _grid_world.GOAL)
+        assert terminated == (kind in (grid_world.GOAL, grid_world.LAVA)) and (reward > 0) == (kind == grid_world.GOAL)
     return world, [step[2] for step in steps]
 
 
 def compare(grid: Grid, world: World, envs: list[Any], obs: list[Any]) -> None:
     """What the agents see, and the whole state."""
-    image = _grid_world.image(grid, world)[0].numpy()
+    image = grid_world.image(grid, world)[0].numpy()
     for b, env in enumerate(envs):
         assert np.array_equal(image[b], obs[b]["image"]), env.pprint_grid()
         assert obs[b]["direction"] == int(world.direction[0, b])
@@ -130,14 +130,14 @@ def test_the_rules_are_those_of_minigrid_among_all_its_objects_at_random() -> No
         before = [env.grid.get(*env.front_pos) for env in envs]
         locked = [getattr(each, "is_locked", False) for each in before]
         world, terminated = act_in_both(grid, world, envs, action)
-        seen |= set(_grid_world.image(grid, world)[..., 0].flatten().tolist())
+        seen |= set(grid_world.image(grid, world)[..., 0].flatten().tolist())
         carried |= set((world.carried // 18).flatten().tolist())
         for b, each in enumerate(before):
             did |= {"unlocked"} if locked[b] and not each.is_locked else set()
             did |= {"stayed locked"} if locked[b] and each.is_locked and action[b] == TOGGLE else set()
             did |= {each.type} if terminated[b] else set()
     assert seen == set(range(10)), "unseen, and every type of object"
-    assert carried == {0, _grid_world.KEY, _grid_world.BALL, _grid_world.BOX}
+    assert carried == {0, grid_world.KEY, grid_world.BALL, grid_world.BOX}
     assert did == {"unlocked", "stayed locked", "goal", "lava"}
 
 
@@ -146,31 +146,31 @@ def test_numbers_are_those_of_minigrid() -> None:
 
     types = ("UNSEEN", "EMPTY_TYPE", "WALL_TYPE", "FLOOR", "DOOR", "KEY", "BALL", "BOX", "GOAL", "LAVA")
     names = [name.removesuffix("_TYPE").lower() for name in types]
-    assert [constants.OBJECT_TO_IDX[name] for name in names] == [getattr(_grid_world, name) for name in types]
+    assert [constants.OBJECT_TO_IDX[name] for name in names] == [getattr(grid_world, name) for name in types]
     for table, names in (
         (constants.COLOR_TO_IDX, ("RED", "GREEN", "BLUE", "PURPLE", "YELLOW", "GREY")),
         (constants.STATE_TO_IDX, ("OPEN", "CLOSED", "LOCKED")),
         (actions.Actions.__members__, ("LEFT", "RIGHT", "FORWARD", "PICKUP", "DROP", "TOGGLE", "DONE")),
     ):
         theirs = {name.upper(): number for name, number in table.items()}
-        assert [theirs[name] for name in names] == [getattr(_grid_world, name) for name in names]
-    assert [tuple(step) for step in constants.DIR_TO_VEC] == list(_grid_world.STEP)
+        assert [theirs[name] for name in names] == [getattr(grid_world, name) for name in names]
+    assert [tuple(step) for step in constants.DIR_TO_VEC] == list(grid_world.STEP)
 
 
 def test_light_by_hand() -> None:
     # The agent looks up at a wall with one gap; behind the gap a short passage, then an open room.
     grid = Grid(9, 9)
     cells = grid.walled().view(1, 1, -1)
-    cells[0, 0, 9 * 5 + 1 : 9 * 5 + 8] = cells[0, 0, 9 * 4 + 4] = cells[0, 0, 9 * 4 + 6] = _grid_world.WALL
-    cells[0, 0, 9 * 5 + 5] = _grid_world.EMPTY
+    cells[0, 0, 9 * 5 + 1 : 9 * 5 + 8] = cells[0, 0, 9 * 4 + 4] = cells[0, 0, 9 * 4 + 6] = grid_world.WALL
+    cells[0, 0, 9 * 5 + 5] = grid_world.EMPTY
     world = World(cells, torch.tensor([[9 * 7 + 4]]), torch.tensor([[3]]), torch.tensor([[0]]))
-    letter = {0: "?", _grid_world.EMPTY: ".", _grid_world.WALL: "#"}
+    letter = {0: "?", grid_world.EMPTY: ".", grid_world.WALL: "#"}
 
     def drawn() -> list[str]:
-        rows = _grid_world.view(grid, world).view(7, 7).T  # from far to near
+        rows = grid_world.view(grid, world).view(7, 7).T  # from far to near
         return ["".join(letter[c] for c in row) for row in rows.tolist()]
 
     # Light goes through the gap on to the passage's walls, and beyond them it spreads to both sides.
     assert drawn() == [".......", ".......", ".......", "???#.#?", "####.##", ".......", "......."]
-    cells[0, 0, 9 * 5 + 5] = _grid_world.WALL
+    cells[0, 0, 9 * 5 + 5] = grid_world.WALL
     assert drawn() == ["???????", "???????", "???????", "???????", "#######", ".......", "......."]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from pliant.families import gridnavi
 from pliant.streams import Stream
-from pliant.tasks import gridnavi
 from pliant.tasks.base import BatchEnv, Tasks, Transition
 
 STAY, UP, RIGHT, DOWN, LEFT = range(5)

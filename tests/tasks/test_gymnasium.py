@@ -13,12 +13,15 @@ import pytest
 import torch
 
 import pliant
-from pliant import cli, registry
+from pliant.cli import main as cli
 from pliant.errors import UserError
+from pliant.families import gymnasium as family_file
+from pliant.simulators.gymnasium import spaces
+from pliant.simulators.gymnasium import vary as varying
+from pliant.simulators.gymnasium.vary import Axis, Range
 from pliant.streams import Stream
-from pliant.tasks import _pool, _spaces, _vary
-from pliant.tasks import gymnasium as family_file
-from pliant.tasks._vary import Axis, Range
+from pliant.system import outside
+from pliant.tasks import pool
 from pliant.tasks.base import Family
 
 HERE = Path(__file__).parent
@@ -27,14 +30,14 @@ HERE = Path(__file__).parent
 @pytest.fixture(autouse=True)
 def no_pool_is_left() -> Iterator[None]:
     yield
-    while _pool._idle:
-        _pool._idle.pop().close()
+    while pool._idle:
+        pool._idle.pop().close()
 
 
 @pytest.fixture
 def worlds(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(str(HERE))
-    return registry.import_outside("worlds")
+    return outside.import_outside("worlds")
 
 
 def family(env: str, vary: str, **more: Any) -> Family:
@@ -46,7 +49,7 @@ def family(env: str, vary: str, **more: Any) -> Family:
 
 def test_what_varies_is_read_as_written() -> None:
     text = "length=0.3:1.5, force_mag=5:15|-15:-5, map_name=4x4|8x8, option.n = 3..5|9, slippery=true|false, seed=0:2"
-    assert _vary.parse("vary", text) == (
+    assert varying.parse("vary", text) == (
         Axis("length", (Range(0.3, 1.5),)),
         Axis("force_mag", (Range(-15, -5), Range(5, 15))),
         Axis("map_name", values=("4x4", "8x8")),
@@ -54,7 +57,7 @@ def test_what_varies_is_read_as_written() -> None:
         Axis("slippery", values=(True, False)),
         Axis("seed", values=(0.0, 1.0, 2.0)),
     )
-    assert _vary.parse("vary", "x=1e-3:2.5E1,") == (Axis("x", (Range(1e-3, 25),)),)
+    assert varying.parse("vary", "x=1e-3:2.5E1,") == (Axis("x", (Range(1e-3, 25),)),)
 
 
 @pytest.mark.parametrize(
@@ -345,7 +348,7 @@ def test_what_is_not_installed_is_said_before_a_run_begins(tmp_path: Path) -> No
     blocked = f"import sys; sys.modules['mujoco'] = None; sys.path.insert(0, {str(tmp_path)!r})\n"
     for name in ("metaworld-ml1", "half-cheetah-vel"):
         words = f"train maml {name} --iterations 1 --quiet --out {tmp_path / 'run'}".split()
-        script = f"{blocked}from pliant import cli\nsys.exit(cli.main({words!r}))"
+        script = f"{blocked}from pliant.cli import main as cli\nsys.exit(cli.main({words!r}))"
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
         assert done.returncode == 2 and "pip install 'pliant[" in done.stderr and done.stderr.count("\n") == 1, done.stderr
         assert not (tmp_path / "run").exists()
@@ -406,14 +409,14 @@ def test_an_adapted_policy_acts_upon_images(worlds: Any) -> None:
 
 def test_actions_in_a_box_of_whole_numbers_are_the_nearest() -> None:
     box = gymnasium.spaces.Box(0, 3, (1,), np.int64)
-    taken = [int(_spaces.actor(box).of(np.array([a]))[0]) for a in np.linspace(-1, 1, 3001)]
+    taken = [int(spaces.actor(box).of(np.array([a]))[0]) for a in np.linspace(-1, 1, 3001)]
     shares = np.bincount(taken, minlength=4) / len(taken)
     assert shares == pytest.approx([1 / 6, 1 / 3, 1 / 3, 1 / 6], abs=1e-3)
-    assert _spaces.actor(box).of(np.array([1.0])).dtype == np.int64
+    assert spaces.actor(box).of(np.array([1.0])).dtype == np.int64
 
 
 def test_what_cannot_be_served_inside_a_dict_is_named_with_a_way_out() -> None:
     words = gymnasium.spaces.Sequence(gymnasium.spaces.Discrete(2))
     space = gymnasium.spaces.Dict({"image": gymnasium.spaces.Discrete(3), "mission": words})
     with pytest.raises(ValueError, match=r"observations have 'mission', Sequence.*FilterObservation\(\['image'\]\)"):
-        _spaces.observer(space)
+        spaces.observer(space)

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
+from pliant.families import driving
+from pliant.simulators.highway.road import Merge, Straight
 from pliant.streams import Stream
-from pliant.tasks import driving
-from pliant.tasks._highway_road import Merge, Straight
 from pliant.tasks.base import Tasks
 
 pytest.importorskip("highway_env")
@@ -210,7 +210,7 @@ def test_who_changes_lane_sees_what_those_before_him_in_the_list_decided(order: 
 @pytest.mark.parametrize("collisions", ["agent", "all"])
 def test_piles_of_vehicles_collide_as_in_the_original(collisions: str) -> None:
     """Seven vehicles and an obstacle on 20 x 10 m, turned anyhow: who has crashed, who is pushed, and where to."""
-    from pliant.tasks import _highway_collisions
+    from pliant.simulators.highway import collisions as collision_rules
 
     batch = batch_of("train", 40, 9, scene="merge", collisions=collisions, vehicles=5)
     rng, twice = np.random.default_rng(9), 0
@@ -225,8 +225,8 @@ def test_piles_of_vehicles_collide_as_in_the_original(collisions: str) -> None:
                 twice += any(b is not None and b is not a.impact for b, a in zip(before, (vehicle, other), strict=True))
     state, cast = batch.state, batch.traffic.cast
     breadth = cast.breadth.expand_as(state.x)
-    bodies = _highway_collisions.Bodies(state.x, state.y, state.cos, state.sin, state.speed, cast.length, breadth, cast.still)
-    hits = _highway_collisions.find(bodies, batch.traffic.turn, 0.2)
+    bodies = collision_rules.Bodies(state.x, state.y, state.cos, state.sin, state.speed, cast.length, breadth, cast.still)
+    hits = collision_rules.find(bodies, batch.traffic.turn, 0.2)
     tally = dict.fromkeys(("frames", "changing", "crashed", "pushed"), 0)
     for n in range(len(batch.envs)):
         for v, vehicle in vehicles(batch, n):
@@ -241,7 +241,7 @@ def test_piles_of_vehicles_collide_as_in_the_original(collisions: str) -> None:
 @pytest.mark.parametrize("scene", ["highway", "merge"])
 def test_neighbours_are_the_originals(scene: str) -> None:
     """On every lane, for vehicles strewn at random: the sorted search against highway-env's search through all."""
-    from pliant.tasks._highway_drivers import View
+    from pliant.simulators.highway.drivers import View
 
     batch = batch_of("train", 4, 5, scene=scene, vehicles=14)
     rng, found = np.random.default_rng(5), 0

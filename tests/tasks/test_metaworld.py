@@ -13,10 +13,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from pliant import checkpoint, cli
+from pliant.cli import main as cli
 from pliant.errors import UserError
+from pliant.families import metaworld_ml1, metaworld_ml10, metaworld_ml25, metaworld_ml45
+from pliant.simulators.metaworld import benchmark
+from pliant.simulators.metaworld import goals as metaworld
+from pliant.storage import checkpoint
 from pliant.streams import Stream
-from pliant.tasks import _metaworld, _parameters, metaworld_ml1, metaworld_ml10, metaworld_ml25, metaworld_ml45
+from pliant.tasks import parameters
 from pliant.tasks.base import SPLITS, Family, Parameter
 
 FAMILIES = {"ml1": metaworld_ml1, "ml10": metaworld_ml10, "ml25": metaworld_ml25, "ml45": metaworld_ml45}
@@ -29,18 +33,23 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A cache of our own, so that no test reads what an earlier version has left."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        _metaworld.goals.cache_clear()
+        metaworld.goals.cache_clear()
         yield
-    _metaworld.goals.cache_clear()
+    metaworld.goals.cache_clear()
 
 
 def simulators() -> tuple[Any, Any]:
     pytest.importorskip("metaworld")
-    return import_module("pliant.tasks._metaworld_env"), import_module("pliant.tasks._metaworld_fast")
+    return import_module("pliant.simulators.metaworld.env"), import_module("pliant.simulators.metaworld.fast")
+
+
+def stages() -> Any:
+    pytest.importorskip("metaworld")
+    return import_module("pliant.simulators.metaworld.stage")
 
 
 def task(name: str, goal: int) -> NDArray[np.float64]:
-    return np.array([1000.0 * _metaworld.CLASSES.index(name) + goal])
+    return np.array([1000.0 * benchmark.CLASSES.index(name) + goal])
 
 
 def family(name: str, **settings: Any) -> Family:
@@ -53,9 +62,9 @@ def family(name: str, **settings: Any) -> Family:
 
 def test_the_lists_of_classes_are_those_of_metaworld() -> None:
     table = pytest.importorskip("metaworld.env_dict")
-    assert tuple(sorted(table.ALL_V3_ENVIRONMENTS)) == _metaworld.CLASSES and len(_metaworld.CLASSES) == 50
+    assert tuple(sorted(table.ALL_V3_ENVIRONMENTS)) == benchmark.CLASSES and len(benchmark.CLASSES) == 50
     for size in ("10", "25", "45"):
-        ours, theirs = getattr(_metaworld, f"ML{size}"), getattr(table, f"ML{size}_V3")
+        ours, theirs = getattr(benchmark, f"ML{size}"), getattr(table, f"ML{size}_V3")
         for split in ("train", "test"):
             assert sorted(ours[split]) == sorted(theirs[split])
         assert len(ours["train"]) == int(size) and len(ours["test"]) == 5
@@ -72,12 +81,12 @@ def test_no_task_is_in_two_splits_under_any_seed(name: str) -> None:
             assert made.split_of(made.task({"task": next(iter(numbers))})).tolist() == [split]
     classes = {int(number) // 1000 for number in drawn["train"]} & {int(number) // 1000 for number in drawn["test"]}
     shared = {"ml1": ["reach-v3"], "ml25": ["basketball-v3"]}.get(name, [])
-    assert [_metaworld.CLASSES[kind] for kind in classes] == shared, "new classes, but for Meta-World's own"
+    assert [benchmark.CLASSES[kind] for kind in classes] == shared, "new classes, but for Meta-World's own"
 
 
 def test_goals_of_the_three_splits_differ_and_shifted_ones_lie_beyond() -> None:
     _, fast = simulators()
-    goals = _metaworld.goals("push-v3")
+    goals = metaworld.goals("push-v3")
     assert goals.shape == (130, 6) and len(np.unique(goals, axis=0)) == 130
     own = fast.original("push-v3")()._random_reset_space
     inside = ((own.low <= goals) & (goals <= own.high)).all(1)
@@ -89,9 +98,9 @@ def test_goals_of_the_three_splits_differ_and_shifted_ones_lie_beyond() -> None:
 
 def test_drawing_rejects_what_the_class_rejects() -> None:
     """A box in which most goals of reach-v3 are too near to play: only its rule keeps them out."""
-    env, _ = simulators()
+    simulators()
     box = import_module("gymnasium.spaces").Box
-    stage = env.stage("reach-v3")
+    stage = stages().stage("reach-v3")
     near_low, near_high = np.array([-0.1, 0.7, 0.02, -0.1, 0.8, 0.05]), np.array([0.1, 0.75, 0.02, 0.1, 0.88, 0.3])
 
     class Near(stage.quick):  # type: ignore[misc, name-defined]
@@ -103,26 +112,26 @@ def test_drawing_rejects_what_the_class_rejects() -> None:
     assert 0.2 < (np.linalg.norm(near[:, :2] - near[:, 3:5], axis=1) < 0.15).mean()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage, "quick", Near)
-        goals = env.draw_goals("reach-v3", "train", 200, np.random.default_rng(0))
+        goals = stages().draw_goals("reach-v3", "train", 200, np.random.default_rng(0))
     assert (np.linalg.norm(goals[:, :2] - goals[:, 3:5], axis=1) >= 0.15).all()
 
 
 def test_a_number_is_a_goal_of_a_split() -> None:
-    goals = _metaworld.goals("reach-v3")
-    first = 1000.0 * _metaworld.CLASSES.index("reach-v3")
+    goals = metaworld.goals("reach-v3")
+    first = 1000.0 * benchmark.CLASSES.index("reach-v3")
     for goal, row in [(0, 0), (49, 49), (50, 50), (89, 89), (100, 90), (139, 129)]:
-        assert np.array_equal(_metaworld.vector(first + goal), goals[row])
+        assert np.array_equal(metaworld.vector(first + goal), goals[row])
     for nothing in (first + 90, first + 140, 50_000.0, -1.0):
         with pytest.raises(UserError, match="Meta-World has no task"):
-            _metaworld.vector(nothing)
+            metaworld.vector(nothing)
 
 
 def test_a_critic_is_told_goal_and_class() -> None:
-    number = np.array(_metaworld.numbers(["reach-v3"], "train"))
-    told = _metaworld.described(number, ["reach-v3"])
+    number = np.array(metaworld.numbers(["reach-v3"], "train"))
+    told = metaworld.described(number, ["reach-v3"])
     assert told.shape == (50, 6)
     assert np.allclose(told.min(0), [-1, -1, 0, -1, -1, -1]) and np.allclose(told.max(0), [1, 1, 0, 1, 1, 1])
-    both = _metaworld.described(np.concatenate([number[:2], task("door-open-v3", 0)]), ["door-open-v3", "reach-v3"])
+    both = metaworld.described(np.concatenate([number[:2], task("door-open-v3", 0)]), ["door-open-v3", "reach-v3"])
     assert np.allclose(both[:2, :6], told[:2]) and both[:, 6:].tolist() == [[0, 1], [0, 1], [1, 0]]
     assert both[2, 3:6].tolist() == [0, 0, 0], "door-open-v3 has three numbers"
 
@@ -132,36 +141,36 @@ def test_a_critic_is_told_goal_and_class() -> None:
 
 def test_goals_are_the_same_anew_and_from_the_cache_and_a_damaged_file_is_mended() -> None:
     simulators()
-    goals = _metaworld.goals("reach-v3").copy()
-    path = _metaworld.cache_folder() / "reach-v3.json"
+    goals = metaworld.goals("reach-v3").copy()
+    path = metaworld.cache_folder() / "reach-v3.json"
     whole = path.read_text()
-    assert str(path).startswith(str(Path(_metaworld.os.environ["XDG_CACHE_HOME"]) / "pliant" / "metaworld-3.1.1"))
+    assert str(path).startswith(str(Path(metaworld.os.environ["XDG_CACHE_HOME"]) / "pliant" / "metaworld-3.1.1"))
     changed = json.loads(whole)
     changed["goals"][3][0] += 1e-9
     other = json.loads(whole) | {"class": "push-v3", "sha256": "0" * 64}
     for damage in (whole[:100], "", "[]", "\0", json.dumps(changed), json.dumps(other), '{"schema": 1}'):
         path.write_text(damage)
-        _metaworld.goals.cache_clear()
-        assert np.array_equal(_metaworld.goals("reach-v3"), goals)
+        metaworld.goals.cache_clear()
+        assert np.array_equal(metaworld.goals("reach-v3"), goals)
         assert path.read_text() == whole
     assert [file.name for file in path.parent.iterdir() if file.suffix == ".part"] == []
 
 
 def test_a_cache_that_cannot_be_written_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     simulators()
-    goals = _metaworld.goals("reach-v3").copy()
+    goals = metaworld.goals("reach-v3").copy()
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    _metaworld.goals.cache_clear()
-    assert np.array_equal(_metaworld.goals("reach-v3"), goals)
-    _metaworld.goals.cache_clear()
+    metaworld.goals.cache_clear()
+    assert np.array_equal(metaworld.goals("reach-v3"), goals)
+    metaworld.goals.cache_clear()
 
 
 def test_drawing_leaves_the_global_stream_alone() -> None:
-    env, _ = simulators()
+    simulators()
     np.random.seed(0)
     before = np.random.get_state()[1].tolist()
-    env.draw_goals("reach-v3", "train", 3, np.random.default_rng(0))
+    stages().draw_goals("reach-v3", "train", 3, np.random.default_rng(0))
     assert np.random.get_state()[1].tolist() == before
 
 
@@ -170,7 +179,7 @@ def test_drawing_leaves_the_global_stream_alone() -> None:
 
 def original(fast: Any, env: Any, name: str, goal: int) -> Any:
     """Meta-World's own class, constructed anew, with the goal of a task."""
-    return env.frozen(fast.original(name), _metaworld.vector(float(task(name, goal)[0])))
+    return stages().frozen(fast.original(name), metaworld.vector(float(task(name, goal)[0])))
 
 
 def expert(name: str) -> Any:
@@ -219,9 +228,9 @@ def test_a_quick_class_is_the_original_bit_for_bit(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Constant")
-@pytest.mark.parametrize("name", _metaworld.CLASSES)
+@pytest.mark.parametrize("name", benchmark.CLASSES)
 def test_every_quick_class_is_the_original_bit_for_bit(name: str) -> None:
-    goal = 7 * _metaworld.CLASSES.index(name) % 50
+    goal = 7 * benchmark.CLASSES.index(name) % 50
     assert play_both(name, goal, 200)[0] == 400
     assert play_both(name, 100 + goal % 40, 30)[0] == 60
 
@@ -270,7 +279,7 @@ def test_the_original_takes_a_stored_goal_as_it_is() -> None:
     for number in (0, 60, 110):
         beside = original(fast, env, "push-v3", number)
         beside.reset()
-        vector = _metaworld.vector(float(task("push-v3", number)[0]))
+        vector = metaworld.vector(float(task("push-v3", number)[0]))
         assert np.array_equal(beside._last_rand_vec, vector)
         assert np.array_equal(beside._target_pos[:2], vector[3:5]) and np.array_equal(beside.obj_init_pos[:2], vector[:2])
 
@@ -279,9 +288,9 @@ def test_observations_do_not_tell_the_goal() -> None:
     """Two tasks that differ in the goal alone look alike and pay differently."""
     env, _ = simulators()
     lanes = [env.Lane(), env.Lane()]
-    vectors = [_metaworld.vector(float(task("reach-v3", goal)[0])) for goal in (0, 1)]
+    vectors = [metaworld.vector(float(task("reach-v3", goal)[0])) for goal in (0, 1)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_metaworld, "vector", lambda number: np.concatenate([vectors[0][:3], vectors[int(number) % 1000][3:]]))
+        patch.setattr(metaworld, "vector", lambda number: np.concatenate([vectors[0][:3], vectors[int(number) % 1000][3:]]))
         first = [lane.begin(task("reach-v3", goal), 0) for goal, lane in enumerate(lanes)]
     assert np.array_equal(*first)
     paid = set()
@@ -297,7 +306,7 @@ def test_observations_do_not_tell_the_goal() -> None:
 
 def test_objects_can_be_left_out_of_observations_and_nothing_else() -> None:
     env, _ = simulators()
-    task = np.array([_metaworld.numbers(["push-v3"], "train")[0]])
+    task = np.array([metaworld.numbers(["push-v3"], "train")[0]])
     plain, without = env.Lane(5), env.Lane(5, objects=False)
     shown, hidden = plain.begin(task, 0), without.begin(task, 0)
     for act in np.random.default_rng(0).uniform(-1, 1, (4, 4)):
@@ -311,7 +320,7 @@ def test_objects_can_be_left_out_of_observations_and_nothing_else() -> None:
 
 def test_shortcuts_give_what_the_general_functions_give() -> None:
     simulators()
-    sums = import_module("pliant.tasks._metaworld_sums")
+    sums = import_module("pliant.simulators.metaworld.sums")
     reward_utils = import_module("metaworld.utils.reward_utils")
     rotation = import_module("scipy.spatial.transform").Rotation
     rng = np.random.default_rng(0)
@@ -372,8 +381,8 @@ def test_a_batch_plays_every_lane_the_same_number_of_episodes() -> None:
 def test_an_evaluation_of_200_tasks_plays_each_of_40_goals_of_5_classes_once() -> None:
     tasks = family("ml10").sample(200, "test", Stream(3).rng()).arrays["task"].astype(int)
     assert len(set(tasks.tolist())) == 200
-    kinds = {_metaworld.CLASSES[kind] for kind in tasks // 1000}
-    assert kinds == set(_metaworld.ML10["test"]) and set(tasks % 1000) == set(range(50, 90))
+    kinds = {benchmark.CLASSES[kind] for kind in tasks // 1000}
+    assert kinds == set(benchmark.ML10["test"]) and set(tasks % 1000) == set(range(50, 90))
     meta_batch = family("ml10").sample(20, "train", Stream(3).rng()).arrays["task"].astype(int)
     assert sorted(np.unique(meta_batch // 1000, return_counts=True)[1].tolist()) == [2] * 10, "two of each class"
 
@@ -396,7 +405,7 @@ def test_a_parameter_may_list_what_it_holds_out() -> None:
     assert all(sorted(draws["test"][n : n + 2]) == [3, 15] for n in (0, 2, 4))
     assert draws["train"].count(14) == 3, "kinds in turn, however many a kind has"
     x = np.array([[1.0], [3], [15], [26], [7]])
-    assert _parameters.split_of([parameter], x).tolist() == ["train", "test", "test", "ood", ""]
+    assert parameters.split_of([parameter], x).tolist() == ["train", "test", "test", "ood", ""]
 
 
 @pytest.mark.parametrize(
@@ -426,7 +435,7 @@ import os, sys
 os.environ["XDG_CACHE_HOME"] = {str(tmp_path)!r}
 sys.modules[{missing!r}] = None
 import numpy
-from pliant.tasks import metaworld_ml1, metaworld_ml45
+from pliant.families import metaworld_ml1, metaworld_ml45
 made = metaworld_ml1.family()
 tasks = made.sample(2, "train", numpy.random.default_rng(0))
 metaworld_ml45.family()
@@ -445,5 +454,5 @@ for play in (lambda: made.batch(tasks, 2), lambda: made.described(tasks)):
 @pytest.mark.slow
 def test_what_workers_import_knows_no_torch() -> None:
     pytest.importorskip("metaworld")
-    code = "import sys; from pliant.tasks import _metaworld_env; assert 'torch' not in sys.modules"
+    code = "import sys; from pliant.simulators.metaworld import env; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], timeout=60, check=True)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from pliant.families import motor
+from pliant.simulators import drives
 from pliant.streams import Stream
-from pliant.tasks import _motor, motor
 from pliant.tasks.base import BatchEnv, Family, Tasks
 
 DRIVES = [("pmsm", "current"), ("pmsm", "speed"), ("dc", "current"), ("dc", "speed")]
@@ -115,7 +116,7 @@ def compare(settings: dict[str, Any], solver_of: Any, steps: int, tolerance: flo
     tasks, chosen = tasks_of(family), family.settings
     batch: Any = batch_of(family, tasks, LANES, episodes=LONG // 10)
     envs = [[original(chosen, row, solver_of(chosen)) for _ in range(LANES)] for row in tasks.rows()]
-    plate = _motor.NAMEPLATES[chosen.machine]
+    plate = drives.NAMEPLATES[chosen.machine]
     scale = np.array([plate.speed_limit, *[plate.current_limit] * plate.currents, math.pi][: batch.state.shape[-1]])
     rng, trips, worst = np.random.default_rng(0), 0, 0.0
     for _ in range(steps):
@@ -233,7 +234,7 @@ def test_a_step_of_the_synchronous_motor_by_hand() -> None:
     # omega_el = 300. d: (-30 + 0.9 + 300 * 0.096) / 0.37e-3. q: (25 - 1.44 - 300 * (-0.0185 + 0.066)) / 1.2e-3.
     # torque = 4.5 * (0.066 + 0.83e-3 * 50) * 80 = 38.7 Nm; load = 0.02 + 0.02 * 100 = 2.02 Nm; J = 0.03884 kg m^2.
     expected = [(38.7 - 2.02) / 0.03884, -0.3 / 0.37e-3, 9.31 / 1.2e-3, 300.0]
-    assert _motor.pmsm_rates(state, voltage, plant)[0, 0].tolist() == pytest.approx(expected, rel=1e-9)
+    assert drives.pmsm_rates(state, voltage, plant)[0, 0].tolist() == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_constant_load_opposes_motion_and_fades_around_standstill() -> None:
@@ -242,14 +243,14 @@ def test_the_constant_load_opposes_motion_and_fades_around_standstill() -> None:
     inertia = 0.2 * 0.025 + 1e-4  # 0.0051
     edge = 0.03 / inertia * 1e-3  # rad/s, where the constant part is whole
     speed = torch.tensor([[0.0, 0.5 * edge, -2 * edge, 100.0]], dtype=torch.float64)
-    torque = -inertia * _motor.acceleration(speed, torch.zeros(1, 4, dtype=torch.float64), plant)
+    torque = -inertia * drives.acceleration(speed, torch.zeros(1, 4, dtype=torch.float64), plant)
     assert torque[0].tolist() == pytest.approx([0, 0.015 + 0.015 * edge, -0.03 - 0.06 * edge, 0.03 + 3.0], rel=1e-9)
 
 
 def test_a_voltage_beyond_what_the_half_bridges_reach_is_cut_off() -> None:
     def made(action: list[float], angle: float, speed: float = 0.0) -> list[float]:
         state = torch.tensor([[[speed, 0.0, 0.0, angle]]], dtype=torch.float64)
-        volt = _motor.pmsm_voltage(torch.tensor([[action]], dtype=torch.float64), state, 300.0, 1e-4, 3)
+        volt = drives.pmsm_voltage(torch.tensor([[action]], dtype=torch.float64), state, 300.0, 1e-4, 3)
         return volt[0, 0].tolist()
 
     assert made([0.4, -0.3], 1.1) == pytest.approx([60, -45])
@@ -266,7 +267,7 @@ def test_smaller_steps_of_the_integration_change_nothing_that_matters() -> None:
     state = torch.tensor([[[float(speed), 0.0, 0.0, 0.0]]], dtype=torch.float64)
     voltage = torch.full((1, 1, 2), 100.0, dtype=torch.float64)
     coarse, fine = (
-        _motor.integrate(_motor.pmsm_rates, state, voltage, plant, 1e-4, n, "rk4")
+        drives.integrate(drives.pmsm_rates, state, voltage, plant, 1e-4, n, "rk4")
         for n in (family.settings.substeps, 1000)
     )
     assert family.settings.substeps == 4  # R / L = 0.216 / 22.2e-6 = 9730 /s, 0.97 time constants a step

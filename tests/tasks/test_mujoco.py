@@ -18,13 +18,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from pliant import machine
 from pliant.streams import Stream
+from pliant.system import machine
 from pliant.tasks import base
 
 mujoco = pytest.importorskip("mujoco")
 gymnasium = pytest.importorskip("gymnasium")
-_mujoco = import_module("pliant.tasks._mujoco")
+_mujoco = import_module("pliant.simulators.mujoco.batch")
 
 NAMES = ["half_cheetah_dir", "half_cheetah_vel", "ant_dir", "ant_goal", "walker2d_params", "hopper_params"]
 ANT = {"include_cfrc_ext_in_observation": False, "contact_cost_weight": 0.0}
@@ -42,7 +42,7 @@ HORIZON = 40
 
 
 def family(name: str, horizon: int = HORIZON) -> base.Family:
-    module = import_module(f"pliant.tasks.{name}")
+    module = import_module(f"pliant.families.{name}")
     made: base.Family = module.family(module.Settings(horizon=horizon))
     return made
 
@@ -351,7 +351,7 @@ def test_splits_are_disjoint_and_known(name: str) -> None:
 )
 def test_wrong_settings_are_refused_in_one_line(name: str, changed: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said) as caught:
-        import_module(f"pliant.tasks.{name}").Settings(**changed)
+        import_module(f"pliant.families.{name}").Settings(**changed)
     assert "\n" not in str(caught.value)
 
 
@@ -364,7 +364,7 @@ def test_without_mujoco_settings_and_tasks_work_and_the_error_names_the_extra() 
 import sys
 sys.modules["mujoco"] = None
 import numpy
-from pliant.tasks import ant_dir
+from pliant.families import ant_dir
 made = ant_dir.family(ant_dir.Settings(horizon=3))
 tasks = made.sample(2, "train", numpy.random.default_rng(0))
 try:

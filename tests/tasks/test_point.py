@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from pliant.families import point
 from pliant.streams import Stream
-from pliant.tasks import point
 from pliant.tasks.base import BatchEnv, Tasks, Transition
 
 

@@ -9,8 +9,9 @@ import torch
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 
+from pliant.families import reactor
+from pliant.simulators import rosenbrock
 from pliant.streams import Stream
-from pliant.tasks import _rosenbrock, reactor
 from pliant.tasks.base import BatchEnv, Tasks, Transition
 
 NOMINAL = {
@@ -189,17 +190,17 @@ def test_the_method_is_of_order_four_with_an_estimate_of_order_three_and_l_stabl
     for steps in (20, 40, 80):
         y = np.array([[1.5], [0.5]])
         for _ in range(steps):
-            y, estimate = _rosenbrock.step(_Pendulum(), y, np.array([1 / steps]))
+            y, estimate = rosenbrock.step(_Pendulum(), y, np.array([1 / steps]))
         errors.append(np.abs(y[:, 0] - exact).max())
         estimates.append(np.abs(estimate).max())
     assert all(3.7 < math.log2(a / b) < 4.5 for a, b in zip(errors, errors[1:], strict=False))
     assert all(3.6 < math.log2(a / b) < 4.5 for a, b in zip(estimates, estimates[1:], strict=False)), "h^4 a step"
-    y, _ = _rosenbrock.step(_Stiff(), np.ones((2, 1)), np.array([0.1]))
+    y, _ = rosenbrock.step(_Stiff(), np.ones((2, 1)), np.array([0.1]))
     assert abs(y[0, 0]) < 1e-4 and y[1, 0] == pytest.approx(math.exp(-0.1), abs=1e-6)
 
 
 def test_a_lane_that_does_not_arrive_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_rosenbrock, "MOST_STEPS", 3)
+    monkeypatch.setattr(rosenbrock, "MOST_STEPS", 3)
     batch: Any = start(lanes=2)
     put(batch, [[0.5, 0.9]], [[350.0, 380.0]])
     act(batch, 300.0)

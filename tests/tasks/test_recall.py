@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from pliant.families import recall
 from pliant.streams import Stream
-from pliant.tasks import recall
 from pliant.tasks.base import BatchEnv, Family, Tasks
 
 CODE = [1.0, 0.0, 0.3, 0.9, 0.6, 0.7]  # barcodes 10, 01, 11

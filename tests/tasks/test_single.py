@@ -8,12 +8,14 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from pliant import functional, registry
+from pliant.config import registry
 from pliant.errors import UserError
+from pliant.maths import functional
 from pliant.policies import mlp
 from pliant.rollout import rollout
+from pliant.simulators.gymnasium import single
+from pliant.simulators.gymnasium import spaces as space_rules
 from pliant.streams import Stream
-from pliant.tasks import _single, _spaces
 from pliant.tasks.base import Family
 from pliant.types import Spec
 
@@ -46,7 +48,7 @@ class Line(gymnasium.Env[Any, Any]):
 
 def play(family: Family, env: Any, episodes: int, seed: int = 0) -> Any:
     policy = mlp.make(family.spec, mlp.Settings(hidden=(4,)), Stream(0)).double()
-    return rollout(_single.Single(family, env, episodes), Stream(seed), policy, functional.parameters(policy))
+    return rollout(single.Single(family, env, episodes), Stream(seed), policy, functional.parameters(policy))
 
 
 @pytest.mark.parametrize("truncates", [False, True])
@@ -73,7 +75,7 @@ def test_an_environment_that_never_ends_is_truncated_at_the_familys_horizon() ->
 
 def test_the_limit_of_a_registered_environment_is_kept() -> None:
     env = gymnasium.make("CartPole-v1", max_episode_steps=7)
-    assert _single.Single(CARTPOLE, env, 1).horizon == 7
+    assert single.Single(CARTPOLE, env, 1).horizon == 7
     result = play(CARTPOLE, env, episodes=3)
     assert result.truncated[0, 0].nonzero().flatten().tolist() == [6, 13, 20]
     assert not bool(result.terminated.any())
@@ -94,9 +96,9 @@ def test_episodes_start_from_seeds_of_the_stream() -> None:
 def test_actions_are_scaled_from_one_to_the_environments_range() -> None:
     env = Line()
     for ours, theirs in (([-1, -1], [-2, 10]), ([0, 0], [1, 10.5]), ([1, 1], [4, 11]), ([0.5, -0.5], [2.5, 10.25])):
-        action = _spaces.actor(env.action_space).of(np.array(ours, np.float32))
+        action = space_rules.actor(env.action_space).of(np.array(ours, np.float32))
         assert action.dtype == np.float32 and np.allclose(action, theirs)
-    assert np.allclose(_spaces.actor(env.action_space).of(np.array([9.0, -9.0])), [4, 10]), "beyond one is as far as one"
+    assert np.allclose(space_rules.actor(env.action_space).of(np.array([9.0, -9.0])), [4, 10]), "beyond one is as far as one"
 
 
 def test_scaled_actions_never_leave_the_environments_range_by_rounding() -> None:
@@ -105,13 +107,13 @@ def test_scaled_actions_never_leave_the_environments_range_by_rounding() -> None
         low = rng.normal(size=2).astype(np.float32)
         env = Line(low=low, high=low + rng.random(2).astype(np.float32) + 0.01)
         for sign in (-1.0, 1.0):
-            assert env.action_space.contains(_spaces.actor(env.action_space).of(np.full(2, sign, np.float32)))
+            assert env.action_space.contains(space_rules.actor(env.action_space).of(np.full(2, sign, np.float32)))
 
 
 def test_discrete_actions_are_counted_from_the_spaces_start() -> None:
     env = gymnasium.make("CartPole-v1")
     env.action_space = spaces.Discrete(2, start=5)
-    assert [_spaces.actor(env.action_space).of(i) for i in (0, 1)] == [5, 6]
+    assert [space_rules.actor(env.action_space).of(i) for i in (0, 1)] == [5, 6]
 
 
 @pytest.mark.parametrize(
@@ -134,22 +136,22 @@ def test_spaces_that_a_policy_cannot_serve_are_refused_in_one_line(observes, act
     env = Line()
     env.observation_space, env.action_space = observes, acts
     with pytest.raises(UserError) as error:
-        _single.require_spaces(env, spec)
+        single.require_spaces(env, spec)
     wanted = "Discrete(2)" if spec.discrete else "a bounded Box(2,)"
     assert str(error.value).endswith(f"this policy expects Box(2,) and {wanted}")
     assert "\n" not in str(error.value)
 
 
 def test_spaces_that_fit_are_accepted() -> None:
-    _single.require_spaces(Line(), POINT.spec)
-    _single.require_spaces(gymnasium.make("CartPole-v1"), CARTPOLE.spec)
+    single.require_spaces(Line(), POINT.spec)
+    single.require_spaces(gymnasium.make("CartPole-v1"), CARTPOLE.spec)
     env = Line()
     flattened = (spaces.Box(-1, 1, (2, 1)), spaces.Discrete(2), spaces.Dict({"a": spaces.Box(-1, 1, (2,))}))
     for env.observation_space in flattened:
-        _single.require_spaces(env, POINT.spec)
+        single.require_spaces(env, POINT.spec)
     env = Line()
     for env.action_space, spec in (
         (spaces.Box(-1, 1, (1, 2)), Spec(2, 2, False)),
         (spaces.MultiDiscrete([2, 2]), Spec(2, 4, True)),
     ):
-        _single.require_spaces(env, spec)
+        single.require_spaces(env, spec)

@@ -8,8 +8,8 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from pliant.families import tabular
 from pliant.streams import Stream
-from pliant.tasks import tabular
 from pliant.tasks.base import BatchEnv, Family, Tasks
 
 SMALL = tabular.Settings(states=3, actions=2, horizon=3, episodes=2)

@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 import torch
 
-from pliant import machine
 from pliant import rollout as rollouts
-from pliant.config import load_config
+from pliant.config.config import load_config
 from pliant.errors import UserError
+from pliant.running.train import train
 from pliant.streams import Stream
-from pliant.tasks import _pool
+from pliant.system import machine
+from pliant.tasks import pool
 from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks
 from pliant.tasks.workers import Pooled
-from pliant.train import train
 from pliant.types import Rollout, Spec
 
 HERE = Path(__file__).parent
@@ -49,8 +49,8 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     import faulty
 
     yield faulty
-    while _pool._idle:
-        _pool._idle.pop().close()
+    while pool._idle:
+        pool._idle.pop().close()
 
 
 def walks(orders: tuple[Any, ...] = (), workers: int = 2, timeout: float = 60.0) -> Family:
@@ -195,7 +195,7 @@ def test_each_worker_has_its_core_if_there_is_one_for_each_and_none_takes_the_pa
     mine = os.sched_getaffinity(0)
     for workers in (1, len(mine)):
         play(walks(workers=workers))
-        pids = [process.pid for process, _ in _pool._idle[-1].worker]
+        pids = [process.pid for process, _ in pool._idle[-1].worker]
         assert all(os.sched_getscheduler(pid) == os.SCHED_BATCH for pid in pids)
         cores = [os.sched_getaffinity(pid) for pid in pids]
         assert cores == ([mine] if workers == 1 else [{core} for core in sorted(mine)])
@@ -315,7 +315,8 @@ sys.path.insert(0, {here!r})
 import faulty, torch
 from functools import partial
 from pliant.streams import Stream
-from pliant.tasks import point, workers
+from pliant.families import point
+from pliant.tasks import workers
 
 print("started", flush=True)
 family = point.family()

@@ -14,15 +14,15 @@ from typing import Any
 
 from torch import nn
 
-from pliant.algorithms import _outer
-from pliant.algorithms._inner import InnerSettings
-from pliant.algorithms._joint import Joint, as_maml
+from pliant.algorithms.parts import outer as outer_steps
+from pliant.algorithms.parts.inner import InnerSettings
+from pliant.algorithms.parts.joint import Joint, as_maml
 from pliant.streams import Stream
 from pliant.types import Spec
 
 
 @dataclass(frozen=True)
-class OuterSettings(_outer.OuterSettings):
+class OuterSettings(outer_steps.OuterSettings):
     """How the parameters are improved."""
 
     gamma: float = 0.99

@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from pliant.algorithms._inner import Inner, InnerSettings
-from pliant.algorithms._outer import ClippedStep, OuterSettings, Problem, trpo
 from pliant.algorithms.base import Collect
+from pliant.algorithms.parts.inner import Inner, InnerSettings
+from pliant.algorithms.parts.outer import ClippedStep, OuterSettings, Problem, trpo
 from pliant.streams import Stream
 from pliant.types import Carry, Params, Rollout, Spec
 
@@ -64,5 +64,3 @@ class Maml:
 def make(policy: nn.Module, spec: Spec, parts: dict[str, Any], stream: Stream) -> Maml:
     """MAML with the settings in `parts`."""
     return Maml(policy, spec, parts["inner"], parts["outer"])
-
-

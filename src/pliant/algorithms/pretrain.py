@@ -14,9 +14,9 @@ from typing import Any
 
 from torch import nn
 
-from pliant.algorithms._inner import InnerSettings
-from pliant.algorithms._joint import Joint, as_maml
-from pliant.algorithms._outer import OuterSettings
+from pliant.algorithms.parts.inner import InnerSettings
+from pliant.algorithms.parts.joint import Joint, as_maml
+from pliant.algorithms.parts.outer import OuterSettings
 from pliant.streams import Stream
 from pliant.types import Spec
 

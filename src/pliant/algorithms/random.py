@@ -12,8 +12,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from pliant import functional
 from pliant.algorithms.base import Collect
+from pliant.maths import functional
 from pliant.streams import Stream
 from pliant.types import Carry, Inputs, Output, Params, Rollout, Spec, State
 

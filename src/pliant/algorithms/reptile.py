@@ -15,9 +15,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from pliant.algorithms._inner import Inner, InnerSettings
-from pliant.algorithms._outer import require_finite
 from pliant.algorithms.base import Collect
+from pliant.algorithms.parts.adam import require_finite
+from pliant.algorithms.parts.inner import Inner, InnerSettings
 from pliant.streams import Stream
 from pliant.types import Carry, Params, Rollout, Spec
 

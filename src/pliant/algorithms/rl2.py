@@ -17,16 +17,15 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from pliant import advantages, distributions, functional, losses, masks
-from pliant.algorithms import _adam
-from pliant.algorithms._adam import Adam
-from pliant.algorithms._baseline import Baseline
-from pliant.algorithms._critic import Critic, CriticSettings, Judgement
-from pliant.algorithms._lesson import Lesson
-from pliant.algorithms._moments import Moments
-from pliant.algorithms._outer import require_finite
 from pliant.algorithms.base import Collect
+from pliant.algorithms.parts import adam
+from pliant.algorithms.parts.adam import Adam, require_finite
+from pliant.algorithms.parts.baseline import Baseline
+from pliant.algorithms.parts.critic import Critic, CriticSettings, Judgement
+from pliant.algorithms.parts.lesson import Lesson
+from pliant.algorithms.parts.moments import Moments
 from pliant.errors import UserError
+from pliant.maths import advantages, distributions, functional, losses, masks
 from pliant.streams import Stream
 from pliant.types import Carry, Inputs, Params, Rollout, Spec, State, inputs_of
 
@@ -137,6 +136,8 @@ class Rl2:
 
     def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
         """Epochs of Adam on the trials of one iteration."""
+        if not bool(torch.isfinite(rollouts[0].reward).all()):
+            raise UserError("a reward is not finite: nothing was learned from this iteration, parameters are unchanged")
         before = self.state()
         try:
             return self._learn(rollouts[0])
@@ -221,7 +222,7 @@ class Rl2:
             gradients = [g if piece is None else g + piece for g, piece in zip(gradients, pieces, strict=True)]
             state = functional.detached(state)
             metrics = {name: metrics.get(name, 0.0) + float(share * value) for name, value in found.items()}
-        scaled, norm = _adam.clipped(gradients, self.outer.max_grad_norm)
+        scaled, norm = adam.clipped(gradients, self.outer.max_grad_norm)
         if not math.isfinite(norm):
             require_finite(dict(zip(self.adam.values, gradients, strict=True)), "gradient")
         self.adam.step(scaled, lr)

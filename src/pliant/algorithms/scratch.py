@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from pliant.algorithms._inner import Inner, InnerSettings
 from pliant.algorithms.base import Collect
+from pliant.algorithms.parts.inner import Inner, InnerSettings
 from pliant.streams import Stream
 from pliant.types import Carry, Params, Rollout, Spec
 

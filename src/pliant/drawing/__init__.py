@@ -1,0 +1,1 @@
+"""What agents do, drawn: pictures of an episode, films, paths."""

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pliant import errors
-from pliant.tasks._mujoco import MujocoBatch
+from pliant.simulators.mujoco.batch import MujocoBatch
 from pliant.tasks.base import BatchEnv
 from pliant.tasks.workers import Pooled
 from pliant.types import Rollout
@@ -32,6 +32,7 @@ Scene = Any
 """What a `Drawing` keeps of one moment of a lane."""
 
 _HERE = Path(__file__).resolve().parent
+_NO_FAMILY = {"base", "film", "video", "watch", "behaviour"}
 _SHARED = "ant-dir, ant-goal, half-cheetah-dir, half-cheetah-vel, hopper-params, walker2d-params".split(", ")
 _PLAYED_AGAIN = "atari, gymnasium, metaworld-ml1, metaworld-ml10, metaworld-ml25, metaworld-ml45".split(", ")
 
@@ -130,4 +131,4 @@ def played(rollout: Rollout, task: int, lane: int, episode: int) -> NDArray[np.i
 
 
 def _named() -> list[str]:
-    return [path.stem.replace("_", "-") for path in _HERE.glob("[!_]*.py") if path.stem not in ("base", "film", "video")]
+    return [path.stem.replace("_", "-") for path in _HERE.glob("[!_]*.py") if path.stem not in _NO_FAMILY]

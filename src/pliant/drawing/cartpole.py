@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pliant.drawing import base
 from pliant.drawing._canvas import AGENT, DANGER, FAINT, INK, Canvas, turned
-from pliant.tasks.cartpole import ANGLE_LIMIT, POSITION_LIMIT, SECONDS_PER_STEP
+from pliant.families.cartpole import ANGLE_LIMIT, POSITION_LIMIT, SECONDS_PER_STEP
 from pliant.types import Rollout
 
 WIDTH, HEIGHT = 400, 210

@@ -10,7 +10,7 @@ from torch import Tensor
 from pliant import errors
 from pliant.drawing import base
 from pliant.drawing._canvas import AGENT, DANGER, Canvas, turned
-from pliant.tasks._highway_road import WIDTH, Merge
+from pliant.simulators.highway.road import WIDTH, Merge
 
 PIXELS = 4.0
 """Per metre."""

@@ -8,15 +8,15 @@ from torch import Tensor
 
 from pliant.drawing import base
 from pliant.drawing._canvas import FINE, Canvas, turned
-from pliant.tasks import _grid_world
-from pliant.tasks._grid_world import World
+from pliant.simulators.minigrid import world as grid_world
+from pliant.simulators.minigrid.world import World
 
 SIDE = 360
 COLOURS = ("#e03131", "#2f9e44", "#4263eb", "#9c36b5", "#f2c200", "#8b9097")
 """Red, green, blue, purple, yellow and grey, in MiniGrid's order."""
 DARK, LIT, LINE, WALL, AGENT, LAVA = "#1b1f24", "#4b535c", "#333a42", "#8b9097", "#e8590c", "#ff7b00"
 NAMES = ("red", "green", "blue", "purple", "yellow", "grey")
-THINGS = {_grid_world.KEY: "key", _grid_world.BALL: "ball", _grid_world.BOX: "box"}
+THINGS = {grid_world.KEY: "key", grid_world.BALL: "ball", grid_world.BOX: "box"}
 
 
 def prepare(batch: Any) -> None:
@@ -42,7 +42,7 @@ def pictures(
         world: World = scenes[t]
         here, heading = int(world.position), int(world.direction)
         canvas = Canvas(SIDE, SIDE, 0, grid.width, grid.height, 0, DARK)
-        in_view = grid.seen[4 * here + heading][_grid_world.view(grid, world)[0, 0] != _grid_world.UNSEEN]
+        in_view = grid.seen[4 * here + heading][grid_world.view(grid, world)[0, 0] != grid_world.UNSEEN]
         seen = {*in_view.tolist(), here}
         for cell, code in enumerate(world.cells[0, 0, :-1].tolist()):
             _cell(canvas, cell % grid.width, cell // grid.width, code, cell in seen)
@@ -60,38 +60,38 @@ def words(batch: Any, task: int, scenes: Sequence[Any], time: int) -> str:
 
 def _cell(canvas: Canvas, x: int, y: int, code: int, seen: bool) -> None:
     """What stands in a cell, where it stands."""
-    kind, colour, state = _grid_world.PARTS[code].tolist()
-    if kind == _grid_world.WALL_TYPE:
+    kind, colour, state = grid_world.PARTS[code].tolist()
+    if kind == grid_world.WALL_TYPE:
         canvas.box(x, y, x + 1, y + 1, WALL)
         return
-    filled = {_grid_world.GOAL: COLOURS[_grid_world.GREEN], _grid_world.LAVA: LAVA}.get(kind, LIT if seen else DARK)
+    filled = {grid_world.GOAL: COLOURS[grid_world.GREEN], grid_world.LAVA: LAVA}.get(kind, LIT if seen else DARK)
     canvas.box(x, y, x + 1, y + 1, filled, LINE)
     middle, paint = (x + 0.5, y + 0.5), COLOURS[colour]
     side = canvas.scale[0] / FINE  # of a cell, pixels
-    if kind == _grid_world.DOOR:
+    if kind == grid_world.DOOR:
         _door(canvas, x, y, paint, state)
-    elif kind == _grid_world.KEY:
+    elif kind == grid_world.KEY:
         canvas.line([(x + 0.5, y + 0.35), (x + 0.5, y + 0.82)], paint, 4)
         canvas.line([(x + 0.5, y + 0.8), (x + 0.68, y + 0.8)], paint, 4)
         canvas.disc((x + 0.5, y + 0.3), 0.14 * side, None, paint, 4)
-    elif kind == _grid_world.BALL:
+    elif kind == grid_world.BALL:
         canvas.disc(middle, 0.3 * side, paint)
-    elif kind == _grid_world.BOX:
+    elif kind == grid_world.BOX:
         canvas.box(x + 0.2, y + 0.2, x + 0.8, y + 0.8, None, paint)
         canvas.line([(x + 0.2, y + 0.5), (x + 0.8, y + 0.5)], paint, 3)
-    elif kind == _grid_world.GOAL:
+    elif kind == grid_world.GOAL:
         canvas.text(middle, "goal", 11, "#ffffff")
 
 
 def _door(canvas: Canvas, x: int, y: int, paint: str, state: int) -> None:
     """Open: a thin leaf; closed: a frame; locked: filled."""
-    if state == _grid_world.OPEN:
+    if state == grid_world.OPEN:
         canvas.box(x + 0.05, y + 0.05, x + 0.18, y + 0.95, paint)
         return
     canvas.box(x + 0.06, y + 0.06, x + 0.94, y + 0.94, paint)
-    if state == _grid_world.CLOSED:
+    if state == grid_world.CLOSED:
         canvas.box(x + 0.16, y + 0.16, x + 0.84, y + 0.84, DARK)
-    canvas.box(x + 0.66, y + 0.45, x + 0.78, y + 0.57, "#1b1f24" if state == _grid_world.LOCKED else paint)
+    canvas.box(x + 0.66, y + 0.45, x + 0.78, y + 0.57, "#1b1f24" if state == grid_world.LOCKED else paint)
 
 
 def _middle(cell: int, width: int) -> tuple[float, float]:
@@ -99,5 +99,5 @@ def _middle(cell: int, width: int) -> tuple[float, float]:
 
 
 def _thing(code: int) -> str:
-    kind, colour, _ = _grid_world.PARTS[code].tolist()
+    kind, colour, _ = grid_world.PARTS[code].tolist()
     return f"{NAMES[colour]} {THINGS.get(kind, 'thing')}"

@@ -1,0 +1,1 @@
+"""Reference agents, one file a family: classical controllers and exact optima."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from pliant.tasks import _grid
+from pliant.simulators import grid
 from pliant.tasks.base import Family
 from pliant.types import Inputs, Output, State
 
@@ -15,8 +15,8 @@ class Map:
     """The grid as every player knows it."""
 
     def __init__(self, size: int) -> None:
-        self.destination = _grid.destinations(size)  # [cells, actions]
-        self.distance = _grid.distances(size)  # [cells, cells]
+        self.destination = grid.destinations(size)  # [cells, actions]
+        self.distance = grid.distances(size)  # [cells, cells]
 
     def here(self, inputs: Inputs) -> Tensor:
         """The agent's cell, [M, B]."""

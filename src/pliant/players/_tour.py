@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pliant.tasks import _grid
+from pliant.simulators import grid
 
 Ints = NDArray[np.int64]
 
@@ -52,7 +52,7 @@ class _States(NamedTuple):
 
 def search(size: int, goals: tuple[int, ...], horizon: int, episodes: int, width: int = WIDTH) -> Tour:
     """The best path found from cell 0 of a size x size grid, over `episodes` episodes of `horizon` steps."""
-    far = _grid.distances(size)[0].numpy()
+    far = grid.distances(size)[0].numpy()
     possible = np.array([goal for goal in goals if far[goal] <= horizon], dtype=np.int64)
     bit = np.zeros(size * size, dtype=np.int64)  # [cells]
     bit[possible] = 1 << np.arange(len(possible), dtype=np.int64)
@@ -63,7 +63,7 @@ def search(size: int, goals: tuple[int, ...], horizon: int, episodes: int, width
     for episode in range(episodes):
         states = states._replace(cell=np.zeros_like(states.cell))
         for step in range(1, horizon + 1):
-            states = _merged(_moved(states, _grid.destinations(size).numpy(), bit, step + episode * again))
+            states = _merged(_moved(states, grid.destinations(size).numpy(), bit, step + episode * again))
             hope = states.spent + _rest(states, possible, episode * again, horizon, step)
             if len(hope) > width:
                 dropped = True

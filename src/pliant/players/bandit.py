@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pliant.families import bandit
 from pliant.players import _exact, _gittins
 from pliant.streams import Stream
-from pliant.tasks import bandit
 from pliant.tasks.base import Family, Tasks
 from pliant.types import Inputs, Output, State
 

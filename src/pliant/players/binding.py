@@ -5,8 +5,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pliant.families import binding
 from pliant.streams import Stream
-from pliant.tasks import binding
 from pliant.tasks.base import Family, Tasks
 from pliant.types import Inputs, Output, State
 

@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pliant.families import dark_room
 from pliant.players._grid import Map, Random
+from pliant.simulators import grid
 from pliant.streams import Stream
-from pliant.tasks import _grid, dark_room
 from pliant.tasks.base import Family, Tasks
 from pliant.types import Inputs, Output, State
 
@@ -25,7 +26,7 @@ def players(family: Family, stream: Stream) -> dict[str, nn.Module]:
 
 def ceiling(family: Family, tasks: Tasks, episodes: int) -> NDArray[np.float64]:
     """Return of a trial when key and door are known and the shortest way is taken, [M]; exact, the mean over all starts."""
-    distance = _grid.distances(family.settings.size).clamp(min=1).numpy()  # a cell one stands on takes a step too
+    distance = grid.distances(family.settings.size).clamp(min=1).numpy()  # a cell one stands on takes a step too
     key, door = (tasks.arrays[name].astype(np.int64) for name in ("key", "door"))
     to_key = distance[dark_room.starts(family.settings)][:, key]  # [starts, M]
     to_door = to_key + distance[key, door]

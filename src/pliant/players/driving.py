@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pliant.players._grid import NEVER, Random
+from pliant.simulators.highway import scene as scenes
+from pliant.simulators.highway.state import BRAKING, FASTER, IDLE, JAM, LEFT, RIGHT, SLOWER
 from pliant.streams import Stream
-from pliant.tasks import _highway_scene as scenes
-from pliant.tasks._highway_state import BRAKING, FASTER, IDLE, JAM, LEFT, RIGHT, SLOWER
 from pliant.tasks.base import Family, Tasks
 from pliant.types import Inputs, Output, State
 

@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pliant.families import gridnavi
 from pliant.players import _tour
 from pliant.players._grid import Map, Random
+from pliant.simulators import grid
 from pliant.streams import Stream
-from pliant.tasks import _grid, gridnavi
 from pliant.tasks.base import Family, Tasks
 from pliant.types import Inputs, Output, State
 
@@ -36,7 +37,7 @@ def ceiling(family: Family, tasks: Tasks, episodes: int) -> NDArray[np.float64]:
 
     A goal d moves away pays on the steps d to H, and every step before costs.
     """
-    far = _grid.distances(family.settings.size)[0].numpy()[tasks.arrays["goal"].astype(np.int64)]
+    far = grid.distances(family.settings.size)[0].numpy()[tasks.arrays["goal"].astype(np.int64)]
     paid = np.clip(family.horizon + 1 - far, 0, None)
     return np.asarray(episodes * (gridnavi.GOAL_REWARD * paid + gridnavi.STEP_REWARD * (family.horizon - paid)))
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from pliant import errors
 from pliant.players.reactor import CERTAIN
+from pliant.simulators.metaworld import goals
 from pliant.streams import Stream
-from pliant.tasks import _metaworld
 from pliant.tasks.base import Family, Tasks
 from pliant.types import Inputs, Output, State
 
@@ -86,13 +86,13 @@ def controller(name: str) -> Any:
 
 def targets(name: str) -> NDArray[np.float64]:
     """Where things must go in the training tasks of a class, [50, 3] m."""
-    from pliant.tasks import _metaworld_env
+    from pliant.simulators.metaworld import stage as stages
 
-    stage = _metaworld_env.stage(name)
+    stage = stages.stage(name)
     found = []
-    for number in _metaworld.numbers((name,), "train"):
+    for number in goals.numbers((name,), "train"):
         stage.clear()
-        env = _metaworld_env.frozen(stage.quick, _metaworld.vector(number))
-        _metaworld_env.opened(env)
+        env = stages.frozen(stage.quick, goals.vector(number))
+        stages.opened(env)
         found.append(np.array(env._target_pos))
     return np.array(found)

@@ -8,10 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pliant.families import minigrid
 from pliant.players._grid import Random
+from pliant.simulators.minigrid import rooms
+from pliant.simulators.minigrid.world import DOOR, EMPTY, GOAL, GREEN, KEY, LOCKED, YELLOW, Grid, code
 from pliant.streams import Stream
-from pliant.tasks import _grid_rooms, minigrid
-from pliant.tasks._grid_world import DOOR, EMPTY, GOAL, GREEN, KEY, LOCKED, YELLOW, Grid, code
 from pliant.tasks.base import Family, Tasks
 
 FAR = 1_000_000
@@ -70,7 +71,7 @@ def _to_goal(settings: minigrid.Settings, tasks: Tasks) -> tuple[Tensor, Tensor]
     The way to the goal passes the subgoals as early as can be: without the key no door, without the door no goal.
     """
     grid = minigrid.grid_of(settings)
-    cells, begins = _grid_rooms.cells(settings.game, grid, tasks.arrays["layout"])
+    cells, begins = rooms.cells(settings.game, grid, tasks.arrays["layout"])
     goal, key = cells == code(GOAL, GREEN), cells == code(KEY, YELLOW)
     door = cells == code(DOOR, YELLOW, LOCKED)
     floor, ahead = (cells == EMPTY) | goal, grid.ahead.view(-1, 4)
@@ -85,7 +86,7 @@ def _to_goal(settings: minigrid.Settings, tasks: Tasks) -> tuple[Tensor, Tensor]
     arrived = torch.where(goal[:, :-1, None], 0, FAR).expand(-1, -1, 4)
     to_goal = through(legs, steps_needed(grid, floor | key | door, arrived))
     aims = [through(legs[: i + 1], torch.zeros_like(to_goal)) for i in range(len(legs))]
-    turns = torch.arange(4) < _grid_rooms.directions(settings.game)
+    turns = torch.arange(4) < rooms.directions(settings.game)
     starts = (begins[:, :, None] & turns).flatten(1)
     return torch.stack([*aims, to_goal], dim=1).flatten(2), starts
 
@@ -94,9 +95,9 @@ def _to_right_one(settings: minigrid.Settings) -> Tensor:
     """Steps to the right one from one start in each room drawn by a fixed stream, [DRAWN]; whichever is right."""
     grid = minigrid.grid_of(settings)
     tasks = Tasks("minigrid", {"kind": np.array([float(KEY)]), "colour": np.array([0.0])})
-    opening = _grid_rooms.colour_opening(grid, tasks)
+    opening = rooms.colour_opening(grid, tasks)
     world = opening.open(Stream(0).at("ceiling").uniform(1, DRAWN, opening.noise, dtype=torch.float64))
     cells = world.cells[0]  # [DRAWN, cells + 1]
-    beside = (cells == _grid_rooms.right_one(tasks))[:, grid.ahead.view(-1, 4)]
+    beside = (cells == rooms.right_one(tasks))[:, grid.ahead.view(-1, 4)]
     needed = steps_needed(grid, cells == EMPTY, torch.where(beside, 1, FAR))
     return needed[torch.arange(DRAWN), world.position[0], world.direction[0]]

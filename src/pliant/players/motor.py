@@ -24,9 +24,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pliant.families import motor
 from pliant.rollout import episode_returns, rollout
+from pliant.simulators import drives
 from pliant.streams import Stream
-from pliant.tasks import _motor, motor
 from pliant.tasks.base import Family, Tasks
 from pliant.types import Inputs, Output, State
 
@@ -140,10 +141,10 @@ class Pi(nn.Module):
 
     broadcasts = True
 
-    def __init__(self, settings: motor.Settings, plant: _motor.Plant, gains: Gains) -> None:
+    def __init__(self, settings: motor.Settings, plant: drives.Plant, gains: Gains) -> None:
         super().__init__()
         self.settings, self.plant, self.gains = settings, plant, gains
-        self.plate = _motor.NAMEPLATES[settings.machine]
+        self.plate = drives.NAMEPLATES[settings.machine]
 
     def forward(self, inputs: Inputs, state: State) -> tuple[Output, State]:
         plate, n = self.plate, self.plate.currents

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from scipy import optimize
 from torch import Tensor, nn
 
+from pliant.families import reactor
 from pliant.rollout import episode_returns, rollout
 from pliant.streams import Stream
-from pliant.tasks import reactor
 from pliant.tasks.base import Family, Tasks
 from pliant.types import Inputs, Output, State
 

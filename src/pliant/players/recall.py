@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor, nn
 
+from pliant.families import recall
 from pliant.streams import Stream
-from pliant.tasks import recall
 from pliant.tasks.base import Family, Tasks
 from pliant.types import Inputs, Output, Rollout, State
 

@@ -29,9 +29,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pliant.families.tabular import CONCENTRATION, MEAN_REWARD, NOISE, REWARD_SPREAD, Settings, mdps, value_iteration
 from pliant.streams import Stream
 from pliant.tasks.base import Family, Tasks
-from pliant.tasks.tabular import CONCENTRATION, MEAN_REWARD, NOISE, REWARD_SPREAD, Settings, mdps, value_iteration
 from pliant.types import Inputs, Output, State
 
 EPSILON = 0.1

@@ -21,9 +21,9 @@ from scipy import stats
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
+from pliant.families.two_step import Settings
 from pliant.streams import Stream
 from pliant.tasks.base import Family, Tasks
-from pliant.tasks.two_step import Settings
 from pliant.types import Inputs, Output, Rollout, State
 
 LEARNING_RATE = 0.5

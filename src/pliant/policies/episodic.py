@@ -13,14 +13,15 @@ Observations that all lie far from 0 on one side look alike, and one of zeros is
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
+from annotated_types import Ge, Unit
 from torch import Tensor, nn
 
-from pliant.policies import _layers
-from pliant.policies._layers import Linear
-from pliant.policies._memory import MemoryPolicy, MemorySettings, recurrent_
+from pliant.policies.parts import layers
+from pliant.policies.parts.layers import Linear
+from pliant.policies.parts.memory import MemoryPolicy, MemorySettings, recurrent_
 from pliant.streams import Stream
 from pliant.types import Inputs, Spec
 
@@ -56,13 +57,8 @@ class State(NamedTuple):
 class Settings(MemorySettings):
     """Size of the memory and of its store."""
 
-    slots: int = 32
+    slots: Annotated[int, Ge(1), Unit("episode")] = 32
     """Episodes that the store holds."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.slots < 1:
-            raise ValueError(f"slots is {self.slots}: expected a store of at least 1 episode")
 
 
 class Episodic(nn.Module):
@@ -81,7 +77,7 @@ class Episodic(nn.Module):
 
     def start(self, tasks: int, lanes: int) -> State:
         S, D, H = self.slots, self.obs_size, self.size_out
-        h, c = _layers.over_lanes(self.initial, 2, tasks, lanes).unbind(-2)
+        h, c = layers.over_lanes(self.initial, 2, tasks, lanes).unbind(-2)
         m, fit, context, contexts, cells = (h.new_zeros(tasks, lanes, *n) for n in ((H,), (1,), (D,), (S, D), (S, H)))
         begun = torch.zeros(tasks, lanes, dtype=torch.bool, device=h.device)
         return State(h, c, m, fit, begun, context, contexts, cells, h.new_full((tasks, lanes, S), -1))
@@ -118,9 +114,7 @@ def _opened(state: State, first: Tensor, obs: Tensor) -> State:
     reinstated = ((SHARPNESS * similar).softmax(-1).unsqueeze(-2) @ cells).squeeze(-2)  # [M, B, H]
     fit = similar.amax(-1, keepdim=True).clamp(min=0)
     opens = first.unsqueeze(-1)
-    return state._replace(
-        reinstated=torch.where(opens, reinstated, state.reinstated), fit=torch.where(opens, fit, state.fit)
-    )
+    return state._replace(reinstated=torch.where(opens, reinstated, state.reinstated), fit=torch.where(opens, fit, state.fit))
 
 
 def _similar(context: Tensor, state: State) -> Tensor:

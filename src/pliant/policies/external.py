@@ -17,13 +17,15 @@ Finite by construction: lengths of keys and rows are floored before they divide,
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 
-from pliant.policies import _layers, _memory
-from pliant.policies._layers import Linear
-from pliant.policies._memory import MemoryPolicy, MemorySettings, recurrent_
+from pliant.policies.parts import layers, memory
+from pliant.policies.parts.layers import Linear
+from pliant.policies.parts.memory import MemoryPolicy, MemorySettings, recurrent_
 from pliant.streams import Stream
 from pliant.types import Inputs, Spec
 
@@ -41,26 +43,21 @@ FLOOR = 1e-6
 class Settings(MemorySettings):
     """Size of the controller and of its memory."""
 
-    rows: int = 32
+    rows: Annotated[int, Ge(1)] = 32
     """Rows of the memory."""
-    width: int = 32
+    width: Annotated[int, Ge(1)] = 32
     """Numbers in a row."""
-    heads: int = 2
+    heads: Annotated[int, Ge(1)] = 2
     """Rows read at a time, each by a key of its own."""
-    decay: float = 0.95
+    decay: Annotated[float, Ge(0), Le(1)] = 0.95
     """How usage fades, per step."""
     write_gate: bool = True
     """Let the controller leave a step unwritten; without, every step is."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("rows", "width", "heads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: expected at least 1")
         if self.heads > self.rows:
             raise ValueError(f"heads is {self.heads}: expected at most one for each of the {self.rows} rows")
-        if not 0 <= self.decay <= 1:
-            raise ValueError(f"decay is {self.decay}: expected between 0 and 1")
 
 
 class External(nn.Module):
@@ -81,7 +78,7 @@ class External(nn.Module):
 
     def start(self, tasks: int, lanes: int) -> State:
         N, W, R = self.settings.rows, self.settings.width, self.settings.heads
-        h = _layers.over_lanes(self.initial, 1, tasks, lanes)
+        h = layers.over_lanes(self.initial, 1, tasks, lanes)
         none = [h.new_zeros(tasks, lanes, *size) for size in ((N, W), (N,), (R * W,), (N,))]
         return h, none[0], none[1], none[2], none[3]
 
@@ -91,7 +88,7 @@ class External(nn.Module):
         h, rows, usage, recalled, last = state
         seen = []
         for now, given in zip(into.unbind(2), x.unbind(2), strict=True):
-            h = _memory.gru_step(now + self.recall(recalled), self.back(h), h)
+            h = memory.gru_step(now + self.recall(recalled), self.back(h), h)
             asked = self.ask(torch.cat([h, given], dim=-1))  # [M, B, R*W + R]
             recalled, weight = self._read(asked, rows)
             rows, usage = self._write(h, asked, rows, usage, last, weight)

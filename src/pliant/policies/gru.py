@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pliant.policies import _layers, _memory
-from pliant.policies._layers import Linear
-from pliant.policies._memory import MemoryPolicy, MemorySettings, recurrent_
+from pliant.policies.parts import layers, memory
+from pliant.policies.parts.layers import Linear
+from pliant.policies.parts.memory import MemoryPolicy, MemorySettings, recurrent_
 from pliant.streams import Stream
 from pliant.types import Inputs, Spec
 
@@ -49,7 +49,7 @@ class Gru(nn.Module):
                 self.into.bias[size : 2 * size] = torch.empty(size).uniform_(1, span - 1, generator=generator).log()
 
     def start(self, tasks: int, lanes: int) -> Tensor:
-        return _layers.over_lanes(self.initial, 1, tasks, lanes)
+        return layers.over_lanes(self.initial, 1, tasks, lanes)
 
     def forward(self, x: Tensor, inputs: Inputs, state: Tensor) -> tuple[Tensor, Tensor]:
         M, B, T = x.shape[:3]
@@ -67,7 +67,7 @@ def _steps(into: Iterable[Tensor], back: Callable[[Tensor], Tensor], h: Tensor) 
     """The h [*, H] after each step, from what comes in [*, 3H] at each step and the h before them."""
     seen = []
     for now in into:
-        h = _memory.gru_step(now, back(h), h)
+        h = memory.gru_step(now, back(h), h)
         seen.append(h)
     return seen
 

@@ -10,10 +10,10 @@ The memory where a trial opens is learned.
 import torch
 from torch import Tensor, nn
 
-from pliant.policies import _layers, _memory
-from pliant.policies._layers import Linear
-from pliant.policies._memory import MemoryPolicy, recurrent_
-from pliant.policies._memory import MemorySettings as Settings
+from pliant.policies.parts import layers, memory
+from pliant.policies.parts.layers import Linear
+from pliant.policies.parts.memory import MemoryPolicy, recurrent_
+from pliant.policies.parts.memory import MemorySettings as Settings
 from pliant.streams import Stream
 from pliant.types import Inputs, Spec
 
@@ -31,7 +31,7 @@ class Lstm(nn.Module):
             self.into.bias[size : 2 * size] = 1.0
 
     def start(self, tasks: int, lanes: int) -> tuple[Tensor, Tensor]:
-        h, c = _layers.over_lanes(self.initial, 2, tasks, lanes).unbind(-2)
+        h, c = layers.over_lanes(self.initial, 2, tasks, lanes).unbind(-2)
         return h, c
 
     def forward(self, x: Tensor, inputs: Inputs, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
@@ -39,7 +39,7 @@ class Lstm(nn.Module):
         into = self.into(x.flatten(1, 2)).unflatten(1, (B, -1))  # [M, B, T, 4H]: input, forget, output, new
         (h, c), seen = state, []
         for now in into.unbind(2):
-            h, c = _memory.lstm_step(now + self.back(h), c)
+            h, c = memory.lstm_step(now + self.back(h), c)
             seen.append(h)
         return torch.stack(seen, dim=2), (h, c)
 

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge, MinLen
 from torch import nn
 
-from pliant.policies import _images, _layers
-from pliant.policies._layers import HeadSettings, Linear
+from pliant.policies.parts import images, layers
+from pliant.policies.parts.layers import HeadSettings, Linear
 from pliant.streams import Stream
 from pliant.types import Inputs, Output, Spec, State
 
@@ -17,19 +18,12 @@ from pliant.types import Inputs, Output, Spec, State
 class Settings(HeadSettings):
     """Size and exploration of the policy."""
 
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: Annotated[tuple[Annotated[int, Ge(1)], ...], MinLen(1)] = (64, 64)
     """Width of each hidden layer, units."""
     activation: Literal["relu", "tanh"] = "tanh"
     """Nonlinearity of the hidden layers."""
     symlog: bool = False
     """Compress observations to sign(x) log(1 + |x|) first, for simulators whose numbers span orders of magnitude."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.hidden or min(self.hidden) < 1:
-            raise ValueError(f"hidden is {self.hidden}: expected one or more widths of at least 1")
-        if self.activation not in ("relu", "tanh"):
-            raise ValueError(f"activation is {self.activation!r}: expected relu or tanh")
 
 
 class Mlp(nn.Module):
@@ -39,22 +33,22 @@ class Mlp(nn.Module):
 
     def __init__(self, spec: Spec, settings: Settings, generator: torch.Generator) -> None:
         super().__init__()
-        self.images = _images.body(spec, generator)
+        self.images = images.body(spec, generator)
         sizes = (self.images.size_out if self.images else spec.obs_size, *settings.hidden)
         self.hidden = nn.ModuleList([Linear(i, o, 1.0, generator) for i, o in pairwise(sizes)])
         self.head = Linear(sizes[-1], spec.action_size, 1.0, generator)
         self.activation = {"relu": torch.relu_, "tanh": torch.tanh_}[settings.activation]
         self.symlog, self.min_std = settings.symlog, settings.min_std
-        self.log_std = _layers.initial_log_std(spec, settings)
+        self.log_std = layers.initial_log_std(spec, settings)
 
     def forward(self, inputs: Inputs, state: State) -> tuple[Output, State]:
         lead = inputs.obs.shape[:-1]
         x = inputs.obs.flatten(1, -2)  # [M, B*T, D]
-        x = _layers.symlog(x) if self.symlog else x
+        x = layers.symlog(x) if self.symlog else x
         x = self.images(x) if self.images else x
         for layer in self.hidden:
             x = self.activation(layer(x))
-        x = _layers.dist_of(self.head(x), self.log_std, self.min_std)  # [M, B*T, P]
+        x = layers.dist_of(self.head(x), self.log_std, self.min_std)  # [M, B*T, P]
         return Output(x.unflatten(1, lead[1:])), state
 
 

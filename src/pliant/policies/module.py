@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from pliant.errors import UserError
-from pliant.policies import _layers
-from pliant.policies._layers import HeadSettings
+from pliant.policies.parts import layers
+from pliant.policies.parts.layers import HeadSettings
 from pliant.streams import Stream
 from pliant.types import Inputs, Output, Spec, State
 
@@ -41,16 +41,16 @@ class ModulePolicy(nn.Module):
             raise UserError(
                 f"policy body turned observations [2, {spec.obs_size}] into {list(features.shape)}: expected [2, F]"
             )
-        self.head = nn.Linear(features.shape[-1], spec.action_size)
+        self.head = nn.utils.skip_init(nn.Linear, features.shape[-1], spec.action_size)  # set below, from the stream
         nn.init.xavier_uniform_(self.head.weight, generator=generator)
         nn.init.zeros_(self.head.bias)
         self.min_std = settings.min_std
-        self.log_std = _layers.initial_log_std(spec, settings)
+        self.log_std = layers.initial_log_std(spec, settings)
 
     def forward(self, inputs: Inputs, state: State) -> tuple[Output, State]:
         lead = inputs.obs.shape[:-1]
         x = self.head(self.body(inputs.obs.flatten(0, -2)))  # [M*B*T, A]
-        x = _layers.dist_of(x, self.log_std, self.min_std)  # [M*B*T, P]
+        x = layers.dist_of(x, self.log_std, self.min_std)  # [M*B*T, P]
         return Output(x.unflatten(0, lead)), state
 
 
@@ -61,4 +61,3 @@ def make(spec: Spec, settings: Settings, stream: Stream, body: nn.Module | None 
     if not isinstance(body, nn.Module):
         raise UserError(f"policy body is a {type(body).__name__}: expected a torch.nn.Module")
     return ModulePolicy(spec, settings, body, stream.generator())
-

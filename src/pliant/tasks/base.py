@@ -4,7 +4,7 @@ A family file exports `Settings` (a frozen dataclass) and `family(settings) -> F
 `Parameter`s its tasks differ and how to make a `BatchEnv`; sampling, splits, horizons, auto-reset and padding are here,
 so that no family can get them wrong.
 
-The three splits of a family are disjoint by construction (see `_parameters`): a fifth of the training tasks, in a pattern
+The three splits of a family are disjoint by construction (see `parameters.py`): a fifth of the training tasks, in a pattern
 that no seed can change, belongs to "test", the others to "train", and shifted tasks to "ood". Families whose tasks are a few
 named choices (two directions) have the same choices in "train" and "test".
 """
@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pliant.streams import Stream
-from pliant.tasks import _arrays, _parameters
-from pliant.tasks._arrays import Axis as Axis
-from pliant.tasks._arrays import Tasks as Tasks
-from pliant.tasks._parameters import Parameter as Parameter
+from pliant.tasks.arrays import Axis as Axis
+from pliant.tasks.arrays import Tasks as Tasks
+from pliant.tasks.arrays import along
+from pliant.tasks.parameters import Parameter as Parameter
+from pliant.tasks.parameters import split_of as split_by
 from pliant.types import Spec
 
 SPLITS = ("train", "test", "ood")
@@ -91,7 +92,7 @@ class Family:
     def axes(self) -> dict[str, Axis]:
         """Along what tasks can be shifted: every scalar parameter with a range, and the family's own axes, by name."""
         scalar = [p for p in self.parameters if p.size is None and not p.choices and p.law in ("uniform", "log") and p.varies]
-        return {p.name: _arrays.along(p) for p in scalar} | dict(self.own_axes)
+        return {p.name: along(p) for p in scalar} | dict(self.own_axes)
 
     def sample(self, n: int, split: str, rng: np.random.Generator) -> Tasks:
         """`n` tasks of a split, drawn from `rng`.
@@ -115,7 +116,7 @@ class Family:
 
         Without a continuum of tasks, train and test are the same choices and both are called "train".
         """
-        return _parameters.split_of(self.parameters, self.flatten(tasks))
+        return split_by(self.parameters, self.flatten(tasks))
 
     def task(self, values: Mapping[str, Any]) -> Tasks:
         """One task (M = 1) from named values; constants may be left out.
@@ -149,7 +150,7 @@ class Family:
 
     def _allowed(self, flat: NDArray[np.float64], split: str) -> NDArray[np.bool_]:
         shared = split == "test" and not any(p.varies for p in self.parameters)
-        return np.asarray(_parameters.split_of(self.parameters, flat) == ("train" if shared else split))
+        return np.asarray(split_by(self.parameters, flat) == ("train" if shared else split))
 
     def _unflatten(self, flat: NDArray[np.float64]) -> Tasks:
         arrays, column = {}, 0

@@ -19,10 +19,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pliant import machine
-from pliant.tasks import _pool
-from pliant.tasks._worker import Layout, Remote
+from pliant.system import machine
+from pliant.tasks import pool
 from pliant.tasks.base import BatchEnv, Family, Tasks, Transition
+from pliant.tasks.worker import Layout, Remote
 
 TIMEOUT = 60.0
 """Seconds that a reset or step of one environment may take."""
@@ -53,7 +53,7 @@ class Pooled(BatchEnv):
         self._make, self._timeout = make, timeout
         self.called = f"{tasks.family} {env}".strip()
         self._layout = Layout(len(tasks) * lanes, workers, self.spec.obs_size, size)
-        self._pool: _pool.Pool | None = None
+        self._pool: pool.Pool | None = None
 
     def double(self) -> Remote:
         """A lane like those of the workers, in this process: to play an episode again and draw it."""
@@ -101,12 +101,12 @@ class Pooled(BatchEnv):
         rows: Tensor = torch.from_numpy(shared[self._row])
         return rows.reshape(*self.shape, *rows.shape[1:])
 
-    def _take(self) -> _pool.Pool:
-        return _pool.take(self._make, self._layout, self._timeout)
+    def _take(self) -> pool.Pool:
+        return pool.take(self._make, self._layout, self._timeout)
 
     def _release(self) -> None:
         if self._pool is not None:
-            _pool.give_back(self._pool)
+            pool.give_back(self._pool)
             self._pool = None
 
 

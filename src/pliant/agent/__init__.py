@@ -1,0 +1,5 @@
+"""Agents from Python: train, adapt to a new task, act, save, load."""
+
+from pliant.agent.adapted import Adapted as Adapted
+from pliant.agent.agent import Agent as Agent
+from pliant.agent.agent import load as load

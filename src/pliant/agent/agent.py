@@ -1,0 +1,158 @@
+"""Agents from Python: train, adapt to a new task, act, save, load.
+
+    agent = pliant.Agent("maml", "half-cheetah-dir")
+    agent.learn(iterations=100)
+    adapted = agent.adapt({"direction": -1})           # or a Gymnasium environment
+    action, state = adapted.predict(obs)
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gymnasium
+from torch import nn
+
+from pliant import errors
+from pliant.agent.adapted import Adapted, load_adapted
+from pliant.config import config as configuration
+from pliant.running import curve as curves
+from pliant.running import evaluate, loop
+from pliant.running import learner as learners
+from pliant.running.learner import Learner
+from pliant.running.schedule import Schedule, require_sizes
+from pliant.simulators.gymnasium import single, spaces
+from pliant.storage import documents, record
+from pliant.streams import Stream
+from pliant.system.progress import Progress
+from pliant.tasks.base import BatchEnv
+
+
+class Subject(NamedTuple):
+    """What an agent adapts to: a batch of one task, and what a policy that is adapted to it must know of it."""
+
+    batch: BatchEnv
+    """M = 1."""
+    schedule: Schedule
+    named: dict[str, Any]
+    """The task in words that a file can hold."""
+    units: dict[str, Any]
+    """Of the environment's actions; empty for a task of the family."""
+
+
+class Agent:
+    """An algorithm with its policy, on a family of tasks.
+
+    Settings are those of the command line: `Agent("maml", "point", settings={"inner.steps": 2})`; the pair's preset is the
+    default. `body` is any nn.Module from observations [N, D] to features [N, F], in place of the policy's own layers.
+
+    Raises UserError for unknown names and for settings out of range.
+    """
+
+    def __init__(
+        self,
+        algorithm: str,
+        family: str,
+        *,
+        seed: int = 0,
+        device: str = "cpu",
+        preset: str | None = None,
+        policy: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        body: nn.Module | None = None,
+    ) -> None:
+        policy = "module" if body is not None else policy
+        config = configuration.load_config(algorithm, family, settings, preset, seed, policy)
+        self._start(learners.build(config, device, body), {"iteration": 0, "env_steps": 0, "seconds": 0.0}, device)
+
+    @classmethod
+    def _of(cls, learner: Learner, counters: Mapping[str, Any], device: str) -> "Agent":
+        agent = cls.__new__(cls)
+        agent._start(learner, counters, device)
+        return agent
+
+    def _start(self, learner: Learner, counters: Mapping[str, Any], device: str) -> None:
+        self.learner, self.device = learner, device
+        self.counters = dict(counters)
+        """Iterations, environment steps and seconds so far."""
+
+    @property
+    def config(self) -> configuration.Config:
+        """The settings of every part."""
+        return self.learner.config
+
+    def learn(self, iterations: int, progress: bool = False) -> list[dict[str, float]]:
+        """Meta-train for `iterations` more; the metrics of each. The same loop as `pliant train`.
+
+        Raises UserError for a number of iterations below 1.
+        """
+        require_sizes(iterations=iterations)
+        begin = int(self.counters["iteration"])
+        metrics = []
+        with Progress(begin + iterations, begin, quiet=not progress) as bar:
+            for done in loop.iterate(self.learner, begin, begin + iterations):
+                metrics.append(loop.counted(self.counters, done, self.learner))
+                bar.update(done.number + 1, metrics[-1])
+        return metrics
+
+    def adapt(
+        self,
+        task: "Mapping[str, Any] | gymnasium.Env[Any, Any]",
+        stages: int | None = None,
+        seed: int = 0,
+        episodes: int | None = None,
+    ) -> Adapted:
+        """Adapt to one task: named values of the family's parameters, or a Gymnasium environment of the same spaces.
+
+        A gradient-based agent takes `stages` inner steps with `episodes` of experience for each (default: as many as in
+        training). An agent with memory plays one trial of `episodes` episodes (default: as in training), and its memory is what
+        adapts. The experience is drawn under `seed`. Raises UserError for a task outside the family or spaces the policy
+        cannot serve.
+        """
+        subject = self._subject(task, stages, episodes)
+        batch, schedule = subject.batch, subject.schedule
+        measured, rollouts = curves.curve_on(self.learner, batch, schedule.last, Stream(seed).at("adapt"))
+        params, carry = self.learner.algorithm.adapted(schedule.before(rollouts))
+        protocol = evaluate.played(schedule, batch.horizon)
+        costs = evaluate.costs_of(self.learner, measured, rollouts, self.counters)
+        document = documents.sealed(evaluate.document(self.learner, measured, "task", seed, protocol, costs))
+        policy, spec = self.learner.algorithm.policy, self.learner.family.spec
+        adapted = Adapted(self.config, policy, params, spec, subject.named, document, seed, subject.units, carry)
+        if isinstance(batch, single.Single):
+            adapted.see = batch.see
+        return adapted
+
+    def _subject(self, task: Any, stages: int | None, episodes: int | None) -> Subject:
+        """A named task or an environment, ready to be adapted to."""
+        learner = self.learner
+        if isinstance(task, Mapping):
+            schedule = learner.schedule(stages, episodes=episodes, one_lane=learner.by_episode)
+            batch = learner.family.batch(learner.family.task(task), schedule.lanes, schedule.episodes)
+            return Subject(batch, schedule, dict(task), {})
+        if isinstance(task, gymnasium.Env):
+            schedule = learner.schedule(stages, episodes=episodes, one_lane=True)
+            named = {"environment": str(task.spec.id if task.spec else task)}
+            made = single.Single(learner.family, task, schedule.episodes)
+            return Subject(made, schedule, named, spaces.units(task.action_space))
+        raise errors.UserError(f"task is a {type(task).__name__}: expected a dict of parameters or a gymnasium.Env")
+
+    def save(self, path: str | Path) -> Path:
+        """Write the agent to a folder that `pliant.load` and every command understand."""
+        path = Path(path)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise errors.UserError(f"{path} exists and is not an empty folder: save to another one")
+        with record.Run.start(path, configuration.to_dict(self.config)) as run:
+            run.save(int(self.counters["iteration"]), self.learner.algorithm.state(), self.counters)
+        return path
+
+
+def load(path: str | Path, device: str = "cpu", body: nn.Module | None = None) -> Any:
+    """The `Agent` of a run or saved agent, or the `Adapted` policy of a folder that `Adapted.save` wrote.
+
+    Executes nothing that the folder holds. Raises UserError for anything else.
+    """
+    path = Path(path)
+    if (path / "adapted.json").is_file():
+        return load_adapted(path, device, body)
+    learner, found = learners.trained(record.Run.open(path), device, body=body)
+    return Agent._of(learner, found.facts, device)

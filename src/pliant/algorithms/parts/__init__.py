@@ -1,0 +1,1 @@
+"""Parts that algorithms are made of: optimiser, inner loop, outer steps, critic."""

@@ -1,0 +1,196 @@
+"""The inner loop shared by MAML, FOMAML and Reptile: adapt parameters to tasks by policy gradient.
+
+    stage 0    roll out with the meta-parameters
+    stage k    params <- params - lr * d loss(params, rollout k-1) / d params, then roll out with them
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from pliant.algorithms.base import Collect
+from pliant.errors import UserError
+from pliant.maths import advantages, distributions, functional, losses, masks
+from pliant.maths.distributions import Distribution
+from pliant.types import Inputs, Params, Rollout, Spec, inputs_of
+
+RATE = "rate/"
+NEGLIGIBLE = 1e-3
+
+
+@dataclass(frozen=True)
+class InnerSettings:
+    """How parameters are adapted to one task."""
+
+    steps: int = 1
+    """Gradient steps in training; an evaluation may take another number."""
+    lr: float = 0.1
+    """Learning rate of the first step, or where learned rates start."""
+    decay: float = 0.5
+    """Factor on the rate from each step to the next. Advantages are standardised, so a step does not shorten by itself as the
+    task is mastered; MAML's authors halve the rate after the first step too."""
+    learn_lr: bool = False
+    """Learn one positive rate per parameter tensor together with the parameters (Meta-SGD, arXiv:1707.09835)."""
+    gamma: float = 0.99
+    """Discount per step."""
+    lam: float = 1.0
+    """Trace decay of the generalised advantage estimate, per step."""
+    objective: Literal["surrogate", "reinforce"] = "surrogate"
+    """Inner loss: both have the same gradient, `surrogate` has the right curvature (see pliant.losses)."""
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"steps is {self.steps}: expected at least 1 gradient step")
+        if not self.lr > 0:
+            raise ValueError(f"lr is {self.lr}: expected a rate above 0")
+        if not 0 < self.decay <= 1:
+            raise ValueError(f"decay is {self.decay}: expected above 0, at most 1")
+        if not (0 <= self.gamma <= 1 and 0 <= self.lam <= 1):
+            raise ValueError(f"gamma is {self.gamma} and lam {self.lam}: expected both between 0 and 1")
+        if self.objective not in ("surrogate", "reinforce"):
+            raise ValueError(f"objective is {self.objective!r}: expected surrogate or reinforce")
+
+
+class Experience(NamedTuple):
+    """A rollout and its standardised advantages [M, B, T]."""
+
+    rollout: Rollout
+    advantage: Tensor
+
+    def part(self, tasks: slice, lanes: slice = slice(None)) -> "Experience":
+        """Some of the tasks and lanes."""
+        return Experience(self.rollout.part(tasks, lanes), self.advantage[tasks, lanes])
+
+    def thinned(self, fraction: float) -> "Experience":
+        """About `fraction` of each task's steps as one lane [M, 1, n], spread evenly over its lanes and over time.
+
+        For policies without memory: what stood before a step is gone.
+        """
+        _, lanes, steps = self.advantage.shape
+        place = torch.arange(lanes, device=self.advantage.device)[:, None] + torch.arange(steps, device=self.advantage.device)
+        chosen = place % max(1, min(round(1 / fraction), steps)) == 0  # [B, T], a diagonal pattern
+        return Experience(self.rollout.each(lambda x: x[:, chosen].unsqueeze(1)), self.advantage[:, chosen].unsqueeze(1))
+
+
+def experience_of(rollout: Rollout, gamma: float, lam: float) -> Experience:
+    """Advantages against a linear feature baseline, standardised per task.
+
+    Where the baseline explains the returns to NEGLIGIBLE of their size nothing is left to learn: such advantages stay small.
+    """
+    discount, trace = advantages.horizons(rollout, gamma, lam)
+    target = advantages.returns(rollout.reward, *advantages.horizons(rollout, gamma, 1.0))
+    value, next_value = advantages.linear_baseline(rollout, target)
+    advantage = advantages.gae(rollout.reward, value, next_value, discount, trace)
+    size = masks.mean(target.square(), rollout.valid).sqrt()  # [M]
+    return Experience(rollout, masks.standardise(advantage, rollout.valid, floor=NEGLIGIBLE * size))
+
+
+class Inner:
+    """The meta-parameters of a policy, and how they adapt.
+
+    `meta` holds the policy's parameters by name and, with learned rates, one log-rate per parameter under "rate/NAME".
+    """
+
+    def __init__(self, policy: nn.Module, spec: Spec, settings: InnerSettings) -> None:
+        _require_differentiable(policy, spec)
+        self.policy, self.settings = policy, settings
+        self.distribution: Distribution = distributions.of(spec)
+        self.meta: Params = functional.parameters(policy)
+        if settings.learn_lr:
+            start = torch.tensor(settings.lr).log()
+            self.meta |= {RATE + name: start.clone() for name in list(self.meta)}
+
+    def experience(self, rollouts: Sequence[Rollout]) -> list[Experience]:
+        """Advantages for every rollout."""
+        return [experience_of(r, self.settings.gamma, self.settings.lam) for r in rollouts]
+
+    def start(self, meta: Params, tasks: int) -> Params:
+        """The policy's parameters before adaptation, one copy per task."""
+        return functional.stack({n: p for n, p in meta.items() if not n.startswith(RATE)}, tasks)
+
+    def dist(self, params: Params, rollout: Rollout) -> Tensor:
+        """Distribution parameters [M, B, T, P] that stacked `params` give to the steps of a rollout."""
+        return functional.apply(self.policy, params, inputs_of(rollout))[0].dist
+
+    def step(self, meta: Params, params: Params, experience: Experience, stage: int, second_order: bool) -> Params:
+        """The inner step of every task from its own experience of `stage`."""
+        rollout, advantage = experience
+        log_prob = self.distribution.log_prob(self.dist(params, rollout), rollout.action)
+        if self.settings.objective == "surrogate":
+            loss = losses.surrogate(log_prob, rollout.log_prob, advantage, rollout.valid)
+        else:
+            loss = losses.reinforce(log_prob, advantage, rollout.valid)
+        return functional.inner_step(params, loss, self._rates(meta, stage), second_order, retain=second_order)
+
+    def path(self, meta: Params, experience: Sequence[Experience], second_order: bool, tasks: int) -> list[Params]:
+        """Parameters before and after each inner step, one step per element of `experience`; differentiable by `meta`."""
+        path = [self.start(meta, tasks)]
+        for stage, each in enumerate(experience):
+            path.append(self.step(meta, path[-1], each, stage, second_order))
+        return path
+
+    def adapted(self, meta: Params, experience: Sequence[Experience], second_order: bool) -> Params:
+        """Parameters after one inner step per element of `experience`, stacked per task."""
+        return self.path(meta, experience, second_order, len(experience[0].advantage) if experience else 1)[-1]
+
+    def adapt(self, collect: Collect, steps: int | None = None) -> list[Rollout]:
+        """Rollouts of stages 0..steps, each acted with parameters adapted to the one before."""
+        steps = self.settings.steps if steps is None else steps
+        rollouts = [collect(self.policy, self.meta_policy(), 0)]
+        params = constants(self.start(self.meta, len(rollouts[0].reward)))
+        for stage in range(1, steps + 1):
+            experience = experience_of(rollouts[-1], self.settings.gamma, self.settings.lam)
+            params = constants(self.step(self.meta, params, experience, stage - 1, second_order=False))
+            rollouts.append(collect(self.policy, {n: p.detach() for n, p in params.items()}, stage))
+        return rollouts
+
+    def constants_after(self, rollouts: Sequence[Rollout]) -> Params:
+        """The adapted parameters as constants, the rates of later steps as in `adapt`."""
+        params = self.adapted(constants(self.meta), self.experience(rollouts), second_order=False)
+        return {name: p.detach() for name, p in params.items()}
+
+    def meta_policy(self) -> Params:
+        """The policy's parameters before adaptation, shared by all tasks."""
+        return {n: p for n, p in self.meta.items() if not n.startswith(RATE)}
+
+    def state(self) -> dict[str, Tensor]:
+        """The meta-parameters under "meta/NAME"."""
+        return {"meta/" + name: p.detach().clone() for name, p in self.meta.items()}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Restore the meta-parameters."""
+        self.meta = {name: state["meta/" + name].clone() for name in self.meta}
+
+    def _rates(self, meta: Params, stage: int) -> Any:
+        factor = self.settings.decay**stage
+        if not self.settings.learn_lr:
+            return factor * self.settings.lr
+        return {n.removeprefix(RATE): factor * r.exp() for n, r in meta.items() if n.startswith(RATE)}
+
+
+def _require_differentiable(policy: nn.Module, spec: Spec) -> None:
+    """Raise UserError if a memory from outside cannot be adapted by gradient: torch's own recurrent layers, for one."""
+    if not getattr(policy, "memory", False) or getattr(policy, "broadcasts", False):
+        return
+    one = torch.zeros(2, 1, 2)  # two tasks: parameters of one need no stacking
+    action = one.long() if spec.discrete else torch.zeros(2, 1, 2, spec.action_size)
+    try:
+        params = functional.stack({name: p.requires_grad_() for name, p in functional.parameters(policy).items()}, 2)
+        dist = functional.apply(policy, params, Inputs(torch.zeros(2, 1, 2, spec.obs_size), action, one, one.bool()))[0].dist
+        gradient = torch.autograd.grad(dist.square().sum(), list(params.values()), create_graph=True, allow_unused=True)
+        size = torch.stack([g.square().sum() for g in gradient if g is not None]).sum()
+        torch.autograd.grad(size, list(params.values()), allow_unused=True)
+    except RuntimeError as error:
+        reason = str(error).partition(".")[0][:100]
+        raise UserError(
+            f"the memory of {type(policy).__name__} cannot be adapted by gradient ({reason}): gru, lstm,"
+            " linear-attention, external, episodic and transformer can, or train it with rl2"
+        ) from error
+
+
+def constants(params: Params) -> Params:
+    """The same values as leaves to differentiate by."""
+    return {name: p.detach().requires_grad_() for name, p in params.items()}

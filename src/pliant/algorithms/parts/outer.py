@@ -1,0 +1,252 @@
+"""The outer step shared by MAML and FOMAML: improve what the policy becomes after its inner steps.
+
+The objective of meta-parameters is the mean over tasks of the surrogate loss of the adapted policy on the rollout that it
+made itself. Two ways to lower it: a trust-region step (TRPO), or a few Adam epochs on the clipped surrogate.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from pliant.algorithms.parts import adam
+from pliant.algorithms.parts.adam import Adam, require_finite
+from pliant.algorithms.parts.inner import Experience, Inner, constants
+from pliant.errors import UserError
+from pliant.maths import functional, losses, masks, trust_region
+from pliant.types import Params
+
+CHUNK_STEPS = 16_000
+"""Environment steps of one stage whose graph is held at a time: bounds memory, and what fits the cache runs faster."""
+
+
+@dataclass(frozen=True)
+class OuterSettings:
+    """How the meta-parameters are improved."""
+
+    method: Literal["trpo", "clipped"] = "clipped"
+    """Trust-region step, or epochs of Adam on the clipped surrogate."""
+    stages: Literal["last", "all"] = "last"
+    """Improve the policy after its last inner step, or after each of them (Antoniou et al. 2019, arXiv:1810.09502)."""
+    lr: float = 1e-3
+    """Adam's learning rate (clipped)."""
+    epochs: int = 5
+    """Adam steps per iteration, each on all samples (clipped)."""
+    clip: float = 0.2
+    """Largest change of a probability ratio that is rewarded (clipped)."""
+    entropy: float = 0.0
+    """Weight of the entropy bonus, per nat (clipped)."""
+    max_grad_norm: float = 1.0
+    """Gradients longer than this are scaled down to it (clipped)."""
+    max_kl: float = 0.01
+    """Mean KL divergence that one iteration may move the adapted policies, nats (trpo)."""
+    cg_steps: int = 10
+    """Conjugate-gradient steps (trpo)."""
+    damping: float = 1e-2
+    """Added to the Fisher matrix's diagonal (trpo); the fewer steps it is estimated from, the more it needs."""
+    fisher_fraction: float = 0.2
+    """Share of each task's steps that Fisher products use (trpo); whole lanes for a policy with memory."""
+    backtracks: int = 15
+    """Step lengths tried by the line search, each 0.8 of the one before (trpo)."""
+
+    def __post_init__(self) -> None:
+        if self.method not in ("trpo", "clipped"):
+            raise ValueError(f"method is {self.method!r}: expected trpo or clipped")
+        if self.stages not in ("last", "all"):
+            raise ValueError(f"stages is {self.stages!r}: expected last or all")
+        for name in ("lr", "clip", "max_grad_norm", "max_kl"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}: expected above 0")
+        for name in ("epochs", "cg_steps", "backtracks"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: expected at least 1")
+        if not 0 < self.fisher_fraction <= 1:
+            raise ValueError(f"fisher_fraction is {self.fisher_fraction}: expected above 0, at most 1")
+        if self.damping < 0 or self.entropy < 0:
+            raise ValueError(f"damping is {self.damping} and entropy {self.entropy}: expected both at least 0")
+
+
+class Local(NamedTuple):
+    """The objective around some meta-parameters."""
+
+    gradient: Tensor
+    """By the meta-parameters, as one vector."""
+    loss: float
+    """Mean over tasks and outer stages."""
+    dists: list[list[Tensor]]
+    """Distribution parameters [m, B, T, P] of the adapted policies, by chunk and outer stage."""
+    path: list[Params]
+    """Parameters before and after each inner step, stacked per task."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The outer objective: what the adapted policies do on the rollouts they made, as a function of the meta-parameters."""
+
+    inner: Inner
+    experience: Sequence[Experience]
+    """One per stage, of which the last, or all but the first, are the outer rollouts."""
+    second_order: bool
+    settings: OuterSettings = field(default_factory=OuterSettings)
+
+    @property
+    def tasks(self) -> int:
+        """M."""
+        return len(self.experience[-1].advantage)
+
+    @property
+    def outer(self) -> range:
+        """The stages whose rollouts are to be improved."""
+        last = len(self.experience) - 1
+        return range(1, last + 1) if self.settings.stages == "all" and last else range(last, last + 1)
+
+    def chunks(self) -> Iterator[slice]:
+        """The tasks in slices of about CHUNK_STEPS steps each."""
+        size = max(1, CHUNK_STEPS // self.experience[-1].advantage[0].numel())
+        return (slice(i, i + size) for i in range(0, self.tasks, size))
+
+    def dists(self, path: Sequence[Params], experience: Sequence[Experience]) -> list[Tensor]:
+        """Distribution parameters [m, B, T, P] on each outer rollout, of the policy of that stage."""
+        return [self.inner.dist(path[stage], experience[stage].rollout) for stage in self.outer]
+
+    def losses(self, dists: Sequence[Tensor], tasks: slice, clip: float | None = None) -> Tensor:
+        """Surrogate loss per task, [m], mean over outer stages; clipped, and with the entropy bonus, when `clip` is given."""
+        outer = [self.experience[stage].part(tasks) for stage in self.outer]
+        each = [self._loss(dist, experience, clip) for dist, experience in zip(dists, outer, strict=True)]
+        return torch.stack(each).mean(0)
+
+    def gradient(self, meta: Params, clip: float | None = None) -> Local:
+        """The objective and its gradient at `meta`, a few tasks at a time.
+
+        Raises UserError when the gradient is not finite.
+        """
+        meta = constants(meta)
+        total = torch.zeros_like(functional.flatten(meta).detach())
+        loss_sum, dists, paths = 0.0, [], []
+        for tasks in self.chunks():
+            experience = [e.part(tasks) for e in self.experience]
+            path = self.inner.path(meta, experience[:-1], self.second_order, len(experience[-1].advantage))
+            dist = self.dists(path, experience)
+            loss = self.losses(dist, tasks, clip).sum() / self.tasks
+            total += _flat(torch.autograd.grad(loss, list(meta.values()), allow_unused=True), meta)
+            loss_sum += float(loss.detach())
+            dists.append([d.detach() for d in dist])
+            paths.append([{name: p.detach() for name, p in params.items()} for params in path])
+        require_finite(functional.unflatten(total, meta), "gradient")
+        whole = [{name: torch.cat([p[name] for p in stage]) for name in stage[0]} for stage in zip(*paths, strict=True)]
+        return Local(total, loss_sum, dists, whole)
+
+    @torch.no_grad()
+    def evaluate(self, meta: Params, old: Sequence[Sequence[Tensor]]) -> tuple[float, float]:
+        """(mean loss, mean KL from the old adapted policies) at `meta`, `old` being `Local.dists`."""
+        loss, kl = 0.0, 0.0
+        for tasks, before in zip(self.chunks(), old, strict=True):
+            experience = [e.part(tasks) for e in self.experience]
+            with torch.enable_grad():
+                path = self.inner.path(constants(meta), experience[:-1], False, len(before[0]))
+            now = self.dists([{name: p.detach() for name, p in params.items()} for params in path], experience)
+            loss += float(self.losses(now, tasks).sum()) / self.tasks
+            for stage, p, q in zip(self.outer, before, now, strict=True):
+                moved = masks.mean(self.inner.distribution.kl(p, q), experience[stage].rollout.valid)
+                kl += float(moved.sum()) / self.tasks / len(self.outer)
+        return loss, kl
+
+    def fisher(self, meta: Params, exact: Sequence[Params]) -> trust_region.Product:
+        """Fisher products on `fisher_fraction` of each task's steps, inner and outer.
+
+        Values are those of the policies adapted to all samples, `exact` (`Local.path`); the curvature of the inner steps, which
+        J holds, is that of the chosen steps.
+        """
+        meta = constants(meta)
+        experience = [self._thinned(e) for e in self.experience]
+        path = self.inner.path(meta, experience[:-1], self.second_order, len(experience[-1].advantage))
+        path = [{n: p + (value[n] - p).detach() for n, p in params.items()} for params, value in zip(path, exact, strict=True)]
+        dist = torch.cat([d.flatten(0, 2) for d in self.dists(path, experience)])  # [N, P]
+        weights = [_weights(experience[stage].rollout.valid, dist.dtype) for stage in self.outer]
+        weight = torch.cat(weights) / (self.tasks * len(self.outer))  # [N]
+        return trust_region.fisher_product(dist, weight, list(meta.values()), self.inner.distribution, self.settings.damping)
+
+    def _thinned(self, experience: Experience) -> Experience:
+        lanes, fraction = experience.advantage.shape[1], self.settings.fisher_fraction
+        if getattr(self.inner.policy, "memory", False):
+            return experience.part(slice(None), slice(max(1, round(fraction * lanes))))
+        return experience.thinned(fraction)
+
+    def _loss(self, dist: Tensor, experience: Experience, clip: float | None) -> Tensor:
+        rollout, advantage = experience
+        log_prob = self.inner.distribution.log_prob(dist, rollout.action)
+        if clip is None:
+            return losses.surrogate(log_prob, rollout.log_prob, advantage, rollout.valid)
+        loss = losses.clipped(log_prob, rollout.log_prob, advantage, rollout.valid, clip)
+        if self.settings.entropy:
+            loss = loss + self.settings.entropy * losses.entropy(self.inner.distribution.entropy(dist), rollout.valid)
+        return loss
+
+
+def trpo(problem: Problem, meta: Params) -> tuple[Params, dict[str, float]]:
+    """One trust-region step: the new meta-parameters, or the old ones when the line search finds nothing better."""
+    settings = problem.settings
+    gradient, loss, old, path = problem.gradient(meta)
+    product = problem.fisher(meta, path)
+    direction = trust_region.conjugate_gradient(product, gradient, settings.cg_steps)
+    if not bool(direction.any()):  # nothing to gain: before the first reward of a sparse task, say
+        return dict(meta), {"loss": 0.0, "kl": 0.0, "accepted": 0.0, "tries": 0}
+    curvature = float(direction @ gradient)  # x^T F x, since x is orthogonal to the residual of conjugate gradient
+    if not (torch.isfinite(direction).all() and curvature > 0):
+        raise UserError(f"trust-region step is not finite (curvature {curvature}): raise --outer.damping; nothing changed")
+    step = (2 * settings.max_kl / curvature) ** 0.5 * direction
+    found = trust_region.line_search(
+        lambda vector: problem.evaluate(functional.unflatten(vector, meta), old),
+        functional.flatten(meta),
+        step,
+        loss,
+        settings.max_kl,
+        settings.backtracks,
+    )
+    new = {name: p.clone() for name, p in functional.unflatten(found.vector, meta).items()}
+    return new, {"loss": found.loss - loss, "kl": found.kl, "accepted": float(found.accepted), "tries": found.tries}
+
+
+class ClippedStep:
+    """Epochs of Adam on the clipped surrogate; the moments outlive a call."""
+
+    def __init__(self, meta: Params, settings: OuterSettings) -> None:
+        self.settings = settings
+        self.adam = Adam(meta, settings.lr)
+
+    def __call__(self, problem: Problem, meta: Params) -> tuple[Params, dict[str, float]]:
+        """The meta-parameters after all epochs."""
+        self.adam.set(meta)
+        before = self.state()
+        first = 0.0
+        try:
+            for epoch in range(self.settings.epochs):
+                gradient, loss, *_ = problem.gradient(self.adam.values, self.settings.clip)
+                first = loss if epoch == 0 else first
+                (gradient,), norm = adam.clipped([gradient], self.settings.max_grad_norm)
+                self.adam.step(list(functional.unflatten(gradient, self.adam.values).values()), self.settings.lr)
+        except UserError:
+            self.load(before)
+            raise
+        new = {name: p.detach().clone() for name, p in self.adam.values.items()}
+        return new, {"loss": loss - first, "gradient_norm": norm}
+
+    def state(self) -> dict[str, Tensor]:
+        """Adam's moments and step counts; empty before the first step."""
+        return self.adam.moments()
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Restore the moments."""
+        self.adam.load_moments(state)
+
+
+def _weights(valid: Tensor, dtype: torch.dtype) -> Tensor:
+    """What each step counts in the mean over a task's valid steps, [M*B*T]."""
+    return (valid.to(dtype) / valid.sum((1, 2), keepdim=True).clamp(min=1)).flatten()
+
+
+def _flat(pieces: Sequence[Tensor | None], like: Params) -> Tensor:
+    zipped = zip(pieces, like.values(), strict=True)
+    return torch.cat([(torch.zeros_like(p) if g is None else g).reshape(-1) for g, p in zipped])

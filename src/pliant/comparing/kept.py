@@ -1,0 +1,129 @@
+"""What runs have kept: evaluations, sweeps, training curves."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pliant import errors
+from pliant.config import config as configuration
+from pliant.maths import studies
+from pliant.running import evaluate, sweep
+from pliant.running import learner as learners
+from pliant.running import schedule as scheduling
+from pliant.storage import checkpoint, documents, record
+
+
+def kept(run: Path, split: str, tasks: int, stages: int | None, seed: int) -> dict[str, Any] | None:
+    """An evaluation in the run's folder that answers the question and is of its newest checkpoint; None if there is none.
+
+    Raises UserError if one that would answer was edited.
+    """
+    newest = checkpoint.load_latest(record.Run.open(run).checkpoints, warn=errors.warn).iteration
+    for path in sorted((run / "evaluations").glob(f"{split}-seed{seed}-tasks{tasks}-*.json")):
+        document = documents.read_sealed(path, evaluate.SCHEMA)
+        protocol = document["protocol"]
+        wanted = (_usual(document) if stages is None else stages, document["config"]["parts"]["train"]["lanes"], newest)
+        fits = (protocol["stages"], protocol["lanes"], protocol["iteration"]) == wanted
+        if fits and not protocol["changed"] and not protocol["published"] and document["versions"] == record.versions():
+            return document
+    return None
+
+
+def _usual(document: Mapping[str, Any]) -> int:
+    """The last stage of an evaluation that nobody asked for another."""
+    if not documents.by_episode(document):
+        return scheduling.STEPS
+    episodes = document["config"]["parts"]["train"]["episodes"]
+    if not episodes:
+        config = configuration.from_dict(document["config"])
+        episodes = learners.family_of(config).episodes
+    return int(episodes) - 1
+
+
+def has_split(config: configuration.Config, split: str) -> bool:
+    """The family has tasks in a split."""
+    try:
+        learners.family_of(config).sample(1, split, np.random.default_rng(0))
+    except ValueError:
+        return False
+    return True
+
+
+class Training(NamedTuple):
+    """Returns in training by environment steps, one per iteration."""
+
+    env_steps: NDArray[np.float64]
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+    """After adaptation; empty for an agent that does not adapt while it is trained."""
+
+    def thinned(self, most: int) -> dict[str, Any]:
+        """As lists of at most `most` points, each the mean of its share."""
+        parts = np.array_split(np.arange(len(self.env_steps)), min(most, len(self.env_steps)) or 1)
+        parts = [part for part in parts if len(part)]
+        means = {n: [float(x[p].mean()) for p in parts] if len(x) else [] for n, x in self._asdict().items()}
+        return means | {"env_steps": [float(self.env_steps[part[-1]]) for part in parts]}
+
+
+def training(run: Path) -> Training:
+    """What a run's metrics say of its training."""
+    rows = [row for row in record.Run.open(run).metrics() if row.get("env_steps") is not None]
+    stages = [[value for name, value in row.items() if name.startswith("return_")] for row in rows]
+    known = [(row["env_steps"], r[0], r[-1]) for row, r in zip(rows, stages, strict=True) if r and None not in r]
+    columns = np.array(known, dtype=np.float64).reshape(-1, 3)
+    adapts = any(len(returns) > 1 for returns in stages)
+    return Training(columns[:, 0], columns[:, 1], columns[:, 2] if adapts else np.empty(0))
+
+
+def sweeps(agents: Sequence[tuple[str, Sequence[Path | None]]]) -> list[dict[str, Any]]:
+    """The shift sweeps that runs keep, by axis; an agent is in it with the runs that have one over the same values."""
+    found: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    for name, runs in agents:
+        for run in (run for run in runs if run is not None):
+            for document in _kept_sweeps(run):
+                protocol = document["protocol"]
+                key = json.dumps([document["axis"], document["values"], *(protocol[n] for n in ("tasks", "seed", "horizon"))])
+                found.setdefault(key, []).append((name, document))
+    return [_swept(each) for each in found.values()]
+
+
+def _kept_sweeps(run: Path) -> list[dict[str, Any]]:
+    """The sweeps in a run's folder that are of its newest checkpoint."""
+    paths = sorted((run / "sweeps").glob("*.json"))
+    if not paths:
+        return []
+    newest = checkpoint.load_latest(record.Run.open(run).checkpoints, warn=errors.warn).iteration
+    kept = []
+    for path in paths:
+        document = documents.read_sealed(path, sweep.SCHEMA)
+        if document["protocol"]["iteration"] == newest:
+            kept.append(document)
+        else:
+            errors.warn(f"{path} is of an earlier checkpoint and left out: sweep again")
+    return kept
+
+
+def _swept(found: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+    one = found[0][1]
+    agents = []
+    for name in dict.fromkeys(name for name, _ in found):
+        own = [document for other, document in found if other == name]
+        alike = [d for d in own if all(d["protocol"][n] == own[0]["protocol"][n] for n in ("stages", "lanes"))]
+        if len(alike) < len(own):
+            errors.warn(f"{len(own) - len(alike)} sweeps of {name} have other stages or lanes and are left out: sweep again")
+        own = alike
+        score = np.array([document["per_task"] for document in own])  # [S, values, M, stages]
+        agents.append(
+            {
+                "name": name,
+                "seeds": [document["train_seed"] for document in own],
+                "before": [studies.summary(score[:, v, :, 0]) for v in range(score.shape[1])],
+                "after": [studies.summary(score[:, v, :, -1]) for v in range(score.shape[1])],
+            }
+        )
+    named = {name: one[name] for name in ("axis", "meaning", "values", "trained", "shifted")}
+    return named | {"trained": [one["trained"]], "shifted": [one["shifted"]], "agents": agents}

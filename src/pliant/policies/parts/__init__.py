@@ -1,0 +1,1 @@
+"""Parts that policies are made of: layers that take stacked parameters, what memories share."""

@@ -1,0 +1,62 @@
+"""The adaptation curve of one evaluation as a picture."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pliant.storage import documents
+
+MOST_LINES = 40
+"""Tasks whose own curve a picture shows; none where a curve is so long that nobody could tell them apart."""
+MOST_TICKS = 6
+MOST_ROWS = 12
+"""Stages that a table shows; of more, some are left out, never the first and the last."""
+
+
+def title(document: Mapping[str, Any]) -> str:
+    """What was evaluated, in one line."""
+    subject = f"{document['algorithm']} on {document['family']}"
+    if document["split"] == "task":
+        return f"{subject}: one task"
+    kind = {"test": "held-out", "train": "training", "ood": "shifted"}[document["split"]]
+    different = len({str(row["task"]) for row in document["per_task"]})
+    if different < document["tasks"]:  # two directions, say: what is new are the trials
+        return f"{subject}: {document['tasks']} new trials of {different} tasks ({document['split']})"
+    return f"{subject}: {document['tasks']} {kind} tasks"
+
+
+def curve_picture(document: Mapping[str, Any], path: Path) -> Path:
+    """Draw the curve as a picture (PNG, SVG, PDF by its suffix): every task thin, the mean with its 95% interval thick."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    curve = document["curve"]
+    stages = [point["stage"] for point in curve]
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for n, task in enumerate(document["per_task"][: MOST_LINES if len(curve) <= MOST_ROWS else 0]):
+        axes.plot(stages, task["return"], color="0.75", linewidth=0.7, label="one trial" if n == 0 else None, zorder=1)
+    mean = [point["return"]["mean"] for point in curve]
+    low, high = zip(*(point["return"]["ci95"] for point in curve), strict=True)
+    axes.fill_between(stages, low, high, color="C0", alpha=0.3, linewidth=0, zorder=2)
+    marker = "o" if len(curve) <= MOST_ROWS else None
+    axes.plot(stages, mean, color="C0", marker=marker, linewidth=2, label="mean, 95% interval", zorder=3)
+    shown = sorted({round(i * (len(curve) - 1) / (MOST_TICKS - 1)) for i in range(MOST_TICKS)})
+    for place in shown:
+        label = f"{mean[place]:.1f}" if max(map(abs, mean)) >= 10 else f"{mean[place]:.2f}"
+        axes.annotate(label, (stages[place], mean[place]), textcoords="offset points", xytext=(6, 7), zorder=4)
+    others = document.get("players", {}).get("each", {}) if documents.by_episode(document) else {}
+    for number, (name, each) in enumerate(others.items(), start=1):
+        axes.plot(stages, each["return"], color=f"C{number}", linewidth=1, linestyle="--", label=name, zorder=2)
+    axes.set_xticks(shown, [f"{curve[i]['stage']}\n{curve[i]['steps_seen']:,.0f} steps" for i in shown])
+    what = "episode of the trial" if documents.by_episode(document) else "gradient steps on the task"
+    axes.set_xlabel(f"{what}, and environment steps seen before")
+    axes.set_ylabel("return per episode")
+    axes.set_title(title(document))
+    axes.margins(x=0.08)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+    return path

@@ -1,0 +1,62 @@
+"""Tables as cells of text, of which the page, Markdown and the terminal are made: all say the same."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pliant.reporting import words
+
+SPLITS = {"train": "training tasks", "test": "test tasks", "ood": "shifted tasks (ood)"}
+
+
+class Cell(NamedTuple):
+    """One cell."""
+
+    text: str
+    small: str = ""
+    """What goes below, such as an interval."""
+    few: bool = False
+    """It rests on fewer than three seeds."""
+    kind: str = "number"
+    """"number", "name", "words" or "code"."""
+
+
+class Table(NamedTuple):
+    """A table; its first column says what the rows are."""
+
+    title: str
+    head: list[str]
+    rows: list[list[Cell]]
+    note: str = ""
+
+
+def bounds(comparison: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """Name, kind and return of classical players on the same tasks, and of what is known exactly."""
+    players = comparison.get("players") or {}
+    found = [(name, "classical player", each["return"]) for name, each in (players.get("each") or {}).items()]
+    exact = [(title, players.get(name)) for name, title in (("optimum", "exact optimum"), ("ceiling", "who knows the task"))]
+    return found + [(title, "exact", {"mean": value, "ci95": None}) for title, value in exact if value is not None]
+
+
+# ---- cells
+
+
+def name(agent: Mapping[str, Any]) -> Cell:
+    """What an agent is called, and whether it is a baseline."""
+    return Cell(words.shown(agent["name"]), small="baseline" if agent["baseline"] else "", kind="name")
+
+
+def summary(of: Mapping[str, Any] | None, few: bool, sign: bool = False) -> Cell:
+    """The mean of a summary over its interval."""
+    if of is None:
+        return Cell(words.NONE)
+    return Cell(words.mean(of, sign), words.interval(of["ci95"]), few)
+
+
+def difference(row: Mapping[str, Any] | None, few: bool) -> Cell:
+    """The difference of a pair over its interval."""
+    return summary(None if row is None else {"mean": row["difference"], "ci95": row["ci95"]}, few, sign=True)
+
+
+def between(ends: Sequence[float]) -> str:
+    """An interval as the terminal shows it: `-2.81 to -2.02`."""
+    return f"{ends[0]:.2f} to {ends[1]:.2f}"

@@ -1,0 +1,110 @@
+"""Tables for the terminal: the adaptation curve of an evaluation, a comparison, a sweep."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich import markup
+from rich.table import Table
+
+from pliant.reporting import curves, section, tables, words
+from pliant.storage import documents
+
+
+def curve_table(document: Mapping[str, Any]) -> Table:
+    """The curve of a document `pliant.evaluation/1`, one row per stage."""
+    has_success = document["curve"][0]["success"] is not None
+    table = Table(title=curves.title(document))
+    stage = "episode" if documents.by_episode(document) else "stage"
+    for name in (stage, "steps seen", "return", "95% interval", *(["success"] if has_success else [])):
+        table.add_column(name, justify="right")
+    curve = document["curve"]
+    for place in sorted({round(i * (len(curve) - 1) / (curves.MOST_ROWS - 1)) for i in range(curves.MOST_ROWS)}):
+        point = curve[place]
+        value = point["return"]
+        low, high = value["ci95"]
+        row = [str(point["stage"]), f"{point['steps_seen']:,.0f}", f"{value['mean']:.2f}", f"{low:.2f} to {high:.2f}"]
+        table.add_row(*row, *([f"{point['success']['mean']:.0%}"] if has_success else []))
+    return table
+
+
+def headline(document: Mapping[str, Any]) -> str:
+    """What the published protocol says, in one line."""
+    found = document["headline"]
+    number = "{:.1%}" if found["what"] == "success" else "{:.2f}"
+    low, high = (number.format(x) for x in found["ci95"])
+    stages = ", ".join(map(str, found["stages"]))
+    where = f"{'episodes' if documents.by_episode(document) else 'after gradient steps'} {stages}"
+    return f"{document['protocol']['published']}: {found['what']} {number.format(found['mean'])} ({low} to {high}), {where}"
+
+
+def players_table(document: Mapping[str, Any]) -> Table:
+    """Agent, classical players and exact bounds of a document, by the return of a trial."""
+    others = document["players"]
+    table = Table(title=f"trials of {others['episodes']} episodes on the same tasks")
+    for name in ("player", "first episode", "last episode", "trial", "95% interval"):
+        table.add_column(name, justify="left" if name == "player" else "right")
+    rows = {name: (each["return"][0], each["return"][-1], each["trial_return"]) for name, each in others["each"].items()}
+    if documents.by_episode(document):
+        ends = [document["curve"][i]["return"]["mean"] for i in (0, -1)]
+        rows[document["algorithm"]] = (ends[0], ends[1], document["trial_return"])
+    for name, (first, last, trial) in sorted(rows.items(), key=lambda row: row[1][2]["mean"]):
+        low, high = trial["ci95"]
+        name = f"[bold]{name}[/bold]" if name == document["algorithm"] else name
+        table.add_row(name, f"{first:.2f}", f"{last:.2f}", f"{trial['mean']:.2f}", f"{low:.2f} to {high:.2f}")
+    for name, title in (("optimum", "exact optimum"), ("ceiling", "who knows the task")):
+        if others[name] is not None:
+            table.add_row(title, "", "", f"{others[name]:.2f}", "")
+    return table
+
+
+def comparison_tables(document: Mapping[str, Any]) -> list[Table]:
+    """A document `pliant.comparison/1` for the terminal: what agents reach, how fast and for how much, and who beats whom."""
+    return [_shown(table) for each in section.every() for table in each.brief(document)]
+
+
+def comparison_notes(document: Mapping[str, Any]) -> list[str]:
+    """What must be said beside the tables, a line each."""
+    reference = document["reference"]
+    undefined = document["random"] is None or reference["value"] <= document["random"]
+    lines = (
+        ["area and steps: not defined, nobody is known to do better than at random"]
+        if undefined
+        else [
+            f"area and steps to {document['fraction']:.0%}: from random actions ({document['random']:.2f}) to"
+            f" {reference['name']} ({reference['value']:.2f})"
+        ]
+    )
+    lines += [f"note: {note}" for note in document["notes"]]
+    return lines + [f"missing: {each['name']}; to train it: {each['command']}" for each in document["missing"]]
+
+
+def sweep_table(document: Mapping[str, Any]) -> Table:
+    """A document `pliant.sweep/1`, one row per value."""
+    low, high = document["trained"]
+    table = Table(title=f"{document['algorithm']} on {document['family']}: {document['axis']}, trained on {low:g} to {high:g}")
+    for name in (document["axis"], "", "before", "after", "95% interval"):
+        table.add_column(name, justify="right")
+    for point in document["curve"]:
+        first, last = point["return"][0], point["return"][-1]
+        where = "" if low <= point["value"] <= high else "outside"
+        table.add_row(f"{point['value']:g}", where, f"{first['mean']:.2f}", f"{last['mean']:.2f}", tables.between(last["ci95"]))
+    return table
+
+
+def _shown(table: tables.Table) -> Table:
+    """A table of cells: names to the left, those with a remark (baselines, say) dim, numbers to the right."""
+    kinds = [cell.kind for cell in table.rows[0]] if table.rows else []
+    shown = Table(title=markup.escape(table.title))
+    for place, name in enumerate(table.head):
+        right = place > 0 and (not kinds or kinds[place] == "number")
+        shown.add_column(markup.escape(name), justify="right" if right else "left")
+    for row in table.rows:
+        shown.add_row(*map(_cell, row))
+    return shown
+
+
+def _cell(cell: tables.Cell) -> str:
+    text, mark = markup.escape(cell.text), words.FEW if cell.few else ""
+    if cell.kind == "name":
+        return f"[dim]{text}[/dim]" if cell.small else text
+    return text + mark + (f" ({markup.escape(cell.small)}{mark})" if cell.small else "")

@@ -1,0 +1,179 @@
+"""Adaptation curves on tasks that training never saw; calls the same `adapt` as training does.
+
+The unit of every mean and interval is the task: lanes are averaged first. A stage is a number of gradient steps, or the index
+of an episode for an agent with memory. `steps_seen` are the environment steps that what acts has seen of its task before the
+stage: those of all lanes for a gradient, of its own lane for a memory. On that axis all algorithms compare. Evaluation
+draws from its own random streams, by its own seed.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pliant import errors
+from pliant.config import config as configuration
+from pliant.config import registry
+from pliant.maths import statistics
+from pliant.running import cost
+from pliant.running import curve as curves
+from pliant.running import learner as learners
+from pliant.running import schedule as scheduling
+from pliant.running.learner import Learner
+from pliant.running.players import others
+from pliant.running.schedule import Schedule
+from pliant.storage import documents, record
+from pliant.tasks.base import SPLITS, Family, Protocol
+from pliant.types import Rollout
+
+SCHEMA = "pliant.evaluation/1"
+
+
+def evaluate_run(
+    path: Path,
+    split: str = "test",
+    tasks: int = 40,
+    stages: int | None = None,
+    lanes: int | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    players: bool = False,
+    protocol: bool = False,
+    changed: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The document `pliant.evaluation/1` of a run's newest checkpoint; also kept in the run's `evaluations` folder.
+
+    With `players` it holds what the family's reference agents and exact bounds reach on the same tasks. With `protocol` the
+    evaluation is the family's published one, which settles tasks, lanes and horizon, and the document has a `headline`.
+    `changed` are settings of the family other than in training, as {"family.simulator": "highway-env"}. Raises UserError for
+    a folder that is no run or has no checkpoint, and for what is out of range, contradicts itself or is not there.
+    """
+    require_split(split)
+    scheduling.require_sizes(tasks=tasks, stages=stages, lanes=lanes)
+    run = record.Run.open(Path(path))
+    config = configuration.override(configuration.from_dict(run.config), changed or {})
+    module = registry.players(config.family) if players else None
+    config, family = _at_horizon(config) if protocol else (config, learners.family_of(config))
+    learner, found = learners.trained(run, device, config, family=family)
+    published = family.protocol if protocol else None
+    schedule = _as_published(learner, published, stages) if published else learner.schedule(stages, lanes)
+    facts = found.facts | {"iteration": found.iteration}
+    result, measured = evaluate_learner(learner, split, published.tasks if published else tasks, schedule, seed, facts)
+    result["protocol"] |= {"changed": dict(changed or {}), "published": published.source if published else None}
+    if published:
+        result["headline"] = _headline(measured, published.adapt if schedule.by_episode else schedule.last)
+    if module:
+        plays = schedule.episodes if schedule.by_episode else family.episodes
+        result["players"] = others(module, family, measured.tasks, split, schedule.lanes, plays, seed)
+    result = documents.sealed(result)
+    documents.write_json(document_path(run.path, result), result)
+    return result
+
+
+def evaluate_learner(
+    learner: Learner, split: str, tasks: int, schedule: Schedule, seed: int, facts: Mapping[str, Any]
+) -> tuple[dict[str, Any], curves.Curve]:
+    """The document of a learner as it is, not sealed, and the curve in it; `facts` are its counters."""
+    measured, rollouts = curves.played_on(learner, split, tasks, schedule, seed)
+    protocol = {
+        **played(schedule, learner.family.horizon),
+        "changed": {},
+        "published": None,
+        "tasks_sha256": measured.tasks.digest,
+        "family_version": learner.family.version,
+        "iteration": facts["iteration"],
+    }
+    costs = costs_of(learner, measured, rollouts, facts)
+    return document(learner, measured, split, seed, protocol, costs), measured
+
+
+def played(schedule: Schedule, horizon: int) -> dict[str, Any]:
+    """What was played, as the `protocol` of a document begins."""
+    return {
+        "stage": schedule.stage,
+        "stages": schedule.last,
+        "lanes": schedule.lanes,
+        "episodes_per_trial": schedule.episodes,
+        "horizon": horizon,
+    }
+
+
+def require_split(split: str) -> None:
+    """Raise UserError unless a split has this name."""
+    if split not in SPLITS:
+        raise errors.unknown("split", split, SPLITS)
+
+
+def _at_horizon(config: configuration.Config) -> tuple[configuration.Config, Family]:
+    """The settings at the horizon of the family's published protocol, and that family. Raises UserError if it has none."""
+    family = learners.family_of(config)
+    if family.protocol is None:
+        raise errors.UserError(f"{family.name} has no published protocol: choose --tasks, --stages and --lanes instead")
+    if family.horizon != family.protocol.horizon:
+        config = configuration.override(config, {"family.horizon": family.protocol.horizon})
+        family = learners.family_of(config)
+    return config, family
+
+
+def _as_published(learner: Learner, published: Protocol, stages: int | None) -> Schedule:
+    """A family's published protocol for this agent: gradient steps share the episodes of adaptation."""
+    if learner.by_episode:
+        last = published.adapt + published.measure - 1
+        if stages not in (None, last):
+            raise errors.UserError(
+                f"--stages is {stages} with --protocol: the published protocol has {last + 1} episodes, stages 0 to {last};"
+                " leave --stages out"
+            )
+        return learner.schedule(last, lanes=1)
+    if stages == 0:
+        raise errors.UserError("--stages is 0 with --protocol: the published protocol adapts, expected at least 1")
+    steps = stages or scheduling.STEPS
+    return learner.schedule(steps, lanes=max(1, published.adapt // (steps * learner.episodes)))
+
+
+def _headline(measured: curves.Curve, begin: int) -> dict[str, Any]:
+    """Success, or the return where the family reports none, over the stages from `begin` on."""
+    values = measured.returns if measured.success is None else measured.success
+    name = "return" if measured.success is None else "success"
+    return {"what": name, "stages": list(range(begin, values.shape[1])), **statistics.summary(values[:, begin:].mean(1))}
+
+
+def costs_of(
+    learner: Learner, measured: curves.Curve, rollouts: list[Rollout], facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the agent cost so far, and what adapting and acting cost (see `cost`)."""
+    return cost.of(learner, rollouts, float(measured.steps[:, :-1].sum(1).mean()), measured.seconds, facts)
+
+
+def document_path(run: Path, document: dict[str, Any]) -> Path:
+    """Where a run keeps an evaluation of itself."""
+    protocol = document["protocol"]
+    size = f"tasks{document['tasks']}-lanes{protocol['lanes']}-stages{protocol['stages']}"
+    published = "-protocol" if protocol.get("published") else ""
+    name = f"{document['split']}-seed{document['seed']}-{size}{published}"
+    name += "".join(f"-{flag.partition('.')[2]}={value}" for flag, value in protocol.get("changed", {}).items())
+    return Path(run) / "evaluations" / f"{re.sub(r'[^A-Za-z0-9=.,_-]', '', name)[:200]}.json"
+
+
+def document(
+    learner: Learner, measured: curves.Curve, split: str, seed: int, protocol: dict[str, Any], costs: dict[str, Any]
+) -> dict[str, Any]:
+    """Everything an evaluation says, as JSON values."""
+    config = learner.config
+    return {
+        "schema": SCHEMA,
+        "algorithm": config.algorithm,
+        "family": config.family,
+        "split": split,
+        "seed": seed,
+        "train_seed": config.seed,
+        "tasks": len(measured.tasks),
+        "lanes": protocol.get("lanes"),
+        "versions": record.versions(),
+        "config": configuration.to_dict(config),
+        "protocol": protocol,
+        "curve": measured.summary(),
+        "trial_return": statistics.summary(measured.trial),
+        "per_task": measured.rows(),
+        "cost": costs,
+    }

@@ -1,0 +1,136 @@
+"""Shift sweeps: the same agent along one axis of its family, inside what it was trained on and outside.
+
+The tasks of every value are the same test tasks with the axis moved, and the same random numbers act in them, so that values
+differ in nothing else. A document `pliant.sweep/1` per run and axis, kept in the run's `sweeps` folder.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pliant import errors
+from pliant.config import config as configuration
+from pliant.maths import statistics
+from pliant.running import curve as curving
+from pliant.running import learner as learners
+from pliant.running.learner import Learner
+from pliant.running.schedule import Schedule, require_sizes
+from pliant.storage import documents, record
+from pliant.streams import Stream
+from pliant.system.progress import Progress
+from pliant.tasks.base import Axis, Family
+
+SCHEMA = "pliant.sweep/1"
+POINTS = 9
+"""Values of a sweep, unless told otherwise."""
+TASKS = 20
+"""Tasks of each value, unless told otherwise."""
+
+
+def parse(text: str, family: Family, points: int = POINTS) -> tuple[str, list[float]]:
+    """`"velocity=0:4"` as the axis and its values: a range in `points` equal steps, or values `2,5,10`.
+
+    Without `=` the range is what the family reaches. Raises UserError for anything else, and for an axis it lacks.
+    """
+    name, equals, said = text.partition("=")
+    if name not in family.axes:
+        raise errors.unknown(f"axis of {family.name}", name, family.axes)
+    axis, listed = family.axes[name], "," in said
+    try:
+        numbers = [float(x) for x in said.split("," if listed else ":")] if equals else list(axis.shifted)
+        if not np.isfinite(numbers).all() or not (listed or len(numbers) == 2):
+            raise ValueError
+    except ValueError:
+        raise errors.UserError(f"--axis is {text!r}: expected {name}=LOW:HIGH or {name}=VALUE,VALUE,...") from None
+    if not listed and not numbers[0] < numbers[1]:
+        raise errors.UserError(f"--axis is {text!r}: the range is empty, expected LOW below HIGH")
+    values = numbers if listed else [float(f"{x:.12g}") for x in np.linspace(numbers[0], numbers[1], points)]
+    return name, sorted({float(round(x)) for x in values} if axis.whole else set(values))
+
+
+def sweep_run(
+    path: Path,
+    axis: str,
+    points: int = POINTS,
+    tasks: int = TASKS,
+    stages: int | None = None,
+    lanes: int | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    quiet: bool = True,
+) -> dict[str, Any]:
+    """The document `pliant.sweep/1` of a run's newest checkpoint along `axis` ("velocity=0:4"); also kept in the run.
+
+    Raises UserError for a folder that is no run or has no checkpoint, and for an axis or values that the family lacks.
+    """
+    require_sizes(points=points, tasks=tasks)
+    run = record.Run.open(Path(path))
+    learner, found = learners.trained(run, device)
+    name, values = parse(axis, learner.family, points)
+    schedule = learner.schedule(stages, lanes)
+    asked = {
+        "tasks": tasks,
+        "lanes": schedule.lanes,
+        "stages": schedule.last,
+        "seed": seed,
+        "horizon": learner.family.horizon,
+        "iteration": found.iteration,
+    }
+    kept = Path(path) / "sweeps" / f"{re.sub(r'[^A-Za-z0-9_-]', '', name)}.json"
+    if kept.exists() and _is_same(old := documents.read_sealed(kept, SCHEMA), name, values, asked):
+        return old
+    along, curves = learner.family.axes[name], []
+    with Progress(len(values), 0, quiet, f"{name} of {run.path.name}", f"{run.path.name}: value") as progress:
+        for value in values:
+            curves.append(_measured(learner, along, value, tasks, schedule, seed))
+            progress.update(len(curves), {})
+    document = documents.sealed(_document(learner.config, name, along, values, asked, curves))
+    documents.write_json(kept, document)
+    return document
+
+
+def _document(
+    config: configuration.Config,
+    name: str,
+    along: Axis,
+    values: Sequence[float],
+    asked: Mapping[str, Any],
+    curves: Sequence[curving.Curve],
+) -> dict[str, Any]:
+    """Everything a sweep says, as JSON values."""
+    stages = range(asked["stages"] + 1)
+    return {
+        "schema": SCHEMA,
+        "algorithm": config.algorithm,
+        "policy": config.policy,
+        "family": config.family,
+        "train_seed": config.seed,
+        "axis": name,
+        "meaning": along.meaning,
+        "values": list(values),
+        "trained": list(along.trained),
+        "shifted": list(along.shifted),
+        "protocol": dict(asked),
+        "versions": record.versions(),
+        "config": configuration.to_dict(config),
+        "curve": [
+            {"value": value, "return": [statistics.summary(c.returns[:, s]) for s in stages]}
+            for value, c in zip(values, curves, strict=True)
+        ],
+        "per_task": [c.returns.tolist() for c in curves],  # [values][M][S]
+    }
+
+
+def _measured(learner: Learner, axis: Axis, value: float, tasks: int, schedule: Schedule, seed: int) -> curving.Curve:
+    """The curve at one value of an axis."""
+    streams = Stream(seed).at("sweep")
+    chosen = axis.place(learner.family.sample(tasks, "test", streams.at("tasks").rng()), value)
+    batch = learner.family.batch(chosen, schedule.lanes, schedule.episodes)
+    return curving.curve_on(learner, batch, schedule.last, streams.at("acts"))[0]
+
+
+def _is_same(document: dict[str, Any], axis: str, values: list[float], asked: dict[str, Any]) -> bool:
+    return (document["axis"], document["values"], document["protocol"]) == (axis, values, asked)

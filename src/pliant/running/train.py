@@ -1,0 +1,119 @@
+"""A training in its run folder: the loop, with metrics, checkpoints, progress, and a good moment to stop."""
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pliant import errors
+from pliant.config import config as configuration
+from pliant.running import curve as curves
+from pliant.running import learner as learners
+from pliant.running import loop
+from pliant.running.clock import PARTS
+from pliant.running.learner import Learner
+from pliant.storage import checkpoint, record
+from pliant.streams import Stream
+from pliant.system import machine
+from pliant.system.progress import Progress
+from pliant.system.stop import Stop
+
+
+def train(
+    config: configuration.Config, out: Path, device: str = "cpu", resume: bool = False, quiet: bool = False
+) -> Path:
+    """Train what `config` describes in the run folder `out`, or continue it; the folder.
+
+    Raises UserError for anything the user can mend, Stopped after Ctrl-C or SIGTERM once a checkpoint is written.
+    """
+    machine.keep_memory()
+    learner = learners.build(config, device)
+    learner.family.batch(learner.family.sample(1, "train", Stream(0).rng()), 1, 1)  # what is not installed is said before a run
+    total = learner.iterations
+    with (
+        record.Run.start(out, configuration.to_dict(config), resume) as run,
+        Stop() as stop,
+        Session(run, learner, device) as session,
+        Progress(total, session.reached, quiet) as progress,
+    ):
+        for done in loop.iterate(learner, session.reached, total):
+            metrics = session.advance(done)
+            progress.update(session.reached, metrics)
+            if stop.signal:
+                message = f"stopped after iteration {session.reached} of {total}, saved; --resume continues {out}"
+                raise errors.Stopped(message, stop.signal)
+            session.save_if_due()
+    return out
+
+
+class Session:
+    """What a training has reached, and what of that is saved; a context manager that leaves nothing unsaved.
+
+    After an error of ours (not a UserError) nothing is saved: the state may be half of an iteration.
+    """
+
+    def __init__(self, run: record.Run, learner: Learner, device: str) -> None:
+        self.run, self.learner = run, learner
+        self.counters = _restore(run, learner, device)
+        self.reached: int = self.counters["iteration"]
+        """Iterations that are over."""
+        self._saved = self.reached if self.reached or learner.iterations else -1
+        self._last = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if (error is None or isinstance(error, (errors.UserError, errors.Stopped))) and self._saved < self.reached:
+            self.save()
+
+    def advance(self, done: loop.Iteration) -> dict[str, float]:
+        """Count an iteration in, evaluate if that is due, write its line; the metrics in it."""
+        metrics = loop.counted(self.counters, done, self.learner)
+        self.reached = done.number + 1
+        try:
+            if _is_due(self.reached, self.learner.settings.evaluate_every):
+                begin = time.perf_counter()
+                metrics |= _evaluation(self.learner)
+                self.counters["evaluation_seconds"] += time.perf_counter() - begin
+        finally:
+            self.run.log(done.number, metrics, done.seconds | {"total_seconds": self.counters["seconds"]})
+        return metrics
+
+    def save_if_due(self) -> None:
+        """Save if the last time is long ago."""
+        if time.monotonic() - self._last >= self.learner.settings.checkpoint_every:
+            self.save()
+
+    def save(self) -> None:
+        """Write a checkpoint of what is reached."""
+        self.run.save(self.reached, self.learner.algorithm.state(), self.counters)
+        self._last, self._saved = time.monotonic(), self.reached
+
+
+def _restore(run: record.Run, learner: Learner, device: str) -> dict[str, Any]:
+    """Load the newest whole checkpoint of a resumed run; the counters it kept, or fresh ones."""
+    fresh: dict[str, Any] = {"iteration": 0, "env_steps": 0, "seconds": 0.0} | dict.fromkeys(PARTS, 0.0)
+    found = checkpoint.load_latest(run.checkpoints, warn=errors.warn) if run.resumed and _any(run.checkpoints) else None
+    run.rewind(found.iteration if found else 0)
+    if not found:
+        return fresh
+    learners.load(learner.algorithm, found, device)
+    return {name: found.facts.get(name, value) for name, value in fresh.items()}
+
+
+def _any(folder: Path) -> bool:
+    return folder.is_dir() and any(not p.name.startswith(".tmp") for p in folder.iterdir())
+
+
+def _evaluation(learner: Learner) -> dict[str, float]:
+    """Returns on test tasks by stage, for the line of an iteration."""
+    schedule = learner.schedule(steps=learner.settings.evaluate_stages)
+    curve = curves.curve(learner, "test", learner.settings.evaluate_tasks, schedule, seed=0)
+    points = [point for point in curve.summary() if point["stage"] in schedule.shown]
+    measured = ("return", "success") if learner.family.success else ("return",)
+    return {f"test_{name}_{point['stage']}": point[name]["mean"] for name in measured for point in points}
+
+
+def _is_due(finished: int, every: int) -> bool:
+    return every > 0 and finished % every == 0

@@ -1,0 +1,1 @@
+"""Engines that families are made of; no simulator knows another."""

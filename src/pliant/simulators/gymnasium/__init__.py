@@ -1,0 +1,1 @@
+"""Environments that Gymnasium makes, one process or many."""

@@ -1,0 +1,128 @@
+"""One Gymnasium environment whose arguments, attributes, reset options or layout are set by a task. Runs in workers."""
+
+import operator
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import gymnasium
+import numpy as np
+from gymnasium.envs.registration import EnvSpec, load_env_creator
+from numpy.typing import NDArray
+
+from pliant.simulators.gymnasium import spaces
+
+Array = NDArray[np.float64]
+Where = Literal["argument", "attribute", "option", "apply", "seed"]
+
+
+class Place(NamedTuple):
+    """Where a number of a task goes."""
+
+    where: Where
+    name: str
+    kind: Literal["float", "int", "value"]
+    """What the environment takes; "value": one of `values`, by its number."""
+    values: tuple[tuple[float, Any], ...] = ()
+    """(number in a task, value), for what is not a number itself."""
+
+    def of(self, number: float) -> Any:
+        """The value that the environment is given."""
+        if self.kind == "value":
+            return dict(self.values)[number]
+        return int(number) if self.kind == "int" else float(number)
+
+
+class Recipe(NamedTuple):
+    """How to make an environment and set a task in it."""
+
+    spec: EnvSpec
+    places: tuple[Place, ...]
+    """One per number of a task."""
+    wrappers: tuple[tuple[Callable[..., Any], tuple[Any, ...], tuple[tuple[str, Any], ...]], ...] = ()
+    """(wrapper, its arguments), innermost first."""
+    apply: Callable[[Any, dict[str, Any]], None] | None = None
+    """Sets values of an environment in a way of the user's."""
+
+
+class Varied:
+    """A `Remote` around one environment, made anew when a constructor argument changes."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.env: gymnasium.Env[Any, Any] | None = None
+        self.arguments: dict[str, Any] = {}
+        self.render_mode: str | None = None
+
+    @property
+    def pace(self) -> float:
+        """Steps that make a second of film."""
+        creator = self.recipe.spec.entry_point
+        made = creator if callable(creator) else load_env_creator(str(creator))
+        return float(getattr(made, "metadata", {}).get("render_fps") or 30.0)
+
+    def draw(self) -> None:
+        """Make the environment with pictures from now on."""
+        self.render_mode = "rgb_array"
+
+    def frame(self) -> Any:
+        """The environment's own picture, uint8 [H, W, 3]."""
+        assert self.env is not None
+        modes = self.env.metadata.get("render_modes", [])
+        if "rgb_array" not in modes:
+            raise ValueError(f"its render modes are {modes}, without rgb_array")
+        return self.env.render()
+
+    def begin(self, task: Array, seed: int) -> Array:
+        env, values = self.set(task)
+        layout = values["seed"].get("seed", seed)
+        self.obs, _ = env.reset(seed=layout, options=values["option"] or None)
+        return self.observe(self.obs)
+
+    def advance(self, action: Any) -> tuple[Array, float, bool, bool, bool]:
+        assert self.env is not None
+        obs, reward, terminated, truncated, info = self.env.step(self.act(action))
+        success = bool(info.get("success", info.get("is_success", False)))
+        return self.observe(obs), float(reward), bool(terminated), bool(truncated), success
+
+    def close(self) -> None:
+        if self.env is not None:
+            self.env.close()
+
+    def set(self, task: Array) -> "tuple[gymnasium.Env[Any, Any], dict[str, dict[str, Any]]]":
+        """The environment with everything set but what goes into its reset, and the values by where they go."""
+        values: dict[str, dict[str, Any]] = {where: {} for where in ("argument", "attribute", "option", "apply", "seed")}
+        for place, number in zip(self.recipe.places, task, strict=True):
+            values[place.where][place.name] = place.of(number)
+        if self.env is None or values["argument"] != self.arguments:
+            self.close()
+            self.env, self.arguments = make(self.recipe, values["argument"], self.render_mode), values["argument"]
+            self.observe, self.act = spaces.observer(self.env.observation_space).of, spaces.actor(self.env.action_space).of
+        for name, value in values["attribute"].items():
+            owner, last = owner_of(self.env.unwrapped, name)
+            setattr(owner, last, value)
+        settle(self.env.unwrapped)
+        if self.recipe.apply is not None:
+            self.recipe.apply(self.env, values["apply"])
+        return self.env, values
+
+
+def make(recipe: Recipe, arguments: dict[str, Any], render_mode: str | None = None) -> "gymnasium.Env[Any, Any]":
+    """The environment with its wrappers. Time limits and endings are the batch's business."""
+    shown: dict[str, Any] = {"render_mode": render_mode} if render_mode else {}
+    env = gymnasium.make(recipe.spec, **shown, **arguments)
+    for wrapper, positional, named in recipe.wrappers:
+        env = wrapper(env, *positional, **dict(named))
+    return env
+
+
+def owner_of(env: Any, name: str) -> tuple[Any, str]:
+    """The object whose attribute a dotted name is, and the attribute: model.opt.timestep is `timestep` of `env.model.opt`."""
+    path, _, last = name.rpartition(".")
+    return (operator.attrgetter(path)(env) if path else env), last
+
+
+def settle(env: Any) -> None:
+    """Recompute what Gymnasium's cart-pole derives from its own attributes when it is made."""
+    if {"masspole", "masscart", "total_mass", "length", "polemass_length"} <= vars(env).keys():
+        env.total_mass = env.masspole + env.masscart
+        env.polemass_length = env.masspole * env.length

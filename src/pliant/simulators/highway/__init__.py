@@ -1,0 +1,1 @@
+"""Traffic by the rules of highway-env, many lanes at once."""

@@ -1,0 +1,1 @@
+"""Grid worlds by MiniGrid's rules, many lanes at once."""

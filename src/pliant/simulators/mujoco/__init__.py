@@ -1,0 +1,1 @@
+"""Robots that MuJoCo steps, many lanes in one call."""

@@ -1,0 +1,1 @@
+"""The machine and what surrounds the process: memory, signals, files, progress."""
