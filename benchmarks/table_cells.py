@@ -1,6 +1,7 @@
 """What all tables of measured results share: reading a tracked file, and writing its numbers."""
 
 import json
+import re
 import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,8 +20,13 @@ def read(name: str) -> Document | None:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
+    lines = [head, ["---"] * len(head), *(map(together, row) for row in rows)]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def together(cell: str) -> str:
+    """A cell of numbers alone is not broken into lines."""
+    return cell.replace(" ", "\N{NO-BREAK SPACE}") if re.fullmatch(r"[-\d.,/±%()\[\] ]+", cell) else cell
 
 
 def said(text: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

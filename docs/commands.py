@@ -30,7 +30,9 @@ def _section(name: str, parser: argparse.ArgumentParser) -> str:
         )
     if name == "evaluate":
         parts.append("`--family.NAME VALUE` evaluates the same agent on its family under other settings.")
-    return "\n\n".join([*parts, f"```console\n{_examples(parser)}\n```"])
+    examples = [*_lines((parser.epilog or "").partition("examples:")[2])]
+    kind = "console" if all(re.match(r"pliant [^>]*$", line) for line in examples) else "sh"  # the latter are for a shell alone
+    return "\n\n".join([*parts, f"```{kind}\n" + "\n".join(examples) + "\n```"])
 
 
 def _said(parser: argparse.ArgumentParser) -> str:
@@ -50,10 +52,6 @@ def _row(action: argparse.Action) -> tuple[str, str] | None:
     many = " ..." if action.nargs == "+" else ""
     names = ", ".join(f"{flag}{value}" for flag in action.option_strings) or f"{action.metavar or action.dest}{many}"
     return cells.code_of(names), cells.plain(str(action.help).replace("%%", "%"))
-
-
-def _examples(parser: argparse.ArgumentParser) -> str:
-    return "\n".join(_lines((parser.epilog or "").partition("examples:")[2]))
 
 
 def _lines(text: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The tables in the READMEs say what the tracked results say, and the tracked results hold what we claim of them."""
+"""The tables in the documentation say what the tracked results say, and the tracked results hold what we claim of them."""
 
 import dataclasses
 import importlib
@@ -29,7 +29,7 @@ def mean_curve(name: str, algorithm: str, split: str = "test") -> list[float]:
     return curve
 
 
-def test_readme_tables_are_those_of_the_tracked_results(forked: Any) -> None:
+def test_tables_are_those_of_the_tracked_results(forked: Any) -> None:
     script = "import runpy, sys; sys.path.insert(0, 'benchmarks'); runpy.run_path('benchmarks/table.py', run_name='__main__')"
     done = forked.run(script, "--check", cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr

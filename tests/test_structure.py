@@ -2,8 +2,6 @@
 
 import ast
 import re
-import runpy
-import shlex
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -13,7 +11,6 @@ import pytest
 
 import pliant
 from pliant import errors
-from pliant.cli import main as cli
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "pliant"
@@ -201,51 +198,11 @@ def test_the_version_is_the_same_everywhere() -> None:
     assert f"## [{pliant.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
 
 
-def test_readmes_say_the_same() -> None:
-    english, chinese = (readme.read_text() for readme in READMES)
-    assert [len(h) for h in re.findall(r"^(#+) ", english, re.M)] == [len(h) for h in re.findall(r"^(#+) ", chinese, re.M)]
-    assert commands(english) == commands(chinese)
-    assert [uncommented(b) for b in blocks(english, "python")] == [uncommented(b) for b in blocks(chinese, "python")]
-    images = r"!\[[^\]]*\]\(([^)]*)\)"
-    assert re.findall(images, english) == re.findall(images, chinese)
-    number = r"-?\d+(?:,\d{3})*(?:\.\d+)?"
-    assert sorted(re.findall(number, results(english))) == sorted(re.findall(number, results(chinese)))
-
-
-def test_commands_in_the_readme_exist() -> None:
-    for command in commands(READMES[0].read_text()):
-        program, *words = shlex.split(command)
-        if program in (".", "python"):  # the shell's own, which tests/test_readme.py leaves out
-            continue
-        if program == "make":
-            assert re.search(rf"^{words[0]}:", (ROOT / "Makefile").read_text(), re.M), command
-        else:
-            assert program == "pliant" and not cli.understood(words)[2], command
-
-
 def test_links_in_the_documents_lead_somewhere() -> None:
     for document in [*READMES, ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)[^):]*\)", document.read_text()):
             if not target.endswith("half-cheetah-dir.png"):  # the demo's picture
                 assert (document.parent / target).exists(), f"{document.name} links to {target}"
-
-
-@pytest.mark.slow
-def test_python_in_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    ten_lines, body, room = blocks(READMES[0].read_text(), "python")
-    assert "iterations=100" in ten_lines
-    script = tmp_path / "ten_lines.py"
-    script.write_text(ten_lines.replace("iterations=100", "iterations=1").replace("progress=True", "progress=False") + body)
-    defined = runpy.run_path(str(script))
-    assert defined["action"].shape == (6,)
-    assert pliant.load("runs/backwards").task == {"direction": -1}
-
-    (tmp_path / "room.py").write_text(room)
-    settings = {"train.meta_batch": 2, "train.lanes": 2, "family.horizon": 5}
-    agent = pliant.Agent("maml", "room.py", settings=settings)
-    assert "return_1" in agent.learn(1)[0]
-    assert len(agent.adapt({"leak": 0.12}).document["curve"]) > 1
 
 
 def test_no_file_names_a_machine_or_a_registry() -> None:
@@ -284,21 +241,3 @@ def requirements() -> set[str]:
     """The names of everything that pliant or one of its extras needs."""
     every = [project()["dependencies"], *project()["optional-dependencies"].values()]
     return {re.split(r"[<>=\[ ]", requirement)[0] for group in every for requirement in group}
-
-
-def blocks(text: str, language: str) -> list[str]:
-    return [code for name, code in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S) if name == language]
-
-
-def uncommented(code: str) -> str:
-    return re.sub(r" *#.*", "", code)
-
-
-def commands(text: str) -> list[str]:
-    return [line.strip() for block in blocks(text, "") for line in uncommented(block).splitlines() if line.strip()]
-
-
-def results(text: str) -> str:
-    found = re.search(r"<!-- results -->(.*?)<!-- /results -->", text, re.S)
-    assert found, "the block of results is missing"
-    return found[1]
