@@ -430,9 +430,7 @@ def test_settings_are_data() -> None:
 
 
 @pytest.mark.parametrize("missing", ["metaworld", "mujoco"])
-def test_without_metaworld_tasks_can_be_named_and_the_error_names_the_extra(
-    missing: str, forked: Any, tmp_path: Path
-) -> None:
+def test_without_metaworld_tasks_can_be_named_and_the_error_names_the_extra(missing: str, forked: Any, tmp_path: Path) -> None:
     code = f"""
 import os, sys
 os.environ["XDG_CACHE_HOME"] = {str(tmp_path)!r}
