@@ -94,7 +94,7 @@ def _expected(error: Mapping[str, Any]) -> str:
         return str(context["expected"])
     if kind in ("greater_than_equal", "less_than", "less_than_equal"):
         words = {"greater_than_equal": "at least", "less_than": "below", "less_than_equal": "at most"}[kind]
-        return f"{words} {next(iter(context.values())):g}"
+        return f"{words} {next(iter(context.values()))}"
     if kind in ("too_short", "string_too_short"):
         return f"a length of at least {context.get('min_length')}"
     if kind in ("too_long", "string_too_long"):
