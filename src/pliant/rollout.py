@@ -1,7 +1,8 @@
 """The only loop that steps environments."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,10 @@ from pliant.errors import UserError
 from pliant.maths import distributions, functional
 from pliant.streams import Stream
 from pliant.tasks.base import BatchEnv
-from pliant.types import Inputs, Params, Rollout, State
+from pliant.types import Inputs, Output, Params, Rollout, State
+
+Act = Callable[[Inputs, State], tuple[Output, State]]
+"""A policy with its parameters settled."""
 
 
 def rollout(
@@ -27,40 +31,74 @@ def rollout(
         return _play(batch, stream.at("stage", stage), policy, params, deterministic)
 
 
+class Step(NamedTuple):
+    """One step of all lanes, [M, B]; of a whole trial, [M, B, T]. Field by field as in `Rollout`, but for `dist`."""
+
+    obs: Tensor
+    action: Tensor
+    reward: Tensor
+    next_obs: Tensor
+    first: Tensor
+    terminated: Tensor
+    truncated: Tensor
+    valid: Tensor
+    dist: Tensor
+    """[M, B, P] parameters of the distribution that the action was drawn from."""
+    success: Tensor
+
+
 def _play(batch: BatchEnv, here: Stream, policy: nn.Module, params: Params, deterministic: bool) -> Rollout:
+    distribution = distributions.of(batch.spec)
+    like = next(iter(params.values()), torch.empty(0))  # acting and learning happen where parameters are, in their precision
+    steps = _steps(batch, here, functional.bound(policy, params), distribution, like, deterministic)
+    trial = Step._make(torch.stack(field, dim=2) for field in zip(*steps, strict=True))  # [M, B, T, *]
+    result = Rollout(
+        obs=trial.obs,
+        action=trial.action,
+        reward=trial.reward,
+        next_obs=trial.next_obs,
+        first=trial.first,
+        terminated=trial.terminated,
+        truncated=trial.truncated,
+        valid=trial.valid,
+        log_prob=distribution.log_prob(trial.dist, trial.action),
+        success=trial.success,
+        task=batch.described().to(like.device, like.dtype),
+    )
+    _require_finite(result)
+    return _padded(result)
+
+
+def _steps(
+    batch: BatchEnv, here: Stream, act: Act, distribution: distributions.Distribution, like: Tensor, deterministic: bool
+) -> list[Step]:
+    """The steps of a trial until every lane has ended, in the precision and on the device of `like`."""
     spec, (M, B), T = batch.spec, batch.shape, batch.max_steps
-    distribution = distributions.of(spec)
+    dtype, device = like.dtype, like.device
     draws = here.at("action")
     noise = draws.uniform(M, T, B) if spec.discrete else draws.normal(M, T, B, spec.action_size)
-    like = next(iter(params.values()), torch.empty(0))  # acting and learning happen where parameters are, in their precision
-    dtype, device = like.dtype, like.device
     noise = noise.to(device, dtype)
     state: State = ()
     obs = batch.reset(here.at("env")).to(device, dtype)
     action = torch.full((M, B), -1, device=device) if spec.discrete else obs.new_zeros(M, B, spec.action_size)
     reward, first = obs.new_zeros(M, B), torch.ones(M, B, dtype=torch.bool, device=device)
-    act = functional.bound(policy, params)
-    steps: list[tuple[Tensor, ...]] = []
+    steps: list[Step] = []
     for t in range(T):
         valid = batch.active.to(device)
         seen = Inputs(obs.unsqueeze(2), action.unsqueeze(2), reward.unsqueeze(2), first.unsqueeze(2))  # [M, B, 1, *]
         output, state = act(seen, state)
         dist = output.dist.squeeze(2)  # [M, B, P]
         action = distribution.mode(dist) if deterministic else distribution.sample(dist, noise[:, t])
-        step = batch.step(action.to(batch.device))
-        reward = step.reward.to(device, dtype)
-        next_obs = step.next_obs.to(device, dtype)
-        terminated, truncated, success = (x.to(device) for x in (step.terminated, step.truncated, step.success))
-        steps.append((obs, action, reward, next_obs, first, terminated, truncated, valid, dist, success))
-        obs = next_obs if step.obs is step.next_obs else step.obs.to(device, dtype)
-        first = step.first.to(device)
+        after = batch.step(action.to(batch.device))
+        reward = after.reward.to(device, dtype)
+        next_obs = after.next_obs.to(device, dtype)
+        terminated, truncated, success = (x.to(device) for x in (after.terminated, after.truncated, after.success))
+        steps.append(Step(obs, action, reward, next_obs, first, terminated, truncated, valid, dist, success))
+        obs = next_obs if after.obs is after.next_obs else after.obs.to(device, dtype)
+        first = after.first.to(device)
         if not bool(batch.active.any()):
             break
-    task = batch.described().to(device, dtype)
-    result = Rollout._make([*(torch.stack(field, dim=2) for field in zip(*steps, strict=True)), task])
-    result = result._replace(log_prob=distribution.log_prob(result.log_prob, result.action))  # of what acted: dist [M, B, T, P]
-    _require_finite(result)
-    return _padded(result)
+    return steps
 
 
 @contextmanager
