@@ -84,8 +84,23 @@ def usual() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def usual_page(usual: dict[str, Any]) -> str:
-    return page.html(usual)
+def usual_figures(usual: dict[str, Any]) -> list[plots.Figure]:
+    return plots.figures(usual)
+
+
+@pytest.fixture(scope="module")
+def usual_page(usual: dict[str, Any], usual_figures: list[plots.Figure]) -> str:
+    return page.html(usual, made=usual_figures)
+
+
+@pytest.fixture(scope="module")
+def small() -> dict[str, Any]:
+    return comparisons.document(PLAIN, tasks=4, points=5)
+
+
+@pytest.fixture(scope="module")
+def small_figures(small: dict[str, Any]) -> list[plots.Figure]:
+    return plots.figures(small)
 
 
 # ---- words and numbers
@@ -163,7 +178,7 @@ def test_a_long_name_keeps_its_head_and_its_tail() -> None:
 def test_the_headline_has_a_row_for_every_agent_and_baseline(usual: dict[str, Any], usual_page: str) -> None:
     rows = rows_of(usual_page, "What every agent reaches")
     agents = [agent["name"] for agent in usual["agents"]]
-    assert [row[0].split()[0] for row in rows] == [*agents, "straight", "exact"]  # a classical player, and the optimum
+    assert [row[0].split()[0] for row in rows] == [*agents, "straight", "exact"]  # a reference agent, and the optimum
     assert rows[-1][5] == "−1.700" and rows[-1][4] == "–"
     maml = next(row for row in rows if row[0] == "maml")
     agent = usual["agents"][1]
@@ -289,13 +304,22 @@ def test_scores_without_any_spread_can_be_shown() -> None:
     assert "−1.000" in page.html(document)
 
 
+def test_reference_agents_are_explained_once_and_told_agents_are_agents(usual: dict[str, Any]) -> None:
+    document = copy.deepcopy(usual)
+    document["players"]["ceiling"] = -1.5
+    text = " ".join(Parsed(without_figures(document)).all("html"))
+    assert text.count("Classical controllers and exact optima") == 1 and "reference agent" in text
+    assert "an agent that knows the task" in text and "an agent that is told the task" in text
+    assert not re.search(r"\bplayers?\b|\bwho (knows|is told)\b", text)
+
+
 # ---- figures
 
 
-def test_an_agent_has_one_colour_in_all_figures(usual: dict[str, Any]) -> None:
+def test_an_agent_has_one_colour_in_all_figures(usual: dict[str, Any], usual_figures: list[plots.Figure]) -> None:
     style = axes.styles(usual["agents"])
     assert len({(s.colour, str(s.dash)) for s in style.values()}) == len(style)
-    for figure in plots.figures(usual):
+    for figure in usual_figures:
         for name in ("maml", "rl2"):
             assert style[name].colour.lower() in figure.svg.lower(), (figure.name, name)
 
@@ -319,11 +343,11 @@ def test_a_line_has_few_points() -> None:
             assert path.get("d", "").count("L") <= 2 * axes.MOST_POINTS + 4, figure.name
 
 
-def test_figures_are_the_same_every_time_and_files_of_their_own(usual: dict[str, Any], tmp_path: Path) -> None:
-    document = comparisons.document(PLAIN, tasks=4, points=5)
-    paths = plots.save_all(document, tmp_path / "figures")
-    again = plots.figures(document)
-    assert [path.read_text("utf-8") for path in paths] == [figure.svg for figure in again]
+def test_figures_are_the_same_every_time_and_files_of_their_own(
+    small: dict[str, Any], small_figures: list[plots.Figure], tmp_path: Path
+) -> None:
+    paths = plots.save_all(small, tmp_path / "figures")
+    assert [path.read_text("utf-8") for path in paths] == [figure.svg for figure in small_figures]
     for path in paths:
         root = ElementTree.parse(path).getroot()
         assert root.tag == f"{SVG}svg" and root.findtext(f"{SVG}title")
@@ -505,22 +529,25 @@ def test_a_figure_without_a_box_gets_one() -> None:
 # ---- files
 
 
-def test_a_report_is_a_page_tables_numbers_and_figures(tmp_path: Path) -> None:
-    document = comparisons.document(PLAIN, tasks=4, points=5)
-    made = publish.write(document, tmp_path / "new" / "report.html")
+def test_a_report_is_a_page_tables_numbers_and_figures(
+    small: dict[str, Any], small_figures: list[plots.Figure], tmp_path: Path
+) -> None:
+    made = publish.write(small, tmp_path / "new" / "report.html")
     assert [str(path.relative_to(tmp_path / "new")) for path in made[:3]] == ["report.html", "report.md", "report.csv"]
     assert made[3:] == sorted(made[3:], key=made.index) and all(path.parent.name == "report-figures" for path in made[3:])
     assert sorted(p for p in (tmp_path / "new").rglob("*") if p.is_file()) == sorted(made)
-    assert made[0].read_text("utf-8") == page.html(document)
+    assert made[0].read_text("utf-8") == page.html(small, made=small_figures)
     links = re.findall(r"!\[[^\]]*\]\(([^)]*)\)", made[1].read_text("utf-8"))
     assert links and all((tmp_path / "new" / link).exists() for link in links)
 
 
-def test_a_second_report_replaces_the_first(tmp_path: Path) -> None:
-    document = comparisons.document(PLAIN, tasks=4, points=5)
-    first = publish.write(document, tmp_path / "report.html")
-    document["sweeps"] = []
-    second = publish.write(document, tmp_path / "report.html")
+def test_a_second_report_replaces_the_first(
+    small: dict[str, Any], small_figures: list[plots.Figure], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = {1: small_figures, 0: [figure for figure in small_figures if figure.section != "sweeps"]}
+    monkeypatch.setattr(plots, "figures", lambda comparison: drawn[len(comparison["sweeps"])])
+    first = publish.write(small, tmp_path / "report.html")
+    second = publish.write(small | {"sweeps": []}, tmp_path / "report.html")
     assert set(first) - set(second) == {tmp_path / "report-figures" / "sweep-distance.svg"}
     assert sorted(p for p in tmp_path.rglob("*") if p.is_file()) == sorted(second)
 

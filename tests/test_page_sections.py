@@ -62,13 +62,14 @@ def test_the_folder_is_the_registry_and_sections_have_an_order_of_their_own() ->
 
 
 def test_a_section_is_one_file_for_page_markdown_and_terminal(own: None) -> None:
-    document = comparisons.document(comparisons.KINDS[:2], tasks=4, points=5)
-    html = page.html(document)
+    document = comparisons.document(comparisons.KINDS[:1], tasks=2, points=3)
+    made = plots.figures(document)
+    html = page.html(document, made=made)
     assert html.index('id="training"') < html.index('<section id="seeds">\n<h2>How many seeds</h2>') < html.index('id="splits"')
     assert '<a href="#seeds">How many seeds</a>' in html and "Seeds &lt;each&gt;." in html
     assert html.count("Trainings of each.") == 1 and "A bar." in html
     assert "## How often" in markdown.markdown(document)
-    assert "seeds" in [figure.name for figure in plots.figures(document)]
+    assert "seeds" in [figure.name for figure in made]
     assert "How often" in shown(document)
 
 

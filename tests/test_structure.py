@@ -37,7 +37,7 @@ ROOMS: dict[str, set[str]] = {
     "running": {"algorithms", "config", "maths", "policies", "rollout", "storage", "system", "tasks"},
     "drawing": {"families", "reporting", "rollout", "running", "simulators", "storage", "system", "tasks"},
     "agent": {"config", "maths", "running", "simulators", "storage", "system", "tasks"},
-    "comparing": {"config", "maths", "running", "storage", "system"},
+    "comparing": {"config", "maths", "running", "storage", "system", "tasks"},
     "cli": {"agent", "checking", "comparing", "config", "drawing", "reporting", "running", "storage", "system"},
     "__main__": {"cli"},
     "__init__": {"agent", "maths", "reporting", "rollout", "running", "storage"},

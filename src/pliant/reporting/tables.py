@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 from pliant.reporting import words
 
 SPLITS = {"train": "training tasks", "test": "test tasks", "ood": "shifted tasks (ood)"}
+BOUNDS = {"optimum": "exact optimum", "ceiling": "an agent that knows the task"}
+"""What is known exactly of the tasks of a document."""
 
 
 class Cell(NamedTuple):
@@ -30,10 +32,10 @@ class Table(NamedTuple):
 
 
 def bounds(comparison: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Any]]]:
-    """Name, kind and return of classical players on the same tasks, and of what is known exactly."""
+    """Name, kind and return of reference agents on the same tasks, and of what is known exactly."""
     players = comparison.get("players") or {}
-    found = [(name, "classical player", each["return"]) for name, each in (players.get("each") or {}).items()]
-    exact = [(title, players.get(name)) for name, title in (("optimum", "exact optimum"), ("ceiling", "who knows the task"))]
+    found = [(name, "reference agent", each["return"]) for name, each in (players.get("each") or {}).items()]
+    exact = [(title, players.get(name)) for name, title in BOUNDS.items()]
     return found + [(title, "exact", {"mean": value, "ci95": None}) for title, value in exact if value is not None]
 
 

@@ -38,11 +38,11 @@ def headline(document: Mapping[str, Any]) -> str:
 
 
 def players_table(document: Mapping[str, Any]) -> Table:
-    """Agent, classical players and exact bounds of a document, by the return of a trial."""
+    """The agent of a document and reference agents, by the return of a trial; then what is known exactly."""
     others = document["players"]
     table = Table(title=f"trials of {others['episodes']} episodes on the same tasks")
-    for name in ("player", "first episode", "last episode", "trial", "95% interval"):
-        table.add_column(name, justify="left" if name == "player" else "right")
+    for name in ("agent", "first episode", "last episode", "trial", "95% interval"):
+        table.add_column(name, justify="left" if name == "agent" else "right")
     rows = {name: (each["return"][0], each["return"][-1], each["trial_return"]) for name, each in others["each"].items()}
     if documents.by_episode(document):
         ends = [document["curve"][i]["return"]["mean"] for i in (0, -1)]
@@ -51,7 +51,7 @@ def players_table(document: Mapping[str, Any]) -> Table:
         low, high = trial["ci95"]
         name = f"[bold]{name}[/bold]" if name == document["algorithm"] else name
         table.add_row(name, f"{first:.2f}", f"{last:.2f}", f"{trial['mean']:.2f}", f"{low:.2f} to {high:.2f}")
-    for name, title in (("optimum", "exact optimum"), ("ceiling", "who knows the task")):
+    for name, title in tables.BOUNDS.items():
         if others[name] is not None:
             table.add_row(title, "", "", f"{others[name]:.2f}", "")
     return table

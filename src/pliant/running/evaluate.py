@@ -40,20 +40,22 @@ def evaluate_run(
     players: bool = False,
     protocol: bool = False,
     changed: Mapping[str, Any] | None = None,
+    family: Family | None = None,
 ) -> dict[str, Any]:
     """The document `pliant.evaluation/1` of a run's newest checkpoint; also kept in the run's `evaluations` folder.
 
     With `players` it holds what the family's reference agents and exact bounds reach on the same tasks. With `protocol` the
     evaluation is the family's published one, which settles tasks, lanes and horizon, and the document has a `headline`.
-    `changed` are settings of the family other than in training, as {"family.simulator": "highway-env"}. Raises UserError for
-    a folder that is no run or has no checkpoint, and for what is out of range, contradicts itself or is not there.
+    `changed` are settings of the family other than in training, as {"family.simulator": "highway-env"}; `family` is the
+    family under these settings, if it is made already. Raises UserError for a folder that is no run or has no checkpoint, and
+    for what is out of range, contradicts itself or is not there.
     """
     require_split(split)
     scheduling.require_sizes(tasks=tasks, stages=stages, lanes=lanes)
     run = record.Run.open(Path(path))
     config = configuration.override(configuration.from_dict(run.config), changed or {})
     module = registry.players(config.family) if players else None
-    config, family = _at_horizon(config) if protocol else (config, learners.family_of(config))
+    config, family = _at_horizon(config) if protocol else (config, family or learners.family_of(config))
     learner, found = learners.trained(run, device, config, family=family)
     published = family.protocol if protocol else None
     schedule = _as_published(learner, published, stages) if published else learner.schedule(stages, lanes)
