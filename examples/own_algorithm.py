@@ -1,4 +1,8 @@
-"""An algorithm of your own, ANIL (Raghu et al. 2020, arXiv:1909.09157): of the policy only the head learns from a task."""
+"""An algorithm of your own, ANIL (Raghu et al. 2020, arXiv:1909.09157): of the policy only the head learns from a task.
+
+    pliant check --algorithm own_algorithm.py
+    pliant train own_algorithm.py point
+"""
 
 from dataclasses import dataclass
 
@@ -54,7 +58,8 @@ class Anil:
         return {name: p.detach() for name, p in self.meta.items()}
 
     def load(self, state):
-        self.meta = {name: state[name].detach().clone().requires_grad_() for name in state}
+        own = [name for name, _ in self.policy.named_parameters()]  # in this order, whatever the order in a file
+        self.meta = {name: state[name].detach().clone().requires_grad_() for name in own}
 
 
 POLICY, PARTS, make = "mlp", {"anil": Settings}, Anil

@@ -132,21 +132,6 @@ def _unfit(subject: Subject, found: Any, tasks: int) -> Fault | None:
     return None
 
 
-def alone(subject: Subject) -> Answer:
-    """A task is adapted to by what was seen of it alone."""
-    if subject.algorithm.stage != "gradient step":
-        return "a memory sees one lane"
-    together = subject.algorithm.adapted(subject.rollouts)[0]
-    apart = subject.algorithm.adapted([r.part(slice(1)) for r in subject.rollouts])[0]
-    for name, p in apart.items():
-        if float((p[0] - together[name][0]).abs().max()) > CLOSE * (1 + float(p.abs().max())):
-            return Fault(
-                f"{name} of task 0 depends on what was seen of task 1",
-                "a loss for each task, [M], whose means are over lanes and steps: grad(loss.sum(), params) serves all",
-            )
-    return ""
-
-
 def untouched(subject: Subject) -> Answer:
     """adapted(rollouts) leaves the rollouts and the algorithm as they were, and gives the same again."""
     before, state = [Rollout._make(x.clone() for x in r) for r in subject.rollouts], tensors(subject.algorithm)
@@ -162,12 +147,27 @@ def untouched(subject: Subject) -> Answer:
     return ""
 
 
+def alone(subject: Subject) -> Answer:
+    """A task is adapted to by what was seen of it alone."""
+    if subject.algorithm.stage != "gradient step":
+        return "a memory sees one lane"
+    together = subject.algorithm.adapted(subject.rollouts)[0]
+    apart = subject.algorithm.adapted([r.part(slice(1)) for r in subject.rollouts])[0]
+    for name, p in apart.items():
+        if float((p[0] - together[name][0]).abs().max()) > CLOSE * (1 + float(p.abs().max())):
+            return Fault(
+                f"{name} of task 0 depends on what was seen of task 1",
+                "a loss for each task, [M], whose means are over lanes and steps: grad(loss.sum(), params) serves all",
+            )
+    return ""
+
+
 CHECKS: Checks = (
-    (adapt, ("construction",)),
+    (adapt, ("state",)),
     (unadapted, ("adapt",)),
     (zero, ("unadapted",)),
     (adapted, ("unadapted",)),
-    (alone, ("adapted",)),
     (untouched, ("adapted",)),
+    (alone, ("untouched",)),
 )
 """Each check, and those that must have passed before it."""

@@ -6,6 +6,9 @@ A check takes a `Subject` and answers with a note ("" for none) where all is wel
 from collections.abc import Callable
 from typing import Any
 
+from safetensors.torch import load, save
+from torch import Tensor
+
 from pliant import errors
 from pliant.checking import chance, written
 from pliant.checking.algorithm.subject import Subject, collector, iterate, tensors, unlike
@@ -89,6 +92,22 @@ def construction(subject: Subject) -> Answer:
     return f"its adaptation curve counts {algorithm.stage}s"
 
 
+def state(subject: Subject) -> Answer:
+    """state() is named tensors that a file can hold."""
+    found: Any = subject.algorithm.state()
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
+        return Fault(f"state() is {kind_of(found)}: expected a dict from names to tensors", "{name: p.clone() for ...}")
+    for name, x in found.items():
+        if not isinstance(x, Tensor):
+            return Fault(f"{name} in state() is {kind_of(x)}: expected a tensor", "torch.tensor(n) for a counter")
+        if x.requires_grad:
+            return Fault(f"{name} in state() requires a gradient", "p.detach().clone()")
+    held = tensors(subject.algorithm)
+    if name := unlike(load(save({n: x.contiguous() for n, x in held.items()})), held):
+        return Fault(f"{name} is not what was written to a file", "plain tensors: no sparse, quantised or complex ones")
+    return f"{len(found)} tensors"
+
+
 def repeats(subject: Subject) -> Answer:
     """The same seed makes the same algorithm, to the bit."""
     if name := unlike(tensors(subject.build().algorithm), tensors(subject.algorithm)):
@@ -120,5 +139,6 @@ CHECKS: Checks = (
     (options, ("exports",)),
     (settings, ("exports", "options")),
     (construction, ("settings",)),
+    (state, ("construction",)),
 )
 """Each check, and those that must have passed before it; `repeats` and `generators` are asked once it is known to learn."""

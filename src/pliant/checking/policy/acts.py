@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from pliant.checking.answer import Answer, Checks, Fault, kind_of
 from pliant.checking.policy import says
@@ -56,6 +57,8 @@ def state(subject: Subject) -> Answer:
                 words = f"without a memory it returned {kind_of(found)} as its state: expected (), what it got"
                 return Fault(words, "return Output(dist), state; or say memory = True in the class")
             continue
+        if wrong := [x for x in tree_leaves(found) if not isinstance(x, Tensor)]:
+            return Fault(f"the state holds {kind_of(wrong[0])}: expected tensors alone", "torch.full((M, B), n) for a counter")
         if not leaves(found):
             return Fault(
                 f"the state is {kind_of(found)} without a tensor in it", "a tensor, tuple or NamedTuple of tensors [M, B, *]"
@@ -84,12 +87,24 @@ def finite(subject: Subject) -> Answer:
     return f"to inputs of order 0 to {max(SCALES):g}"
 
 
-def depends(subject: Subject) -> Answer:
-    """Another observation has another answer."""
+def copies(subject: Subject) -> Answer:
+    """Nothing is changed in place: not the inputs, not the state that it got, not the parameters and buffers."""
     for made, inputs in subject.each():
-        changed = inputs._replace(obs=subject.inputs(made.spec, "other").obs)
-        if apart(made.answer(changed)[0].dist, made.answer(inputs)[0].dist) < EXACT:
-            return Fault("other observations have the same answer", "use inputs.obs in forward", warning=True)
+        state = made.answer(inputs)[1]
+        own = dict(made.policy.named_buffers()) | dict(made.policy.named_parameters())
+        parts: dict[str, Any] = {
+            "the inputs": tuple(inputs),
+            "the state": state,
+            "the parameters": made.params,
+            "a buffer": own,
+        }
+        before = copied(parts)
+        made.answer(inputs, state)
+        if changed := [name for name, x in parts.items() if apart(x, before[name]) > 0]:
+            return Fault(
+                f"an answer changed {changed[0]} in place",
+                "x = x + change, never x += change, x[...] = ... or self.memory = ...; what is remembered goes into the state",
+            )
     return ""
 
 
@@ -112,24 +127,12 @@ def same(subject: Subject) -> Answer:
     return ""
 
 
-def copies(subject: Subject) -> Answer:
-    """Nothing is changed in place: not the inputs, not the state that it got, not the parameters and buffers."""
+def depends(subject: Subject) -> Answer:
+    """Another observation has another answer."""
     for made, inputs in subject.each():
-        state = made.answer(inputs)[1]
-        own = dict(made.policy.named_buffers()) | dict(made.policy.named_parameters())
-        parts: dict[str, Any] = {
-            "the inputs": tuple(inputs),
-            "the state": state,
-            "the parameters": made.params,
-            "a buffer": own,
-        }
-        before = copied(parts)
-        made.answer(inputs, state)
-        if changed := [name for name, x in parts.items() if apart(x, before[name]) > 0]:
-            return Fault(
-                f"an answer changed {changed[0]} in place",
-                "x = x + change, never x += change, x[...] = ... or self.memory = ...; what is remembered goes into the state",
-            )
+        changed = inputs._replace(obs=subject.inputs(made.spec, "other").obs)
+        if apart(made.answer(changed)[0].dist, made.answer(inputs)[0].dist) < EXACT:
+            return Fault("other observations have the same answer", "use inputs.obs in forward", warning=True)
     return ""
 
 
@@ -176,12 +179,12 @@ def _of_first(answer: tuple[Output, Any], made: Made) -> list[Tensor]:
 CHECKS: Checks = (
     (shapes, ("construction",)),
     (state, ("shapes",)),
-    (says.generators, ("shapes",)),
+    (says.generators, ("shapes", "repeats")),
     (finite, ("state",)),
-    (same, ("state",)),
+    (copies, ("state",)),
+    (same, ("copies",)),
     (depends, ("same",)),
-    (copies, ("same",)),
     (lanes, ("same",)),
-    (number, ("same",)),
+    (number, ("lanes",)),
 )
 """Each check, and those that must have passed before it."""

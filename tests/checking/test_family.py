@@ -2,8 +2,6 @@
 
 import json
 import re
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +9,10 @@ import pytest
 from pliant import errors
 from pliant.checking import check
 from pliant.checking.family import same
-from pliant.checking.report import Finding, Report
 from pliant.cli import main as cli
+
+from . import breaking
+from .breaking import found
 
 GOOD = """
 from dataclasses import dataclass
@@ -67,8 +67,7 @@ def family(settings=None):
 SAMPLE = "class Mine(Family):\n    def sample(self, n, split, rng):\n        "
 STEP = "\n    def step(self, action):\n        "
 
-# check: {what is broken: (line, what stands in its place, words of the fault, words of how to mend it)}
-BROKEN: dict[str, dict[str, tuple[str, str, str, str]]] = {
+BROKEN: breaking.Broken = {
     "exports": {
         "Settings can change": ("(frozen=True)", "", "Settings can be changed after it is made", "@dataclass(frozen=True)"),
         "a setting without a default": ("int = 6", "int", "Settings.horizon has no default", "horizon: ... ="),
@@ -352,35 +351,21 @@ MORE = {
     "actions in place": [("action[..., 0]", "0.5 * action"), ("action_size=1, discrete=False", "action_size=2, discrete=True")],
 }
 """What some need in other places."""
-CASES = [(name, what, *case) for name, cases in BROKEN.items() for what, case in cases.items()]
 CHEAP = ("point", "bandit", "gridnavi", "cartpole", "dark-room")
 
 
 @pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Work in an empty folder; what is imported from it is forgotten."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(same, "SHORT", 0.0)  # how fast a family is, is not asked here
-    before = set(sys.modules)
-    yield
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
-            del sys.modules[name]
+def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How fast a family is, is not asked here."""
+    monkeypatch.setattr(same, "SHORT", 0.0)
 
 
 def written(text: str, name: str = "a_family.py") -> str:
-    Path(name).write_text(text)
-    return name
+    return breaking.written(text, name)
 
 
 def changed(old: str, new: str, text: str = GOOD) -> str:
-    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in the family"
-    return text.replace(old, new)
-
-
-def found(report: Report, name: str) -> Finding:
-    return next(finding for finding in report.findings if finding.check == name)
+    return breaking.changed(old, new, text)
 
 
 # ---- good families
@@ -427,17 +412,15 @@ def test_every_check_has_a_family_that_fails_it() -> None:
     assert names - set(BROKEN) == {"shift", "speed"}  # one warns, the other measures
 
 
-@pytest.mark.parametrize("name, what, old, new, words, mend", CASES, ids=[what for _, what, *_ in CASES])
-def test_a_broken_family_fails_the_check_that_asks(name: str, what: str, old: str, new: str, words: str, mend: str) -> None:
+@pytest.mark.parametrize("name, old, new, words, mend", breaking.cases(BROKEN))
+def test_a_broken_family_fails_the_check_that_asks(
+    name: str, old: str, new: str, words: str, mend: str, request: pytest.FixtureRequest
+) -> None:
+    what = request.node.callspec.id
     text = changed(old, new)
     for also in MORE.get(what, ()):
         text = changed(*also, text)
-    report = check.check_family(written(text))
-    finding = found(report, name)
-    assert report.failed == (name,), [(f.check, f.words) for f in report.findings if f.verdict == "wrong"]
-    assert words in finding.words and "\n" not in finding.words
-    assert mend in finding.mend
-    assert report.line().endswith(f": {name}")
+    breaking.require(check.check_family(written(text)), name, words, mend)
 
 
 WARNED = {
