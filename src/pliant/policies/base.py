@@ -2,7 +2,7 @@
 
     inputs [M, B, T, *], state  ->  policy  ->  Output [M, B, T, *], state
 
-A policy is a `torch.nn.Module` whose parameters are values: they are handed in for each call (`maths.functional.apply`), as they
+A policy is a `torch.nn.Module` whose parameters are values, handed in for each call (`maths.functional.apply`), as they
 are or stacked per task. It keeps nothing between calls; what it remembers goes in and comes out as `state`. Dims and types are
 those of `types.py`.
 """
