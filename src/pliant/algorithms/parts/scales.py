@@ -21,7 +21,8 @@ class Scales:
         """Raises UserError for a policy that has no scales to set."""
         if which != "none" and not isinstance(policy, Scaled):
             name = type(policy).__name__
-            raise UserError(f"--outer.scale is {which}, but {name} has no scales: expected a method `rescale`, or none")
+            want = "expected a method `rescale` of the policy, or --outer.scale none"
+            raise UserError(f"--outer.scale is {which}, but {name} has no scales: {want}")
         self._policy, self._which = policy, which
         self.fixed = {name: b.detach().clone() for name, b in policy.named_buffers()}
         self.obs, self.reward = Moments("obs", (obs_size,)), Moments("reward")
