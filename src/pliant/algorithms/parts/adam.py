@@ -23,11 +23,17 @@ class Adam:
 
     def __init__(self, values: Params, lr: float, prefix: str = "") -> None:
         self.values = {name: p.detach().clone().requires_grad_() for name, p in values.items()}
-        self._adam = torch.optim.Adam(list(self.values.values()), lr=lr, eps=1e-5)
-        self._prefix = prefix
+        self._lr, self._prefix = lr, prefix
+        self._adam: torch.optim.Adam | None = None
+        self._moments: dict[Tensor, dict[str, Tensor]] = {}
+        """Of each value; the optimiser's own as soon as there is one."""
 
     def step(self, gradients: Sequence[Tensor], lr: float) -> None:
         """One step down `gradients`, one for each value and of its shape, in the order of `values`."""
+        if self._adam is None:  # late: making one imports torch's compiler, seconds that an agent who only acts need not wait
+            self._adam = torch.optim.Adam(list(self.values.values()), lr=self._lr, eps=1e-5)
+            self._adam.state.update(self._moments)
+            self._moments = self._adam.state
         self._adam.param_groups[0]["lr"] = lr
         for p, gradient in zip(self.values.values(), gradients, strict=True):
             p.grad = gradient
@@ -43,21 +49,21 @@ class Adam:
         """The values under PREFIX and their names; moments and step counts, once there are any, as "adam/WHAT/NAME"."""
         values = {self._prefix + name: p.detach().clone() for name, p in self.values.items()}
         moments = {
-            f"adam/{what}/{name}": self._adam.state[p][what].detach().clone()
+            f"adam/{what}/{name}": self._moments[p][what].detach().clone()
             for name, p in self.values.items()
             for what in MOMENTS
-            if what in self._adam.state.get(p, {})
+            if what in self._moments.get(p, {})
         }
         return values | moments
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Restore `state()`, from a mapping that may hold more. Without moments in it the next step is a first one."""
         self.set({name: state[self._prefix + name] for name in self.values})
-        self._adam.state.clear()
+        self._moments.clear()
         for name, p in self.values.items():
             found = {what: state[key].clone() for what in MOMENTS if (key := f"adam/{what}/{name}") in state}
             if found:
-                self._adam.state[p] = found
+                self._moments[p] = found
 
 
 class MomentlessAdam:
