@@ -130,19 +130,19 @@ def slow_gradient(problem: Problem, meta: Params, constant_gradient: bool = Fals
     return torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(meta.values()))])
 
 
-def central_differences(f: Callable[[Params], float], meta: Params, eps: float = 1e-4) -> Tensor:
-    """Of fourth order: (8 (f(+h) - f(-h)) - (f(+2h) - f(-2h))) / 12 h."""
+def central_differences(f: Callable[[Params], float], meta: Params, places: range, eps: float = 1e-4) -> Tensor:
+    """Of fourth order, at some places of the flat parameters: (8 (f(+h) - f(-h)) - (f(+2h) - f(-2h))) / 12 h."""
     vector = functional.flatten(meta)
-    result = torch.zeros_like(vector)
-    for i in range(len(vector)):
+    result = []
+    for i in places:
 
         def at(h: float, i: int = i) -> float:
             moved = vector.clone()
             moved[i] += h
             return f(functional.unflatten(moved, meta))
 
-        result[i] = (8 * (at(eps) - at(-eps)) - (at(2 * eps) - at(-2 * eps))) / (12 * eps)
-    return result
+        result.append((8 * (at(eps) - at(-eps)) - (at(2 * eps) - at(-2 * eps))) / (12 * eps))
+    return torch.tensor(result, dtype=vector.dtype)
 
 
 def relative_error(a: Tensor, b: Tensor) -> float:
@@ -161,7 +161,8 @@ CASES = [
 
 
 @pytest.mark.parametrize("steps, discrete, inner", CASES)
-def test_meta_gradient_equals_central_differences(steps, discrete, inner) -> None:
+def test_meta_gradient_equals_central_differences(steps, discrete, inner, length: Callable[[int, int], int]) -> None:
+    """At every fourth parameter in the short suite; the slow loop below has them all."""
     problem = problem_of(steps, discrete, lr=0.5, **inner)
     meta = problem.inner.meta
     gradient, loss, *_ = problem.gradient(meta)
@@ -170,7 +171,8 @@ def test_meta_gradient_equals_central_differences(steps, discrete, inner) -> Non
         return float(slow_loss(problem, {n: p.detach().requires_grad_() for n, p in params.items()}).detach())
 
     assert abs(loss - f(meta)) < 1e-14
-    assert relative_error(gradient, central_differences(f, meta)) < 1e-7
+    places = range(0, len(gradient), length(4, 1))
+    assert relative_error(gradient[list(places)], central_differences(f, meta, places)) < 1e-7
 
 
 @pytest.mark.parametrize("steps, discrete, inner", CASES)
