@@ -25,11 +25,12 @@ from pliant.checking import play, same, says
 from pliant.checking.subject import Answer, Fault, Subject
 from pliant.config import registry
 from pliant.storage import record
+from pliant.storage.schema import check as schema
 from pliant.streams import Stream
 from pliant.system import outside
 from pliant.tasks.base import Family
 
-SCHEMA = "pliant.check/1"
+SCHEMA = schema.SCHEMA
 Verdict = Literal["ok", "warning", "wrong", "skipped"]
 STYLES: dict[Verdict, str] = {"ok": "green", "warning": "yellow", "wrong": "bold red", "skipped": "dim"}
 

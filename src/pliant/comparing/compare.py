@@ -20,10 +20,11 @@ from pliant.config import config as configuration
 from pliant.maths import measures, studies
 from pliant.running import evaluate
 from pliant.storage import checkpoint, documents, record
+from pliant.storage.schema import comparison
 from pliant.system import machine
 from pliant.system.progress import Progress
 
-SCHEMA = "pliant.comparison/1"
+SCHEMA = comparison.SCHEMA
 FRACTION = 0.9
 """Share of the way from the random agent to the reference that counts as having learned a task."""
 MOST_POINTS = 200

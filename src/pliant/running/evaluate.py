@@ -21,10 +21,11 @@ from pliant.running import learner as learners
 from pliant.running.learner import Learner
 from pliant.running.players import others
 from pliant.storage import documents, record
+from pliant.storage.schema import evaluation
 from pliant.tasks.base import SPLITS, Family, Protocol
 from pliant.types import Rollout
 
-SCHEMA = "pliant.evaluation/1"
+SCHEMA = evaluation.SCHEMA
 
 
 def evaluate_run(

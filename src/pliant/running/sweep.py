@@ -6,7 +6,6 @@ differ in nothing else. A document `pliant.sweep/1` per run and axis, kept in th
 
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,11 +16,12 @@ from pliant.running import curve as curving
 from pliant.running import learner as learners
 from pliant.running.learner import Learner
 from pliant.storage import documents, record
+from pliant.storage.schema import sweep as schema
 from pliant.streams import Stream
 from pliant.system.progress import Progress
 from pliant.tasks.base import Axis, Family
 
-SCHEMA = "pliant.sweep/1"
+SCHEMA = schema.SCHEMA
 POINTS = 9
 """Values of a sweep, unless told otherwise."""
 TASKS = 20
@@ -59,7 +59,7 @@ def sweep_run(
     seed: int = 0,
     device: str = "cpu",
     quiet: bool = True,
-) -> dict[str, Any]:
+) -> schema.Sweep:
     """The document `pliant.sweep/1` of a run's newest checkpoint along `axis` ("velocity=0:4"); also kept in the run.
 
     Raises UserError for a folder that is no run or has no checkpoint, and for an axis or values that the family lacks.
@@ -70,7 +70,7 @@ def sweep_run(
     name, values = parse(axis, learner.family, points)
     kept = Path(path) / "sweeps" / f"{re.sub(r'[^A-Za-z0-9_-]', '', name)}.json"
     last, episodes = curving.plan(learner, stages)
-    asked = {
+    asked: schema.Protocol = {
         "tasks": tasks,
         "lanes": lanes or learner.settings.lanes,
         "stages": last,
@@ -78,7 +78,7 @@ def sweep_run(
         "horizon": learner.family.horizon,
         "iteration": found.iteration,
     }
-    if kept.exists() and _is_same(old := documents.read_sealed(kept, SCHEMA), name, values, asked):
+    if kept.exists() and _is_same(old := documents.read(kept, schema.KIND), name, values, asked):
         return old
     along = learner.family.axes[name]
     curves = []
@@ -86,8 +86,8 @@ def sweep_run(
         for value in values:
             curves.append(_measured(learner, along, value, tasks, asked["lanes"], episodes, last, seed))
             progress.update(len(curves), {})
-    document = {
-        "schema": SCHEMA,
+    document: schema.Sweep = {
+        "schema": schema.SCHEMA,
         "algorithm": config.algorithm,
         "policy": config.policy,
         "family": config.family,
@@ -120,5 +120,5 @@ def _measured(
     return curving.curve_on(learner, learner.family.batch(chosen, lanes, episodes), last, streams.at("acts"))[0]
 
 
-def _is_same(document: dict[str, Any], axis: str, values: list[float], asked: dict[str, Any]) -> bool:
+def _is_same(document: schema.Sweep, axis: str, values: list[float], asked: schema.Protocol) -> bool:
     return (document["axis"], document["values"], document["protocol"]) == (axis, values, asked)
