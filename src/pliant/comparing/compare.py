@@ -14,10 +14,11 @@ from pliant.comparing import against, alike, beside, contenders, entry, kept, me
 from pliant.comparing.contenders import Asked, Contender
 from pliant.running import learner as learners
 from pliant.storage import record
+from pliant.storage.schema import comparison as schema
 from pliant.system import machine
 from pliant.tasks.base import Family
 
-SCHEMA = "pliant.comparison/1"
+SCHEMA = schema.SCHEMA
 FEW = 3
 """Seeds below which an interval does not know how trainings differ."""
 
