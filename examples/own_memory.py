@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-from annotated_types import Ge, Unit
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from pliant.policies.parts import layers
@@ -22,7 +22,7 @@ from pliant.types import Inputs, Spec
 class Settings(MemorySettings):
     """How many traces (`size`), what they see of a step, and how long they last."""
 
-    longest: Annotated[float, Ge(2), Unit("steps")] = 50.0
+    longest: Annotated[float, Ge(2)] = 50.0
     """Steps that the slowest trace lasts before training; the fastest lasts 2."""
 
 
