@@ -480,6 +480,16 @@ def test_an_adapted_memory_goes_on_from_its_trial_and_survives_a_file(tmp_path: 
     assert not torch.equal(state.memory, loaded.predict(np.zeros(1), reward=0.0)[1].memory), "rewards are experience"
 
 
+def test_an_adapted_agent_stays_as_it_is_while_its_algorithm_learns_on() -> None:
+    learner = learner_of()
+    params, _ = learner.algorithm.adapted([])
+    kept = {name: p.clone() for name, p in params.items()}
+    for _ in loop.iterate(learner, 0, 1):
+        pass
+    assert all(torch.equal(params[name], kept[name]) for name in kept)
+    assert not torch.equal(learner.algorithm.adapted([])[0]["head.weight"], kept["head.weight"])
+
+
 def test_going_on_by_predict_equals_playing_on_in_the_rollout() -> None:
     """Ten pulls in one rollout, or five and then five more by hand, with the same actions and rewards."""
     agent = Agent("rl2", "bandit", settings=SMALL | {"family.pulls": 10}, preset="none")

@@ -22,8 +22,8 @@ def parameters(module: nn.Module) -> Params:
 
 
 def stack(params: Params, tasks: int) -> Params:
-    """One copy per task: [*s] -> [tasks, *s]. Gradients flow back to the shared parameters."""
-    return {name: p.expand(tasks, *p.shape).contiguous() for name, p in params.items()}
+    """One copy per task: [*s] -> [tasks, *s], of one task too. Gradients flow back to the shared parameters."""
+    return {name: p.expand(tasks, *p.shape).clone(memory_format=torch.contiguous_format) for name, p in params.items()}
 
 
 def broadcasts(policy: nn.Module) -> bool:

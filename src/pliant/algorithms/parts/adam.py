@@ -58,8 +58,8 @@ def clipped(gradients: Sequence[Tensor], longest: float) -> tuple[list[Tensor], 
     return [g * factor for g in gradients], norm
 
 
-def require_finite(tensors: Mapping[str, Tensor], what: str) -> None:
-    """Raise UserError naming the first tensor that holds NaN or infinity."""
+def require_finite(tensors: Mapping[str, Tensor], what: str, remedy: str = "lower --inner.lr or --outer.lr") -> None:
+    """Raise UserError naming the first tensor that holds NaN or infinity, and what to do about it."""
     for name, tensor in tensors.items():
         if not bool(torch.isfinite(tensor).all()):
-            raise UserError(f"{what} of {name} is not finite: lower --inner.lr or --outer.lr; parameters are unchanged")
+            raise UserError(f"{what} of {name} is not finite: {remedy}; parameters are unchanged")
