@@ -1,4 +1,8 @@
-"""An algorithm of your own, ANIL (Raghu et al. 2020, arXiv:1909.09157): of the policy only the head learns from a task."""
+"""An algorithm of your own, ANIL (Raghu et al. 2020, arXiv:1909.09157): of the policy only the head learns from a task.
+
+    pliant check --algorithm own_algorithm.py
+    pliant train own_algorithm.py point
+"""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
-"""`pliant.check/1`: whether a family of tasks keeps its contract, from `pliant check`."""
+"""`pliant.check/1`: whether a family, an algorithm or a policy keeps its contract, from `pliant check`."""
 
 from collections.abc import Iterator
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -32,8 +32,10 @@ class Check(TypedDict):
 
     schema: Literal["pliant.check/1"]
     """Kind of document and its version."""
+    kind: NotRequired[Literal["family", "algorithm", "policy"]]
+    """What was checked; a family where it is absent."""
     name: str
-    """What was checked, as it was asked for."""
+    """Its name, as it was asked for."""
     family: str
     """As the family calls itself; empty if there is none."""
     seed: Seed
