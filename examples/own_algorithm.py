@@ -23,6 +23,7 @@ class Settings:
 
 class Anil:
     stage = "gradient step"  # what an adaptation curve counts
+
     def __init__(self, policy, spec, parts, stream):
         self.policy, self.settings, self.log_prob = policy, parts["anil"], distributions.of(spec).log_prob
         self.adam = adam.Adam(functional.parameters(policy), self.settings.outer_lr)

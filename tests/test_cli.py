@@ -4,6 +4,7 @@ import json
 import os
 import re
 import resource
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -418,12 +419,12 @@ def test_completion_scripts_parse(shell: str, capsys: pytest.CaptureFixture[str]
     assert "pliant _complete" in script
     if shell == "bash" and Path("/bin/bash").exists():
         words = 'COMP_WORDS=(pliant train ma); COMP_CWORD=2; _pliant; echo "${COMPREPLY[@]}"'
-        pliant = f'pliant() {{ {sys.executable} -m pliant "$@"; }}'
+        pliant = f'pliant() {{ {shlex.quote(sys.executable)} -m pliant "$@"; }}'
         result = subprocess.run(["/bin/bash", "-c", f"{pliant}\n{script}\n{words}"], capture_output=True, text=True, timeout=60)
         assert result.stdout == "maml\n", result
 
 
 def test_output_into_a_closed_pipe_is_no_error() -> None:
-    command = f"{sys.executable} -m pliant train --help | true; exit ${{PIPESTATUS[0]}}"
+    command = f"{shlex.quote(sys.executable)} -m pliant train --help | true; exit ${{PIPESTATUS[0]}}"
     result = subprocess.run(["/bin/bash", "-c", command], capture_output=True, text=True, timeout=60)
     assert result.returncode in (0, 141) and result.stderr == ""

@@ -2,8 +2,8 @@
 
     inputs [M, B, T, *], state  ->  policy  ->  Output [M, B, T, *], state
 
-A policy is a `torch.nn.Module` whose parameters are values: each call is handed them (`maths.functional.apply`), shared or
-stacked per task. It keeps nothing between calls; what it remembers goes in and comes out as `state`. Dims and types are
+A policy is a `torch.nn.Module` whose parameters are values, handed in for each call (`maths.functional.apply`), as they
+are or stacked per task. It keeps nothing between calls; what it remembers goes in and comes out as `state`. Dims and types are
 those of `types.py`.
 """
 
