@@ -99,7 +99,7 @@ def test_one_writer_at_a_time(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_one_process_trains_in_a_folder(tmp_path: Path) -> None:
-    script = f"from pliant.record import Run\nRun.start({str(tmp_path)!r}, {{}}, resume=True)"
+    script = f"from pliant.storage.record import Run\nRun.start({str(tmp_path)!r}, {{}}, resume=True)"
     with Run.start(tmp_path, CONFIG):
         result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
         assert "UserError" in result.stderr and f"{tmp_path} is in use by another process" in result.stderr
