@@ -1,18 +1,18 @@
-"""A memory of your own, minGRU (Feng et al. 2024, arXiv:2410.01201): a recurrent unit whose gate sees the input alone.
+"""A memory of your own: traces of what came in, each fading at a rate of its own that is learned.
 
-    z = sigmoid(gate x)        h <- (1 - z) * h + z * (new x)
+trace <- keep * trace + (1 - keep) * tanh(W x)        keep = sigmoid(rate)
 
-    pliant check --policy own_memory.py
-    pliant train rl2 bandit --policy own_memory.py --policy.size 32
+pliant train rl2 bandit --policy own_memory.py --policy.size 32 --outer.scale reward
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Unit
 from torch import Tensor, nn
 
 from pliant.policies.parts import layers
-from pliant.policies.parts.layers import Linear
 from pliant.policies.parts.memory import MemoryPolicy, MemorySettings
 from pliant.streams import Stream
 from pliant.types import Inputs, Spec
@@ -20,37 +20,35 @@ from pliant.types import Inputs, Spec
 
 @dataclass(frozen=True)
 class Settings(MemorySettings):
-    """Size of the memory and what it sees of a step (all of `MemorySettings`), and how long it keeps at first."""
+    """How many traces (`size`), what they see of a step, and how long they last."""
 
-    keep: float = 2.0
-    """What the gate begins with, before the sigmoid, negated: 2 keeps what is known for about 8 steps."""
+    longest: Annotated[float, Ge(2), Unit("steps")] = 50.0
+    """Steps that the slowest trace lasts before training; the fastest lasts 2."""
 
 
-class MinGru(nn.Module):
-    """The memory itself: `size_out`, `start` and `forward` are all that it must have."""
+class Traces(nn.Module):
+    """State: the traces, [M, B, H]. What a memory must keep to is said in `pliant.policies.base.Memory`."""
 
     def __init__(self, size_in: int, settings: Settings, generator: torch.Generator) -> None:
         super().__init__()
-        self.size_out = settings.size  # F, the number of features that it gives
-        self.gate = Linear(size_in, settings.size, 1.0, generator)  # serves weights [*s] and [M, *s], a set for each task
-        self.new = Linear(size_in, settings.size, 1.0, generator)
-        self.initial = nn.Parameter(torch.zeros(settings.size))
-        nn.init.constant_(self.gate.bias, -settings.keep)
+        self.size_out = settings.size
+        self.into = layers.Linear(size_in, settings.size, 1.0, generator)
+        lasts = torch.linspace(2.0, settings.longest, settings.size)  # steps: keep = 1 - 1 / lasts
+        self.rate = nn.Parameter((lasts - 1).log())
 
     def start(self, tasks: int, lanes: int) -> Tensor:
-        return layers.over_lanes(self.initial, 1, tasks, lanes)  # [M, B, H], where a trial opens
+        return self.into.bias.new_zeros(tasks, lanes, self.size_out)
 
     def forward(self, x: Tensor, inputs: Inputs, state: Tensor) -> tuple[Tensor, Tensor]:
-        B, flat = x.shape[1], x.flatten(1, 2)  # [M, B*T, E], the encoded inputs
-        z = self.gate(flat).sigmoid().unflatten(1, (B, -1))  # [M, B, T, H]
-        new = self.new(flat).unflatten(1, (B, -1))
+        came = self.into(x.flatten(1, 2)).tanh().unflatten(1, x.shape[1:3])  # [M, B, T, H]
+        keep = layers.over_lanes(self.rate.sigmoid(), 1, *x.shape[:2])  # [M, B, H], of shared parameters or of each task's
         seen = []
-        for share, value in zip(z.unbind(2), new.unbind(2), strict=True):
-            state = torch.lerp(state, value, share)  # a new tensor: nothing is changed in place
+        for now in came.unbind(2):
+            state = torch.lerp(now, state, keep)
             seen.append(state)
-        return torch.stack(seen, dim=2), state  # features [M, B, T, F], what is carried on [M, B, *]
+        return torch.stack(seen, dim=2), state
 
 
 def make(spec: Spec, settings: Settings, stream: Stream) -> MemoryPolicy:
-    """The memory between pliant's encoder of inputs and its head of actions."""
-    return MemoryPolicy(spec, settings, lambda size_in, generator: MinGru(size_in, settings, generator), stream)
+    """A freshly initialised policy: the inputs' encoder, these traces, and a head."""
+    return MemoryPolicy(spec, settings, lambda size_in, generator: Traces(size_in, settings, generator), stream)

@@ -15,10 +15,9 @@ from pliant.types import Spec
 
 class Pendulums:
     """The engine: pendulums of a kilogram, in NumPy; it could as well be a package or a library in C."""
-
     def __init__(self, length, lanes):
         self.length = length[:, None]  # [M, 1] metres
-        self.angle, self.speed = np.zeros((2, len(length), lanes))  # [M, B] radians from hanging down, and a second
+        self.angle, self.speed = np.zeros((2, len(length), lanes))  # [M, B] radians, 0 hanging down; radians a second
 
     def put(self, where, angle):
         self.angle, self.speed = np.where(where, angle, self.angle), np.where(where, 0.0, self.speed)
@@ -35,7 +34,6 @@ class Settings:
 
 class Swing(BatchEnv):
     """Tensors [M, B] in, tensors out; horizons, endings, restarts and padding are done by BatchEnv."""
-
     reset_noise = 1  # uniform numbers that an episode needs to begin
 
     def __init__(self, family, tasks, lanes, episodes):
@@ -46,24 +44,17 @@ class Swing(BatchEnv):
         self.engine.put(chosen.numpy(), 0.2 * (noise[..., 0].numpy() - 0.5))
 
     def observe(self):  # [M, B, D]
-        angle, speed = self.engine.angle, self.engine.speed
-        return torch.from_numpy(np.stack([np.sin(angle), np.cos(angle), 0.2 * speed], axis=-1))
+        x = self.engine
+        return torch.from_numpy(np.stack([np.sin(x.angle), np.cos(x.angle), 0.2 * x.speed], axis=-1))
 
     def advance(self, action, noise):  # reward, terminated, success
         self.engine.advance(2 * action[..., 0].double().numpy())
         height = torch.from_numpy(-np.cos(self.engine.angle))  # from -1 to 1
-        never = torch.zeros_like(height, dtype=torch.bool)
-        return height, never, never
+        return height, height > 9, height > 9  # it never ends, and success is not reported
 
 
 def family(settings=None):
-    return Family(
-        name="pendulum",
-        summary="swing up a pendulum of unknown length",
-        parameters=(Parameter("length", train=(0.5, 1.0), ood=(1.0, 1.5), meaning="of the rod, in metres"),),
-        spec=Spec(obs_size=3, action_size=1, discrete=False),
-        horizon=(settings or Settings()).horizon,
-        environment=Swing,
-        shift="longer pendulums",
-        settings=settings or Settings(),
-    )
+    settings, summary = settings or Settings(), "swing up a pendulum of unknown length"
+    length = Parameter("length", train=(0.5, 1.0), ood=(1.0, 1.5), meaning="of the rod, in metres")
+    spec = Spec(obs_size=3, action_size=1, discrete=False)
+    return Family("pendulum", summary, (length,), spec, settings.horizon, Swing, shift="longer pendulums", settings=settings)

@@ -33,7 +33,7 @@ ROOMS: dict[str, set[str]] = {
     "reporting": {"maths", "storage", "system"},
     "simulators": {"system", "tasks"},
     "families": {"simulators", "system", "tasks"},
-    "checking": {"algorithms", "config", "maths", "rollout", "running", "storage", "system", "tasks"},
+    "checking": {"algorithms", "config", "maths", "policies", "rollout", "running", "storage", "system", "tasks"},
     "players": {"families", "maths", "rollout", "simulators", "tasks"},
     "running": {"algorithms", "config", "maths", "policies", "rollout", "storage", "system", "tasks"},
     "drawing": {"families", "reporting", "rollout", "running", "simulators", "storage", "system", "tasks"},

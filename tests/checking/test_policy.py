@@ -165,6 +165,26 @@ BROKEN_MEMORY: breaking.Broken = {
             "start",
         ),
     },
+    "scales": {
+        "observations are left": (
+            "    def start(",
+            "    def rescale(self, fixed, obs, reward):\n        return fixed\n\n    def start(",
+            "with new scales it does not answer",
+            "return fixed | {",
+        ),
+        "another buffer": (
+            "    def start(",
+            "    def rescale(self, fixed, obs, reward):\n        return {'unit': reward}\n\n    def start(",
+            "rescale returned ['unit']: expected the buffers []",
+            "return fixed | {",
+        ),
+        "in place": (
+            "    def start(",
+            "    def rescale(self, fixed, obs, reward):\n        fixed['unit'] = 1\n        return fixed\n\n    def start(",
+            "rescale changed a buffer in place",
+            "return fixed | {",
+        ),
+    },
     "restored": {
         "it is kept in self": (
             FORGETS,

@@ -23,7 +23,7 @@ def stacked(subject: Subject) -> Answer:
         try:
             together = made.answer(inputs, params=sets)[0].dist
         except RuntimeError as error:
-            if getattr(made.policy, "broadcasts", False) or not remembers(made.policy):
+            if functional.broadcasts(made.policy) or not remembers(made.policy):
                 raise
             return _only(error)
         for m in range(M):
@@ -36,7 +36,7 @@ def stacked(subject: Subject) -> Answer:
         same = functional.stack(made.params, M)
         if apart(made.answer(inputs, params=same)[0], made.answer(inputs)[0]) > EXACT:
             return Fault("shared parameters and copies of them for each task answer differently", BROADCASTS)
-    broadcasts = all(getattr(made.policy, "broadcasts", False) for made in subject.made.values())
+    broadcasts = all(functional.broadcasts(made.policy) for made in subject.made.values())
     return (
         "by itself"
         if broadcasts

@@ -5,7 +5,8 @@ from safetensors.torch import load, save
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from pliant.checking.answer import Answer, Checks, Fault
-from pliant.checking.policy.subject import EXACT, B, M, Made, Subject, T, apart, joined, remembers, steps
+from pliant.checking.policy.subject import EXACT, B, M, Made, Subject, T, apart, copied, joined, remembers, steps
+from pliant.policies import base
 from pliant.types import Inputs, Output, State
 
 HALF = T // 2
@@ -83,6 +84,32 @@ def restored(subject: Subject) -> Answer:
     return "" if _remembers(subject) else NO_MEMORY
 
 
+def scales(subject: Subject) -> Answer:
+    """Scales, where a policy has them, bring observations and rewards to unit size; changing them changes nothing in place."""
+    if not any(base.traits(made.policy).scaled for made in subject.made.values()):
+        return "it has none: --outer.scale none" if _remembers(subject) else "it has none"
+    for made, inputs in subject.each():
+        if not isinstance(made.policy, base.Scaled):
+            continue
+        D = made.spec.obs_size
+        mean, std, reward = torch.linspace(-1, 2, D).double(), torch.linspace(0.5, 3, D).double(), torch.tensor(4.0).double()
+        fixed = {name: b.detach().clone() for name, b in made.policy.named_buffers()}
+        before = copied(fixed)
+        found = made.policy.rescale(fixed, (mean, std), reward)
+        if apart(fixed, before) > 0 or apart(dict(made.policy.named_buffers()), before) > 0:
+            return Fault("rescale changed a buffer in place", RESCALE)
+        if {n: x.shape for n, x in found.items()} != {n: x.shape for n, x in before.items()}:
+            return Fault(f"rescale returned {sorted(found)}: expected the buffers {sorted(before)} with their shapes", RESCALE)
+        by_hand = inputs._replace(obs=(inputs.obs - mean) / std, prev_reward=inputs.prev_reward / reward)
+        answers = made.answer(by_hand, params=made.params | before), made.answer(inputs, params=made.params | found)
+        if apart(answers[0][0].dist, answers[1][0].dist) > EXACT:
+            return Fault("with new scales it does not answer as it does to inputs that were scaled by hand", RESCALE)
+    return "of observations and rewards"
+
+
+RESCALE = 'return fixed | {"obs_shift": mean, "obs_scale": 1 / std, "reward_scale": 1 / reward}, and use them in forward'
+
+
 def _remembers(subject: Subject) -> bool:
     return any(remembers(made.policy) for made in subject.made.values())
 
@@ -92,5 +119,6 @@ CHECKS: Checks = (
     (remembered, ("stepwise",)),
     (opens, ("stepwise",)),
     (restored, ("stepwise",)),
+    (scales, ("stepwise",)),
 )
 """Each check, and those that must have passed before it."""

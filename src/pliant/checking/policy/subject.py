@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 from pliant.config import registry
 from pliant.maths import functional
+from pliant.policies import base
 from pliant.streams import Stream
 from pliant.types import Inputs, Output, Params, Spec, State
 
@@ -99,7 +100,7 @@ def shaken(policy: nn.Module, stream: Stream) -> Params:
 
 def remembers(policy: nn.Module) -> bool:
     """The policy says that it has a memory."""
-    return bool(getattr(policy, "memory", False))
+    return base.traits(policy).memory
 
 
 def steps(inputs: Inputs, chosen: slice) -> Inputs:

@@ -35,7 +35,7 @@ class Check(TypedDict):
     kind: NotRequired[Literal["family", "algorithm", "policy"]]
     """What was checked; a family where it is not said."""
     name: str
-    """What was checked, as it was asked for."""
+    """Its name, as it was asked for."""
     family: str
     """As the family calls itself; empty if there is none, and for an algorithm or a policy."""
     seed: Seed
