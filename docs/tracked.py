@@ -60,7 +60,7 @@ def coverage() -> str:
 def memories() -> str:
     """What an iteration with each memory takes, as a multiple of one with `gru` (`benchmarks/recurrent.py`)."""
     found = measured.read("recurrent")["results"]["memories"]
-    return cells.table([f"`{name}`" for name in found], [[f"{ratio:.1f}" for ratio in found.values()]])
+    return cells.table(("memory", "time of an iteration"), ((f"`{name}`", f"{ratio:.1f}") for name, ratio in found.items()))
 
 
 def studies() -> str:
