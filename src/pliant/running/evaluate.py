@@ -68,6 +68,11 @@ def evaluate_run(
     if module:
         plays = schedule.episodes if schedule.by_episode else family.episodes
         result["players"] = others(module, family, measured.tasks, split, schedule.lanes, plays, seed)
+    return _kept(run, result)
+
+
+def _kept(run: record.Run, result: dict[str, Any]) -> dict[str, Any]:
+    """The document sealed, and kept in its run."""
     result = documents.sealed(result)
     documents.write_json(document_path(run.path, result), result)
     return result
