@@ -16,6 +16,7 @@ from pliant import Agent, errors
 from pliant.cli import complete, listing, names, shared, verbs
 from pliant.cli import main as cli
 from pliant.config import config, registry, values
+from pliant.reporting import curves
 from pliant.storage import record, shown
 
 PYTHON = [sys.executable, "-m", "pliant"]
@@ -309,6 +310,8 @@ def test_shown_names() -> None:
     assert shown.family_of({"family": "gymnasium", "config": config}) == "ALE/Pong-v5"
     assert shown.family_of({"family": "gymnasium", "family_settings": {"env": "worlds:Camera-v0"}}) == "Camera-v0"
     assert shown.family_of({"family": "gymnasium"}) == "gymnasium"
+    document = {"algorithm": "mine.anil", "family": "gymnasium", "config": config, "split": "test", "tasks": 1, "per_task": []}
+    assert curves.title({**document, "per_task": [{"task": 1}]}) == "anil on ALE/Pong-v5: 1 held-out tasks"
     assert shown.family_of({"family": "package.room", "parts": {"family": {"env": "x"}}}) == "room"
 
 
