@@ -71,7 +71,7 @@ def test_an_example_keeps_its_contract(name: str, mine: None) -> None:
         ("maml mine.own_family", "mine.own_family"),
         ("maml point --horizon 12 --policy mine.own_policy --policy.units 8", "mine.own_policy"),
         ("rl2 bandit --policy mine.own_memory --policy.size 8 --outer.scale both", "mine.own_memory"),
-        ("maml mine.own_simulator", "mine.own_simulator"),
+        pytest.param("maml mine.own_simulator", "mine.own_simulator", marks=pytest.mark.slow),
     ],
 )
 def test_a_dotted_name_is_trained_evaluated_and_compared(
@@ -90,12 +90,14 @@ def test_a_dotted_name_is_trained_evaluated_and_compared(
     assert compared["agents"][0]["seeds"] == [0, 1] and "random" in [a["name"] for a in compared["agents"][1:]]
 
 
+@pytest.mark.slow
 def test_the_memory_learns(mine: None) -> None:
-    """Three arms, ten pulls: chance is 5, and what is remembered of the first pulls brings more."""
-    words = "rl2 bandit --policy mine.own_memory --policy.size 16 --family.arms 2 --preset none --outer.lr 0.01 --quiet"
-    assert cli.main(["train", *words.split(), *"--iterations 25 --train.meta_batch 40 --train.lanes 5 --out run".split()]) == 0
+    """Two arms that pay 9 times or once in 10, ten pulls: chance is 5, who remembers the first pulls gets more."""
+    words = "rl2 bandit --policy mine.own_memory --policy.size 16 --family.arms 2 --family.prior easy --outer.lr 0.01 --quiet"
+    size = "--preset none --iterations 12 --train.meta_batch 40 --train.lanes 5 --out run"
+    assert cli.main(["train", *words.split(), *size.split()]) == 0
     found = [row["trial_return"] for row in record.Run.open(Path("run")).metrics()]
-    assert sum(found[-5:]) / 5 > sum(found[:5]) / 5 + 0.4, found
+    assert sum(found[-3:]) / 3 > sum(found[:3]) / 3 + 0.6, found
 
 
 def test_the_player_is_near_the_ceiling_and_no_agent_is_told_more(mine: None, capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,6 +126,7 @@ def luck(tmp_path: Path, mine: None, monkeypatch: pytest.MonkeyPatch) -> object:
     section.every.cache_clear()
 
 
+@pytest.mark.slow
 def test_the_section_is_part_of_page_markdown_and_figures(luck: None, capsys: pytest.CaptureFixture[str]) -> None:
     for seed in (0, 1):
         train(f"maml point --horizon 12 --seed {seed}", f"run{seed}")
