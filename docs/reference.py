@@ -22,6 +22,7 @@ import tracked
 from pliant import errors, players
 from pliant.config import presets, registry, training
 from pliant.config import values as valued
+from pliant.storage import shown
 from pliant.tasks.base import Family, Parameter
 
 DOCS = Path(__file__).resolve().parent
@@ -175,7 +176,7 @@ def _commands(family: Family) -> list[str]:
     """Train, evaluate, adapt, sweep: with the pair that has a preset, if any."""
     own = sorted(presets.presets(family=family.name), key=lambda found: (found[2] != "", ORDER.index(found[0]), found[2]))
     algorithm, _, preset = own[0] if own else ("rl2" if family.episodes > 1 else "maml", "", "")
-    run = f"runs/{algorithm}-{family.name}-seed0"
+    run = f"runs/{algorithm}-{shown.folder(shown.family(family.name, vars(family.settings)))}-seed0"
     bare = type(family.settings)()
     flags = [
         f"--{f.name} {shlex.quote(cells.typed(getattr(family.settings, f.name)))}"

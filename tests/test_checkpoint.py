@@ -105,6 +105,13 @@ def garbage_with_right_sum(path: Path) -> None:
     rewrite_manifest(path, lambda m: m["files"].update({"state.safetensors": entry}))
 
 
+def facts_with_right_sum(path: Path, facts: bytes) -> None:
+    """Facts that nobody would have saved, in a manifest that fits."""
+    (path / "facts.json").write_bytes(facts)
+    entry = {"bytes": len(facts), "sha256": hashlib.sha256(facts).hexdigest()}
+    rewrite_manifest(path, lambda m: m["files"].update({"facts.json": entry}))
+
+
 DAMAGE: dict[str, Callable[[Path], object]] = {
     "state truncated": lambda p: os.truncate(p / "state.safetensors", 50),
     "state emptied": lambda p: os.truncate(p / "state.safetensors", 0),
@@ -130,6 +137,15 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "iteration true": lambda p: rewrite_manifest(p, lambda m: m.update(iteration=True)),
     "files unlisted": lambda p: rewrite_manifest(p, lambda m: m["files"].pop("state.safetensors")),
     "files without sums": lambda p: rewrite_manifest(p, lambda m: m.update(files=dict.fromkeys(m["files"]))),
+    "files with sizes of text": lambda p: rewrite_manifest(p, lambda m: m["files"]["facts.json"].update(bytes="12")),
+    "sums of another length": lambda p: rewrite_manifest(p, lambda m: m["files"]["facts.json"].update(sha256="0")),
+    "manifest with more": lambda p: rewrite_manifest(p, lambda m: m.update(more=1)),
+    "manifest infinite": lambda p: (p / "manifest.json").write_text('{"schema": "pliant.checkpoint/1", "iteration": 1e999}'),
+    "facts null, sum right": lambda p: facts_with_right_sum(p, b"null"),
+    "counters null, sum right": lambda p: facts_with_right_sum(p, b'{"env_steps": null}'),
+    "counters negative, sum right": lambda p: facts_with_right_sum(p, b'{"seconds": -1.0}'),
+    "counters infinite, sum right": lambda p: facts_with_right_sum(p, b'{"seconds": 1e999}'),
+    "facts of another iteration, sum right": lambda p: facts_with_right_sum(p, b'{"iteration": 7}'),
     "emptied": lambda p: [f.unlink() for f in p.iterdir()],
 }
 

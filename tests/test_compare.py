@@ -243,7 +243,7 @@ def test_a_document_that_does_not_answer_what_is_asked_is_refused(made: Path, co
     }
     for said, asked in wrong.items():
         assert said in refused([path], asked) and "maml0" in refused([path], asked)
-    assert compare.entered([path], Asked(tasks=4, stages=3)).jobs == []
+    assert compare.prepare([path], Asked(tasks=4, stages=3)).jobs == []
 
 
 @pytest.mark.parametrize(
@@ -311,8 +311,8 @@ def test_an_evaluation_of_a_single_task_is_refused(tmp_path: Path, made: Path, c
 def test_the_family_is_built_once(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     built, build = [], evaluate.family_of
     monkeypatch.setattr(evaluate, "family_of", lambda config: built.append(config) or build(config))
-    field = compare.entered(sorted(made.iterdir()), Asked(tasks=7))
-    assert len(built) == 1 and len(field.jobs) == 3 * (3 + 3 + 6)  # on each split: maml, the others, two untrained baselines
+    prepared = compare.prepare(sorted(made.iterdir()), Asked(tasks=7))
+    assert len(built) == 1 and len(prepared.jobs) == 3 * (3 + 3 + 6)  # on each split: maml, the others, two untrained baselines
 
 
 def test_a_document_with_nan_is_refused(tmp_path: Path) -> None:

@@ -375,7 +375,7 @@ def everywhere(text: str) -> dict[str, Any]:
     document |= {"versions": {text: text}, "machine": {text: text}, "notes": [text]}
     document["missing"] = [{"name": text, "command": text}]
     document["reference"]["name"] = text
-    document["players"]["each"] = {text: {"return": comparisons._fixed(-1.9)}}
+    document["players"]["each"] = {text: {"return": comparisons.fixed(-1.9)}}
     document["sweeps"][0] |= {"axis": text, "meaning": text}
     return document
 

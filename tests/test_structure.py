@@ -1,6 +1,7 @@
 """What holds for the project as a whole: layers, sizes, nothing that runs code from files, and documents that are true."""
 
 import ast
+import importlib.metadata
 import re
 import sys
 import tomllib
@@ -43,6 +44,11 @@ ROOMS: dict[str, set[str]] = {
     "__init__": {"agent", "maths", "reporting", "rollout", "running", "storage"},
 }
 """Which rooms a room may import, beside the words; `simulators` are rooms within a room, and none knows another."""
+
+TOOLS = {"dev", "docs", "bench"}
+"""Extras for those who work on pliant; every other one is named by the error for a missing package."""
+IMPORTED_BY_OTHERS = {"packaging", "imageio"}
+"""What Gymnasium's own MuJoCo environments import."""
 
 UNPICKLERS = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 RUNNERS = {"eval", "exec", "compile", "__import__"}
@@ -188,9 +194,29 @@ def test_every_package_that_is_imported_is_declared() -> None:
     assert imported - set(sys.stdlib_module_names) - {"pliant"} <= declared
 
 
-def test_constraints_pin_every_requirement() -> None:
-    pinned = {line.partition("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
-    assert requirements() <= pinned
+def test_every_extra_installs_what_something_uses() -> None:
+    """A package of an extra is imported or named as a module by pliant, its benchmarks or the test of a twin."""
+    paths = [path for folder in ("src", "benchmarks", "tests") for path in sorted((ROOT / folder).rglob("*.py"))]
+    used = "\n".join(path.read_text() for path in paths if path.name not in ("errors.py", "test_structure.py"))
+    for extra, wanted in project()["optional-dependencies"].items():
+        assert extra in TOOLS or extra in errors.EXTRAS.values(), f"no error names the extra {extra}"
+        for name in {named(requirement) for requirement in wanted} - IMPORTED_BY_OTHERS:
+            module = name.replace("-", "_")
+            is_used = re.search(rf"^ *(import|from) {module}\b|[\"']{module}[\"']", used, re.M)
+            assert is_used or extra in {"dev", "docs"}, f"the extra {extra} installs {name}, which nothing imports"
+
+
+def test_constraints_pin_every_requirement_and_nothing_else() -> None:
+    pinned = pins()
+    assert requirements() == pinned[""]
+    for root, brought in pinned.items():
+        assert root == "" or root in requirements(), f"constraints.txt says that {root} brings something, but nothing needs it"
+        if root and is_installed(root):
+            assert brought <= brought_by(root), f"{root} does not bring {brought - brought_by(root)}"
+
+
+def test_a_pin_that_nothing_needs_is_seen() -> None:
+    assert "markupsafe" in brought_by("jinja2") and "tyro" not in brought_by("jinja2")
 
 
 def test_the_version_is_the_same_everywhere() -> None:
@@ -240,4 +266,40 @@ def project() -> dict:
 def requirements() -> set[str]:
     """The names of everything that pliant or one of its extras needs."""
     every = [project()["dependencies"], *project()["optional-dependencies"].values()]
-    return {re.split(r"[<>=\[ ]", requirement)[0] for group in every for requirement in group}
+    return {named(requirement) for group in every for requirement in group}
+
+
+def named(requirement: str) -> str:
+    """The name in `torch>=2.10,<3`."""
+    return re.split(r"[<>=!~;\[( ]", requirement)[0].lower().replace("_", "-")
+
+
+def pins() -> dict[str, set[str]]:
+    """The pinned names in constraints.txt: our own requirements under "", and what others bring under their name."""
+    found: dict[str, set[str]] = {"": set()}
+    root = ""
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        if line.startswith("# brought by "):
+            root = line.removeprefix("# brought by ")
+        elif "==" in line:
+            found.setdefault(root, set()).add(named(line))
+    return found
+
+
+def is_installed(name: str) -> bool:
+    try:
+        importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def brought_by(root: str) -> set[str]:
+    """Every package that an installed one needs, and those need, whatever the system and the extra."""
+    found, left = set[str](), [root]
+    while left:
+        name = left.pop()
+        if name not in found and is_installed(name):
+            left += [named(requirement) for requirement in importlib.metadata.requires(name) or []]
+        found.add(name)
+    return found - {root}

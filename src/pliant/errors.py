@@ -17,7 +17,7 @@ EXTRAS = {
     "ale_py": "games",
     "highway_env": "driving",
     "gym_electric_motor": "industry",
-    "imageio": "video",
+    "imageio": "mujoco",
     "imageio_ffmpeg": "video",
     "tensorboard": "tensorboard",
 }

@@ -253,6 +253,21 @@ def test_the_result_does_not_depend_on_the_size_of_chunks(chunk: int, monkeypatc
     assert found == pytest.approx(whole, rel=1e-12)
 
 
+def test_the_objective_of_all_tasks_is_the_sum_over_some_and_then_the_others() -> None:
+    problem = problem_of(2)
+    meta = {n: p.clone().requires_grad_() for n, p in problem.inner.meta.items()}
+    expected = problem.gradient(meta)
+    parts = [problem.objective(meta, tasks) for tasks in (slice(0, 1), slice(1, M))]
+    loss = parts[0][0] + parts[1][0]
+    assert float(loss.detach()) == pytest.approx(expected.loss, abs=1e-14)
+    gradient = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(meta.values()))])
+    assert relative_error(gradient, expected.gradient) < 1e-12
+    for stage, params in enumerate(expected.path):
+        apart = [path[stage] for _, _, path in parts]
+        assert all(torch.allclose(torch.cat([each[n] for each in apart]), p, atol=1e-14) for n, p in params.items())
+    assert [d.shape for d in parts[1][1]] == [(M - 1, *problem.experience[-1].advantage.shape[1:], 4)]
+
+
 def test_evaluate_is_the_loss_and_the_mean_divergence_of_the_adapted_policies() -> None:
     problem = problem_of(2)
     meta = problem.inner.meta

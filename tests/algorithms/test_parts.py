@@ -159,9 +159,9 @@ class Scaling(Sums):
 
 def learner_with(policy: Any, **settings: Any) -> Learner:
     named = {name.replace("__", "."): value for name, value in settings.items()}
-    parts = config.load_config("rl2", "bandit", SMALL | named, "none").parts
-    family = learners.build(config.load_config("rl2", "bandit", SMALL, "none")).family
-    return Learner(rl2.make(policy(family.spec), family.spec, parts, Stream(0)), family, parts["train"], Stream(0))
+    settings = config.load_config("rl2", "bandit", SMALL | named, "none")
+    family = learners.family_of(settings)
+    return Learner(rl2.make(policy(family.spec), family.spec, settings.parts, Stream(0)), family, settings, Stream(0))
 
 
 @pytest.mark.parametrize("which", ["obs", "reward", "both"])

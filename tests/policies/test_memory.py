@@ -261,7 +261,7 @@ def test_the_example_of_a_memory_is_short_and_its_traces_fade_as_they_say() -> N
     kept = core(torch.zeros(1, 1, 2, core.into.weight.shape[1]).double(), None, torch.ones(1, 1, 3).double())[0]
     keep = torch.tensor([1 / 2, 2 / 3, 3 / 4], dtype=torch.float64)
     assert torch.allclose(kept[0, 0], torch.stack([keep, keep**2]), atol=1e-6)
-    with pytest.raises(ValueError, match="longest is 1.0: expected at least 2 steps"):
+    with pytest.raises(ValueError, match="longest is 1.0: expected at least 2"):
         module.Settings(longest=1.0)
 
 
@@ -410,7 +410,7 @@ def test_the_store_forgets_the_oldest_episode_and_keeps_a_context_once() -> None
     assert stored == {1, 2, 3}, "0, 1, 0, 1, 2 need three slots; 3 takes that of 0, which was stored the longest ago"
     _, state = policy(seasons([0, 1, 0, 1]), ())
     assert int((state.age >= 0).sum()) == 2
-    with pytest.raises(ValueError, match="slots is 0: expected at least 1 episode"):
+    with pytest.raises(ValueError, match="slots is 0: expected at least 1"):
         episodic.Settings(slots=0)
 
 
@@ -472,7 +472,7 @@ def test_a_transformer_of_wrong_sizes_is_refused(settings: dict[str, Any]) -> No
 
 
 def test_settings_of_memories_say_what_is_wrong() -> None:
-    with pytest.raises(ValueError, match="size is 0: expected at least 1 unit"):
+    with pytest.raises(ValueError, match="size is 0: expected at least 1"):
         gru.Settings(size=0)
     for span in (1, -1):
         with pytest.raises(ValueError, match=f"span is {span}: expected at least 2 steps, or 0"):

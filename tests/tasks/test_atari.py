@@ -125,10 +125,10 @@ def test_a_clipped_reward_is_a_sign() -> None:
     [
         ({"game": "braekout"}, "did you mean 'breakout'?"),
         ({"game": "asterix"}, "nothing to adapt to"),
-        ({"shrink": 30}, "shrink is 30"),
+        ({"shrink": 30}, "shrink is 30: expected between 1 and 20"),
         ({"sticky": 1.0}, "sticky is 1.0"),
         ({"frames": 0}, "frames is 0"),
-        ({"timeout": 0.0}, "timeout 0.0"),
+        ({"timeout": 0.0}, "timeout is 0.0: expected above 0 seconds"),
     ],
 )
 def test_wrong_settings_are_one_line(change: dict[str, Any], words: str) -> None:

@@ -149,7 +149,7 @@ def test_a_task_is_named_by_its_arms() -> None:
     [
         ({"arms": 1}, "arms is 1: expected at least 2"),
         ({"pulls": 0}, "pulls is 0: expected at least 1"),
-        ({"prior": "simple"}, "prior is 'simple': expected one of independent, easy, medium, hard, dependent"),
+        ({"prior": "simple"}, "prior is 'simple': expected independent, easy, medium, hard or dependent"),
         ({"prior": "easy"}, "arms is 5: expected 2 for the prior easy, whose two arms add up to 1"),
         ({"arms": 3, "prior": "dependent"}, "arms is 3: expected 2 for the prior dependent"),
     ],

@@ -311,7 +311,7 @@ def test_true_and_one_are_not_the_same_environment() -> None:
         ("CartPole-v1", "", {}, "vary is empty"),
         ("", "length=1:2", {}, "env is empty"),
         ("CartPole-v1", "length=1:2", {"horizon": -1}, "horizon is -1"),
-        ("CartPole-v1", "length=1:2", {"timeout": 0.0}, "timeout is 0.0"),
+        ("CartPole-v1", "length=1:2", {"timeout": 0.0}, "timeout is 0.0: expected above 0 seconds"),
         ("CartPole-v1", "length=1:2", {"arguments": "a=1|2"}, "give one value"),
         ("CartPole-v1", "length=1:2", {"arguments": "render=1"}, "cannot be made: TypeError"),
         ("CartPole-v1", "length=1:2", {"wrappers": "Grayscale"}, "unknown wrapper 'Grayscale'"),

@@ -415,7 +415,7 @@ def test_a_parameter_may_list_what_it_holds_out() -> None:
     [
         ({"task": "raech-v3"}, "unknown Meta-World task 'raech-v3': did you mean 'reach-v3'?"),
         ({"task": "reach"}, "did you mean 'reach-v3'?"),
-        ({"horizon": 0}, "horizon is 0: expected an integer of at least 1"),
+        ({"horizon": 0}, "horizon is 0: expected at least 1"),
     ],
 )
 def test_wrong_settings_are_refused_in_one_line(wrong: dict[str, Any], said: str) -> None:

@@ -377,13 +377,13 @@ def test_a_critic_is_told_the_layout_or_what_is_right() -> None:
 @pytest.mark.parametrize(
     "wrong, message",
     [
-        ({"game": "doorkey"}, "game is 'doorkey': expected one of key-door, empty"),
+        ({"game": "doorkey"}, "game is 'doorkey': expected key-door, empty"),
         ({"size": 4}, "size is 4: expected a number of cells from 5 to 11 for key-door, or 0"),
         ({"game": "lava", "size": 8}, "size is 8: expected an odd number of cells from 7 to 11"),
         ({"size": 12}, "size is 12: expected"),
-        ({"size": 6.0}, "size is 6.0: expected"),
+        ({"size": 6.0}, "size is 6.0: expected an integer of at least 0"),
         ({"horizon": -1}, "horizon is -1: expected"),
-        ({"view": 4}, "view is 4: expected 3, 5 or 7 cells"),
+        ({"view": 4}, "view is 4: expected 3, 5 or 7"),
         ({"start": "anew"}, "start is 'anew': expected same or random"),
         ({"subgoals": -0.1}, "subgoals is -0.1: expected"),
     ],

@@ -9,8 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from pliant.storage import record
+from pliant.storage.schema import check as schema
 
-SCHEMA = "pliant.check/1"
+SCHEMA = schema.SCHEMA
 Kind = Literal["family", "algorithm", "policy"]
 Verdict = Literal["ok", "warning", "wrong", "skipped"]
 STYLES: dict[Verdict, str] = {"ok": "green", "warning": "yellow", "wrong": "bold red", "skipped": "dim"}

@@ -58,8 +58,8 @@ def shown(value: Any) -> str:
     if value is dataclasses.MISSING:
         return ""
     if isinstance(value, tuple):
-        return ",".join(str(v) for v in value)
-    return str(value).lower() if isinstance(value, bool) or value is None else str(value)
+        return ",".join(str(v) for v in value) or "''"
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value) or "''"
 
 
 def _example(chosen: config.Config) -> str:

@@ -14,15 +14,16 @@ from pliant.comparing import against, alike, beside, contenders, entry, kept, me
 from pliant.comparing.contenders import Asked, Contender
 from pliant.running import learner as learners
 from pliant.storage import record
+from pliant.storage.schema import comparison as schema
 from pliant.system import machine
 from pliant.tasks.base import Family
 
-SCHEMA = "pliant.comparison/1"
+SCHEMA = schema.SCHEMA
 FEW = 3
 """Seeds below which an interval does not know how trainings differ."""
 
 
-class Field(NamedTuple):
+class Prepared(NamedTuple):
     """Contenders that may be compared, with all that their runs have kept; nothing has been evaluated."""
 
     contenders: list[Contender]
@@ -42,15 +43,18 @@ def compare(paths: Sequence[Path], asked: Asked | None = None, quiet: bool = Tru
     settings of it, other tasks or another protocol; two runs of one contender with the same seed; a run without a checkpoint; a
     document that was edited.
     """
-    field = entered(paths, asked or Asked())
-    measuring.measure(field.jobs, field.asked, field.family, quiet)
-    for split in field.asked.every_split:
-        alike.require_same_protocol([d for c in field.contenders for d in c.documents(split)])
-    return document(field)
+    prepared = prepare(paths, asked or Asked())
+    measuring.measure(prepared.jobs, prepared.asked, prepared.family, quiet)
+    for split in prepared.asked.every_split:
+        alike.require_same_protocol([d for c in prepared.contenders for d in c.documents(split)])
+    return document(prepared)
 
 
-def entered(paths: Sequence[Path], asked: Asked) -> Field:
-    """Who is compared, and on what: everything that can be refused is refused here."""
+def prepare(paths: Sequence[Path], asked: Asked) -> Prepared:
+    """Who is compared, on what, and what is left to evaluate. Everything that can be refused is refused here.
+
+    Raises UserError as `compare` does.
+    """
     trainings = [contenders.opened(Path(path)) for path in paths]
     if not trainings:
         raise errors.UserError("compare needs the folders of one or more runs, e.g. pliant compare runs/maml-point-seed*")
@@ -63,13 +67,13 @@ def entered(paths: Sequence[Path], asked: Asked) -> Field:
     trained = {c.name: {t.config.seed: kept.training(t.run) for t in c.trainings if t.run is not None} for c in found}
     found = sorted([*found, *beside.untrained(found)], key=lambda c: (c.is_baseline, c.name))
     sweeps = kept.sweeps([(c.name, c.runs) for c in found])
-    return Field(found, asked, family, trained, sweeps, measuring.jobs(found, splits, asked, family))
+    return Prepared(found, asked, family, trained, sweeps, measuring.jobs(found, splits, asked, family))
 
 
-def document(field: Field) -> dict[str, Any]:
+def document(prepared: Prepared) -> dict[str, Any]:
     """Everything a comparison says of contenders that are measured, as JSON values."""
-    found, asked = field.contenders, field.asked
-    players = beside.players(found, asked, field.family)
+    found, asked = prepared.contenders, prepared.asked
+    players = beside.players(found, asked, prepared.family)
     between = span.of(found, asked.split, players["optimum"])
     return {
         "schema": SCHEMA,
@@ -78,12 +82,12 @@ def document(field: Field) -> dict[str, Any]:
         "random": between.low,
         "reference": {"value": between.high, "name": between.reference},
         "fraction": span.FRACTION,
-        "agents": [entry.entry(c, asked, between, field.trained.get(c.name, {})) for c in found],
+        "agents": [entry.entry(c, asked, between, prepared.trained.get(c.name, {})) for c in found],
         "against": against.pairs(found, asked.split),
         "players": players,
         "missing": beside.missing(found),
         "notes": _notes(found),
-        "sweeps": field.sweeps,
+        "sweeps": prepared.sweeps,
     }
 
 

@@ -13,9 +13,10 @@ Every angle occurs in training, so the shifted split changes the body: weaker mo
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 
 from pliant.simulators.mujoco import batch, robots
@@ -27,19 +28,17 @@ from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks
 class Settings:
     """What is fixed for all tasks."""
 
-    horizon: int = 200
+    horizon: Annotated[int, Ge(1)] = 200
     """Length of an episode in steps of 0.05 s."""
-    control_cost: float = 0.5
+    control_cost: Annotated[float, Ge(0)] = 0.5
     """Reward lost per unit of squared action, per step."""
-    healthy_reward: float = 1.0
+    healthy_reward: Annotated[float, Ge(0)] = 1.0
     """Reward for every step that ends healthy."""
     ood_motor_scale: tuple[float, float] = (0.5, 0.8)
     """Range of the motors' strength in the shifted split, as a multiple of the original's."""
 
     def __post_init__(self) -> None:
-        checks.positive_int("horizon", self.horizon)
-        checks.not_negative("control_cost", self.control_cost)
-        checks.not_negative("healthy_reward", self.healthy_reward)
+        checks.settings(self)
         checks.interval("ood_motor_scale", self.ood_motor_scale, above=0.0)
         checks.shifted("ood_motor_scale", self.ood_motor_scale, (1.0, 1.0))
 

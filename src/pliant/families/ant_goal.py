@@ -11,7 +11,9 @@ does not pay; its contact cost is left out. Neither the goal nor the ant's own p
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from annotated_types import Ge
 from torch import Tensor
 
 from pliant.simulators.mujoco import batch, robots
@@ -23,23 +25,21 @@ from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks
 class Settings:
     """What is fixed for all tasks."""
 
-    horizon: int = 200
+    horizon: Annotated[int, Ge(1)] = 200
     """Length of an episode in steps of 0.05 s."""
-    control_cost: float = 0.005
+    control_cost: Annotated[float, Ge(0)] = 0.005
     """Reward lost per unit of squared action, per step."""
-    healthy_reward: float = 4.05
+    healthy_reward: Annotated[float, Ge(0)] = 4.05
     """Reward for every step that ends healthy."""
-    radius: float = 0.5
+    radius: Annotated[float, Ge(0)] = 0.5
     """Distance from the goal that counts as success, m."""
-    reach: float = 3.0
+    reach: Annotated[float, Ge(0)] = 3.0
     """Goals in training lie within this distance of the start in both coordinates, m."""
     ood_reach: float = 4.0
     """The same in the shifted split, whose goals lie outside the training square, m."""
 
     def __post_init__(self) -> None:
-        checks.positive_int("horizon", self.horizon)
-        for name in ("control_cost", "healthy_reward", "radius", "reach"):
-            checks.not_negative(name, getattr(self, name))
+        checks.settings(self)
         checks.shifted("ood_reach", (-self.ood_reach, self.ood_reach), (-self.reach, self.reach))
 
 

@@ -6,9 +6,10 @@ not told the rules. It sees the console's memory, or the screen as an image. Act
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 from ale_py import roms
+from annotated_types import Ge, Gt, Le, Lt, Unit
 
 from pliant import errors
 from pliant.simulators import ale
@@ -26,34 +27,27 @@ class Settings:
     """One of the games of the Arcade Learning Environment, e.g. freeway, space_invaders."""
     observation: Literal["ram", "image"] = "ram"
     """128 bytes of memory, or the screen in grey."""
-    frames: int = 2
+    frames: Annotated[int, Ge(1)] = 2
     """Observations shown at once: one alone does not show where things are going."""
-    shrink: int = 2
-    """Pixels of the screen, in both directions, that become one."""
-    skip: int = 4
+    shrink: Annotated[int, Ge(1), Le(20)] = 2
+    """Pixels of the screen, 210 x 160, in both directions, that become one."""
+    skip: Annotated[int, Ge(1)] = 4
     """Frames that an action lasts; 60 are a second."""
-    sticky: float = 0.25
+    sticky: Annotated[float, Ge(0), Lt(1)] = 0.25
     """Probability that a frame repeats the last action instead."""
     clip: bool = False
     """Rewards are their signs instead of points."""
-    horizon: int = 500
+    horizon: Annotated[int, Ge(1)] = 500
     """Steps after which an episode is truncated."""
-    episodes: int = 2
+    episodes: Annotated[int, Ge(1)] = 2
     """Episodes of a trial, unless asked otherwise."""
-    workers: int = 0
+    workers: Annotated[int, Ge(0)] = 0
     """Worker processes, 0 for one per core."""
-    timeout: float = TIMEOUT
+    timeout: Annotated[float, Gt(0), Unit("seconds")] = TIMEOUT
     """Seconds that a reset or a step may take."""
 
     def __post_init__(self) -> None:
-        for name in ("frames", "shrink", "skip", "horizon", "episodes"):
-            checks.positive_int(name, getattr(self, name))
-        if self.shrink > 20:
-            raise ValueError(f"shrink is {self.shrink}: expected at most 20 pixels, the screen has {ale.SCREEN}")
-        if not 0 <= self.sticky < 1:
-            raise ValueError(f"sticky is {self.sticky}: expected a probability from 0 to below 1")
-        if self.workers < 0 or not self.timeout > 0:
-            raise ValueError(f"workers is {self.workers} and timeout {self.timeout}: expected at least 0, and seconds above 0")
+        checks.settings(self)
 
 
 def family(settings: Settings | None = None) -> Family:

@@ -9,13 +9,15 @@ The two choices of easy, medium and hard are the same in train and test: which a
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from annotated_types import Ge
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pliant.tasks import checks
 from pliant.tasks.base import Axis, BatchEnv, Family, Parameter, Tasks, Told
 from pliant.types import Spec
 
@@ -31,21 +33,16 @@ NARROW = (0.4, 0.6)
 class Settings:
     """Arms, length of a trial and how likely arms are."""
 
-    arms: int = 5
+    arms: Annotated[int, Ge(2)] = 5
     """Number of arms."""
-    pulls: int = 10
+    pulls: Annotated[int, Ge(1)] = 10
     """Episodes of a trial, each of them one pull."""
     prior: Prior = "independent"
     """Law of the arms' probabilities: independent (each uniform in [0, 1]), or of two arms that add up to 1: easy (0.1 and
     0.9), medium (0.25 and 0.75), hard (0.4 and 0.6), dependent (uniform)."""
 
     def __post_init__(self) -> None:
-        if self.prior not in get_args(Prior):
-            raise ValueError(f"prior is {self.prior!r}: expected one of {', '.join(get_args(Prior))}")
-        if self.arms < 2:
-            raise ValueError(f"arms is {self.arms}: expected at least 2")
-        if self.pulls < 1:
-            raise ValueError(f"pulls is {self.pulls}: expected at least 1")
+        checks.settings(self)
         if self.prior != "independent" and self.arms != 2:
             raise ValueError(f"arms is {self.arms}: expected 2 for the prior {self.prior}, whose two arms add up to 1")
 

@@ -14,12 +14,15 @@ can be learned into the weights; they alone decide which tasks are held out. Gue
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
+from annotated_types import Ge, Le, Unit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pliant.tasks import checks
 from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks, Told
 from pliant.types import Spec
 
@@ -30,27 +33,22 @@ MOST_BITS = 32
 class Settings:
     """How much must be remembered, and for how long."""
 
-    pairs: int = 4
+    pairs: Annotated[int, Ge(1)] = 4
     """Symbols of a task."""
-    delay: int = 4
+    delay: Annotated[int, Ge(0), Unit("steps")] = 4
     """Steps of distraction between showing and asking."""
-    labels: int = 4
+    labels: Annotated[int, Ge(2)] = 4
     """Different labels, which are the actions."""
-    queries: int | None = None
+    queries: Annotated[int, Ge(1)] | None = None
     """Questions in an episode; "none" asks for every symbol once."""
-    bits: int = 8
+    bits: Annotated[int, Ge(1), Le(MOST_BITS)] = 8
     """Binary digits of a symbol's code."""
 
     def __post_init__(self) -> None:
-        if self.pairs < 1:
-            raise ValueError(f"pairs is {self.pairs}: expected at least 1")
-        if self.delay < 0:
-            raise ValueError(f"delay is {self.delay}: expected at least 0 steps")
-        if self.labels < 2:
-            raise ValueError(f"labels is {self.labels}: expected at least 2")
-        if not 1 <= self.bits <= MOST_BITS or 2**self.bits < self.pairs:
-            raise ValueError(f"bits is {self.bits}: expected 1 to {MOST_BITS}, and enough for {self.pairs} different codes")
-        if self.queries is not None and not 1 <= self.queries <= self.pairs:
+        checks.settings(self)
+        if 2**self.bits < self.pairs:
+            raise ValueError(f"bits is {self.bits}: expected enough for {self.pairs} different codes")
+        if self.queries is not None and self.queries > self.pairs:
             raise ValueError(f"queries is {self.queries}: expected 1 to {self.pairs}, as many as there are pairs")
 
     @property

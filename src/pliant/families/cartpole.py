@@ -7,10 +7,13 @@ pushes right.
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Unit
 from torch import Tensor
 
+from pliant.tasks import checks
 from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks
 from pliant.types import Spec
 
@@ -23,12 +26,11 @@ ANGLE_LIMIT = 12 * 2 * math.pi / 360
 class Settings:
     """Length of an episode."""
 
-    horizon: int = 500
+    horizon: Annotated[int, Ge(1), Unit("step")] = 500
     """Steps after which an episode is truncated."""
 
     def __post_init__(self) -> None:
-        if self.horizon < 1:
-            raise ValueError(f"horizon is {self.horizon}: expected at least 1 step")
+        checks.settings(self)
 
 
 class CartPole(BatchEnv):

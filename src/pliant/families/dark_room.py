@@ -12,10 +12,11 @@ in the 81^2 tasks of the paper; of these cells the far corner, a ninth of the ro
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from annotated_types import Ge, Unit
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -31,20 +32,15 @@ EPISODES = 4
 class Settings:
     """Size of the room, start and length of an episode."""
 
-    size: int = 9
-    """Cells per side, at least 3."""
-    horizon: int = 50
+    size: Annotated[int, Ge(3), Unit("cells per side")] = 9
+    """Cells per side."""
+    horizon: Annotated[int, Ge(1)] = 50
     """Steps after which an episode is truncated."""
     start: Literal["random", "centre"] = "random"
     """Where an episode opens: in any cell alike, or always in the middle, as most reimplementations have it."""
 
     def __post_init__(self) -> None:
-        checks.positive_int("horizon", self.horizon)
-        checks.positive_int("size", self.size)
-        if self.size < 3:
-            raise ValueError(f"size is {self.size}: expected at least 3 cells per side")
-        if self.start not in ("random", "centre"):
-            raise ValueError(f"start is {self.start!r}: expected random or centre")
+        checks.settings(self)
 
 
 class DarkRoom(BatchEnv):

@@ -11,7 +11,9 @@ for evaluation. No random number is drawn while driving, so both play the same e
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Le
 
 from pliant import errors
 from pliant.simulators.highway import scene as scenes
@@ -33,27 +35,17 @@ class Settings:
     """An endless highway, or 370 m of one that a ramp joins."""
     simulator: Literal["twin", "highway-env"] = "twin"
     """The batched twin, or highway-env itself (extra `driving`), several hundred times slower."""
-    horizon: int = 30
-    """Steps of a second each after which an episode is truncated."""
-    vehicles: int = 20
+    horizon: Annotated[int, Ge(1), Le(150)] = 30
+    """Steps of a second each after which an episode is truncated; the highway is 10 km long, enough for 150."""
+    vehicles: Annotated[int, Ge(1), Le(100)] = 20
     """Other vehicles; in the merge, which is not always full, at most so many and one on the ramp."""
-    frequency: int = 5
-    """Frames simulated per second: 5 as highway-fast-v0, 15 as highway-v0 and merge-generic-v1."""
+    frequency: Annotated[int, Ge(3), Le(60)] = 5
+    """Frames simulated per second: 5 as highway-fast-v0, 15 as highway-v0 and merge-generic-v1; below 3 steering overshoots."""
     collisions: Literal["agent", "all"] = "agent"
     """Whose collisions are looked for: the agent's and those with obstacles, as highway-fast-v0 does, or everybody's."""
 
     def __post_init__(self) -> None:
-        for name in ("horizon", "vehicles", "frequency"):
-            checks.positive_int(name, getattr(self, name))
-        choices = {"scene": ("highway", "merge"), "simulator": ("twin", "highway-env"), "collisions": ("agent", "all")}
-        for name, known in choices.items():
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} is {getattr(self, name)!r}: expected {' or '.join(known)}")
-        if not 3 <= self.frequency <= 60:
-            raise ValueError(f"frequency is {self.frequency}: expected 3 to 60 per second; with fewer, steering overshoots")
-        if self.vehicles > 100 or self.horizon > 150:
-            got = f"vehicles is {self.vehicles} and horizon is {self.horizon}"
-            raise ValueError(f"{got}: expected at most 100 vehicles and 150 steps, as the highway is 10 km long")
+        checks.settings(self)
 
 
 def family(settings: Settings | None = None) -> Family:

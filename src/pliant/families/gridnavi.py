@@ -10,9 +10,11 @@ Training and test share the 21 goals: a fifth of so few would be another task.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
+from annotated_types import Ge, Le, Unit
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -30,16 +32,13 @@ STEP_REWARD = -0.1
 class Settings:
     """Size of the grid and length of an episode."""
 
-    size: int = 5
-    """Cells per side, 3 to 7."""
-    horizon: int = 15
+    size: Annotated[int, Ge(3), Le(7), Unit("cells per side")] = 5
+    """Cells per side."""
+    horizon: Annotated[int, Ge(1)] = 15
     """Steps of an episode."""
 
     def __post_init__(self) -> None:
-        checks.positive_int("horizon", self.horizon)
-        checks.positive_int("size", self.size)
-        if not 3 <= self.size <= 7:
-            raise ValueError(f"size is {self.size}: expected 3 to 7 cells per side")
+        checks.settings(self)
 
 
 class GridNavi(BatchEnv):

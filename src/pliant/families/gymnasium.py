@@ -6,8 +6,9 @@ Without settings, CartPole-v1 with other poles and with pushes that may be rever
 import dataclasses
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Ge, Gt, Unit
 from gymnasium.envs.registration import EnvSpec
 
 from pliant import errors
@@ -42,22 +43,17 @@ class Settings:
     apply: str = ""
     """module:function, called as function(env, values) before every reset with what `vary` has under apply., for a module
     that you have imported."""
-    horizon: int = 0
+    horizon: Annotated[int, Ge(0)] = 0
     """Steps after which an episode is truncated, 0 for the environment's own time limit."""
-    episodes: int = 1
+    episodes: Annotated[int, Ge(1)] = 1
     """Episodes of a trial, unless asked otherwise."""
-    workers: int = 0
+    workers: Annotated[int, Ge(0)] = 0
     """Worker processes, 0 for one per core."""
-    timeout: float = TIMEOUT
+    timeout: Annotated[float, Gt(0), Unit("seconds")] = TIMEOUT
     """Seconds that a reset or a step may take."""
 
     def __post_init__(self) -> None:
-        checks.positive_int("episodes", self.episodes)
-        for name in ("horizon", "workers"):
-            if isinstance(getattr(self, name), bool) or not getattr(self, name) >= 0:
-                raise ValueError(f"{name} is {getattr(self, name)!r}: expected an integer of at least 0")
-        if not self.timeout > 0:
-            raise ValueError(f"timeout is {self.timeout!r}: expected a number of seconds above 0")
+        checks.settings(self)
         if self.env and not self.vary:
             raise ValueError(f"vary is empty: say in what the tasks of {self.env} differ, e.g. --vary seed=0..999 for layouts")
         if self.vary and not self.env:

@@ -8,9 +8,10 @@ same directions with a heavier torso.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 
 from pliant.simulators.mujoco import batch, robots
@@ -22,16 +23,15 @@ from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks
 class Settings:
     """What is fixed for all tasks."""
 
-    horizon: int = 200
+    horizon: Annotated[int, Ge(1)] = 200
     """Length of an episode in steps of 0.05 s."""
-    control_cost: float = 0.05
+    control_cost: Annotated[float, Ge(0)] = 0.05
     """Reward lost per unit of squared action, per step."""
     ood_mass_scale: tuple[float, float] = (1.5, 2.0)
     """Range of the torso's mass and inertia in the shifted split, as multiples of the original's."""
 
     def __post_init__(self) -> None:
-        checks.positive_int("horizon", self.horizon)
-        checks.not_negative("control_cost", self.control_cost)
+        checks.settings(self)
         checks.interval("ood_mass_scale", self.ood_mass_scale, above=0.0)
         checks.shifted("ood_mass_scale", self.ood_mass_scale, (1.0, 1.0))
 

@@ -7,8 +7,10 @@ The robot, its observation and its reset are Gymnasium's HalfCheetah-v5; task an
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 
 from pliant.simulators.mujoco import batch, robots
@@ -20,9 +22,9 @@ from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks
 class Settings:
     """What is fixed for all tasks."""
 
-    horizon: int = 200
+    horizon: Annotated[int, Ge(1)] = 200
     """Length of an episode in steps of 0.05 s."""
-    control_cost: float = 0.05
+    control_cost: Annotated[float, Ge(0)] = 0.05
     """Reward lost per unit of squared action, per step."""
     velocity: tuple[float, float] = (0.0, 2.0)
     """Range of the goal velocity in training, m/s."""
@@ -30,8 +32,7 @@ class Settings:
     """Range of the goal velocity in the shifted split, m/s; what lies inside the training range is left out."""
 
     def __post_init__(self) -> None:
-        checks.positive_int("horizon", self.horizon)
-        checks.not_negative("control_cost", self.control_cost)
+        checks.settings(self)
         checks.interval("velocity", self.velocity)
         checks.shifted("ood_velocity", self.ood_velocity, self.velocity)
 

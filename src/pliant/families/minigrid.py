@@ -22,10 +22,11 @@ episode and does not truncate it too. And all episodes of a trial open where the
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from annotated_types import Ge
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -71,33 +72,24 @@ class Settings:
 
     game: Name = "key-door"
     """key-door, empty, crossing, lava or colours."""
-    size: int = 0
+    size: Annotated[int, Ge(0)] = 0
     """Cells per side, walls included; 0 for the game's own: 8 in key-door, 9 in crossing and lava, where it must be
     odd, else 6."""
-    view: int = world.VIEW
+    view: Literal[3, 5, 7] = world.VIEW
     """Side of the square of cells that the agent sees: 3, 5 or 7. MiniGrid's `agent_view_size`; with 3 it has to search."""
     start: Literal["same", "random"] = "same"
     """Where an episode opens, of the cells and directions that MiniGrid draws from: where the first of the trial did, or drawn
     anew."""
-    horizon: int = 0
+    horizon: Annotated[int, Ge(0)] = 0
     """Steps after which an episode is truncated; 0 for three times the side."""
-    subgoals: float = 0.0
+    subgoals: Annotated[float, Ge(0)] = 0.0
     """Also paid in key-door, once an episode each, for picking up the key and for unlocking the door: so that an agent which
     has never reached the goal has something to learn from. MiniGrid pays nothing for them, other games have none."""
     all_actions: bool = False
     """Act by all seven actions of MiniGrid, in its order: left, right, forward, pickup, drop, toggle, done."""
 
     def __post_init__(self) -> None:
-        if self.game not in get_args(Name):
-            raise ValueError(f"game is {self.game!r}: expected one of {', '.join(get_args(Name))}")
-        for name in ("size", "horizon"):
-            if getattr(self, name) != 0:
-                checks.positive_int(name, getattr(self, name))
-        if self.view not in (3, 5, 7):
-            raise ValueError(f"view is {self.view}: expected 3, 5 or 7 cells")
-        if self.start not in ("same", "random"):
-            raise ValueError(f"start is {self.start!r}: expected same or random")
-        checks.not_negative("subgoals", self.subgoals)
+        checks.settings(self)
         least, odd = GAMES[self.game].least, self.game in ("crossing", "lava")
         if not least <= self.side <= MOST_SIDE or (odd and self.side % 2 == 0):
             kind = "an odd number" if odd else "a number"

@@ -20,9 +20,10 @@ the converter gives all it has, the same for every controller, hides what contro
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge, Gt, Le, Unit
 from torch import Tensor
 
 from pliant.simulators import drives
@@ -83,13 +84,13 @@ class Settings:
     """pmsm: permanent-magnet synchronous motor, two voltages; dc: permanently excited DC motor, one."""
     control: drives.Control = "current"
     """current: follow set-points of the currents at a speed that the load holds; speed: follow a set-point of the speed."""
-    horizon: int = 100
+    horizon: Annotated[int, Ge(1)] = 100
     """Length of an episode in control steps."""
     reference: Literal["steps", "wiener"] = "steps"
     """Set-points that jump now and then, or a Wiener process."""
-    hold: float = 25.0
+    hold: Annotated[float, Ge(1), Unit("step")] = 25.0
     """Mean number of steps between two jumps of the set-point."""
-    span: float = 0.25
+    span: Annotated[float, Gt(0), Le(1)] = 0.25
     """Largest set-point, in units of the motor's nominal current or speed."""
     resistance: Range | None = None
     """Range of the winding's resistance in training, as multiples of the original; none: a default by what is controlled."""
@@ -111,19 +112,7 @@ class Settings:
     """Classical Runge-Kutta, as accurate as the original's default solver; or Euler, equal to the original's Euler."""
 
     def __post_init__(self) -> None:
-        for name, known in (
-            ("machine", ("pmsm", "dc")),
-            ("control", ("current", "speed")),
-            ("reference", ("steps", "wiener")),
-            ("solver", ("rk4", "euler")),
-        ):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} is {getattr(self, name)!r}: expected {' or '.join(known)}")
-        checks.positive_int("horizon", self.horizon)
-        if not self.hold >= 1:
-            raise ValueError(f"hold is {self.hold}: expected at least 1 step")
-        if not 0 < self.span <= 1:
-            raise ValueError(f"span is {self.span}: expected above 0, at most 1")
+        checks.settings(self)
         for name in MEANINGS:
             if name not in RANGES[self.machine, self.control]:
                 if getattr(self, name) or getattr(self, "ood_" + name):

@@ -7,12 +7,14 @@ return before adaptation (-40.4), use the plain distance, which is the default h
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from annotated_types import Ge, Gt, Unit
 from torch import Tensor
 
+from pliant.tasks import checks
 from pliant.tasks.base import Axis, BatchEnv, Family, Parameter, Tasks
 from pliant.types import Spec
 
@@ -23,20 +25,15 @@ class Settings:
 
     distance: Literal["plain", "squared"] = "plain"
     """Distance that is the cost of a step."""
-    speed: float = 0.1
+    speed: Annotated[float, Gt(0)] = 0.1
     """Largest displacement per coordinate and step; an action of 1 is this far."""
-    radius: float = 0.01
+    radius: Annotated[float, Ge(0)] = 0.01
     """The goal is reached within this distance in both coordinates."""
-    horizon: int = 100
+    horizon: Annotated[int, Ge(1), Unit("step")] = 100
     """Steps after which an episode is truncated."""
 
     def __post_init__(self) -> None:
-        if self.distance not in ("plain", "squared"):
-            raise ValueError(f"distance is {self.distance!r}: expected plain or squared")
-        if self.speed <= 0 or self.radius < 0:
-            raise ValueError(f"speed is {self.speed} and radius {self.radius}: expected speed above 0, radius at least 0")
-        if self.horizon < 1:
-            raise ValueError(f"horizon is {self.horizon}: expected at least 1 step")
+        checks.settings(self)
 
 
 class Point(BatchEnv):

@@ -22,10 +22,11 @@ step, whatever is done. A trip that ended the episode would spare the agent the 
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
+from annotated_types import Ge, Gt, Le
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -77,26 +78,22 @@ FIRST_STEP = 0.02
 class Settings:
     """Length of an episode, and what the controller is asked for and may do."""
 
-    horizon: int = 60
+    horizon: Annotated[int, Ge(1)] = 60
     """Control steps of an episode."""
-    minutes: float = 0.1
+    minutes: Annotated[float, Gt(0), Le(1)] = 0.1
     """Time between two control steps, min."""
     set_point: tuple[float, float] = (340.0, 352.0)
     """Set-points, and temperatures at which an episode opens, are drawn from this range, K."""
-    reach: float = 60.0
+    reach: Annotated[float, Gt(0), Le(200)] = 60.0
     """The coolant is at most this much colder or warmer than 300 K."""
-    band: float = 2.0
+    band: Annotated[float, Gt(0), Le(WORST_ERROR)] = 2.0
     """Success is an error below this in the last sixth of an episode, K."""
 
     def __post_init__(self) -> None:
-        checks.positive_int("horizon", self.horizon)
+        checks.settings(self)
         checks.interval("set_point", self.set_point, above=250.0)
         if self.set_point[1] >= TRIP:
             raise ValueError(f"set_point is {self.set_point!r}: expected less than {TRIP:g} K, where the plant shuts down")
-        for name, most in (("minutes", 1.0), ("reach", 200.0), ("band", WORST_ERROR)):
-            value = getattr(self, name)
-            if not 0 < value <= most:
-                raise ValueError(f"{name} is {value!r}: expected above 0 and at most {most:g}")
 
 
 class Reactor(BatchEnv):

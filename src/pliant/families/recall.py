@@ -10,12 +10,15 @@ arms are independent. Barcodes alone decide which tasks are held out, so that no
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
+from annotated_types import Ge, Gt, Le
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pliant.tasks import checks
 from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks, Told
 from pliant.types import Spec
 
@@ -26,31 +29,26 @@ MOST_BITS = 32
 class Settings:
     """Arms, contexts and their returns."""
 
-    arms: int = 4
+    arms: Annotated[int, Ge(2)] = 4
     """Arms of each bandit, which are the actions."""
-    pulls: int = 5
+    pulls: Annotated[int, Ge(1)] = 5
     """Steps of an episode."""
-    contexts: int = 5
+    contexts: Annotated[int, Ge(1)] = 5
     """Different contexts in a trial."""
-    repeats: int = 3
+    repeats: Annotated[int, Ge(1)] = 3
     """Episodes of each context in a trial."""
-    bits: int = 10
+    bits: Annotated[int, Ge(1), Le(MOST_BITS)] = 10
     """Binary digits of a barcode."""
-    p_good: float = 0.9
+    p_good: Annotated[float, Gt(0), Le(1)] = 0.9
     """Probability that the good arm pays."""
-    p_bad: float = 0.1
+    p_bad: Annotated[float, Ge(0)] = 0.1
     """Probability that another arm pays."""
 
     def __post_init__(self) -> None:
-        least = {"arms": 2, "pulls": 1, "contexts": 1, "repeats": 1}
-        for name, low in least.items():
-            if getattr(self, name) < low:
-                raise ValueError(f"{name} is {getattr(self, name)}: expected at least {low}")
-        if not 1 <= self.bits <= MOST_BITS or 2**self.bits < self.contexts:
-            raise ValueError(f"bits is {self.bits}: expected 1 to {MOST_BITS}, and enough for {self.contexts} contexts")
-        if not 0 < self.p_good <= 1:
-            raise ValueError(f"p_good is {self.p_good}: expected a probability above 0")
-        if not 0 <= self.p_bad < self.p_good:
+        checks.settings(self)
+        if 2**self.bits < self.contexts:
+            raise ValueError(f"bits is {self.bits}: expected enough for {self.contexts} contexts")
+        if not self.p_bad < self.p_good:
             raise ValueError(f"p_bad is {self.p_bad}: expected a probability below p_good, which is {self.p_good}")
 
     @property

@@ -11,12 +11,15 @@ the value of a whole episode from state 0, how much better or worse each other s
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Annotated
 
 import numpy as np
 import torch
+from annotated_types import Ge
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pliant.tasks import checks
 from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks, Told
 from pliant.types import Spec
 
@@ -37,19 +40,17 @@ SMALLEST = 2.0**-54
 class Settings:
     """Size of the MDPs, length of an episode and of a trial."""
 
-    states: int = 10
+    states: Annotated[int, Ge(2)] = 10
     """Number of states."""
-    actions: int = 5
+    actions: Annotated[int, Ge(2)] = 5
     """Number of actions."""
-    horizon: int = 10
+    horizon: Annotated[int, Ge(1)] = 10
     """Steps after which an episode is truncated."""
-    episodes: int = 10
+    episodes: Annotated[int, Ge(1)] = 10
     """Episodes of a trial, unless asked otherwise."""
 
     def __post_init__(self) -> None:
-        for name, least in (("states", 2), ("actions", 2), ("horizon", 1), ("episodes", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}: expected at least {least}")
+        checks.settings(self)
 
 
 class Tabular(BatchEnv):

@@ -12,10 +12,13 @@ What differs between tasks is which second stage is the better one at the start:
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Gt, Le, Lt
 from torch import Tensor
 
+from pliant.tasks import checks
 from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks
 from pliant.types import Spec
 
@@ -29,24 +32,17 @@ FASTER = ((2.0, 0.025), (4.0, 0.1))
 class Settings:
     """Probabilities of the task, length of a trial."""
 
-    common: float = 0.75
+    common: Annotated[float, Gt(0.5), Le(1)] = 0.75
     """Probability that a first action leads to its common second stage."""
-    reward: float = 0.9
+    reward: Annotated[float, Gt(0.5), Lt(1)] = 0.9
     """Probability of a reward in the better second stage; in the other it is 1 minus this."""
-    swap: float = 0.0
+    swap: Annotated[float, Ge(0), Le(0.25)] = 0.0
     """Probability that the second stages change places before an episode, the first excepted."""
-    episodes: int = 100
+    episodes: Annotated[int, Ge(1)] = 100
     """Episodes of a trial, unless asked otherwise."""
 
     def __post_init__(self) -> None:
-        if not 0.5 < self.common <= 1:
-            raise ValueError(f"common is {self.common}: expected above 0.5, at most 1")
-        if not 0.5 < self.reward < 1:
-            raise ValueError(f"reward is {self.reward}: expected above 0.5, below 1")
-        if not 0 <= self.swap <= 0.25:
-            raise ValueError(f"swap is {self.swap}: expected 0 to 0.25")
-        if self.episodes < 1:
-            raise ValueError(f"episodes is {self.episodes}: expected at least 1")
+        checks.settings(self)
 
     @property
     def best(self) -> float:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
 import torch
-from annotated_types import Ge, Unit
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from pliant.policies.parts import layers
@@ -57,7 +57,7 @@ class State(NamedTuple):
 class Settings(MemorySettings):
     """Size of the memory and of its store."""
 
-    slots: Annotated[int, Ge(1), Unit("episode")] = 32
+    slots: Annotated[int, Ge(1)] = 32
     """Episodes that the store holds."""
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-from annotated_types import Ge, Unit
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from pliant.policies.parts.layers import Linear
@@ -32,7 +32,7 @@ class Settings(MemorySettings):
     """Layers of attention."""
     heads: Annotated[int, Ge(1)] = 4
     """Heads of attention, each `size` / `heads` wide."""
-    context: Annotated[int, Ge(2), Unit("steps")] = 128
+    context: Annotated[int, Ge(2)] = 128
     """Steps that attention looks back over, the running one included."""
 
     def __post_init__(self) -> None:

@@ -23,10 +23,11 @@ from pliant.running.learner import Learner
 from pliant.running.players import others
 from pliant.running.schedule import Schedule
 from pliant.storage import documents, record
+from pliant.storage.schema import evaluation
 from pliant.tasks.base import SPLITS, Family, Protocol
 from pliant.types import Rollout
 
-SCHEMA = "pliant.evaluation/1"
+SCHEMA = evaluation.SCHEMA
 
 
 def evaluate_run(

@@ -5,25 +5,25 @@ differ in nothing else. A document `pliant.sweep/1` per run and axis, kept in th
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pliant import errors
-from pliant.config import config as configuration
 from pliant.maths import statistics
 from pliant.running import curve as curving
 from pliant.running import learner as learners
 from pliant.running.learner import Learner
 from pliant.running.schedule import Schedule, require_sizes
 from pliant.storage import documents, record
+from pliant.storage.schema import sweep as schema
+from pliant.storage.schema.parts import Config
 from pliant.streams import Stream
 from pliant.system.progress import Progress
 from pliant.tasks.base import Axis, Family
 
-SCHEMA = "pliant.sweep/1"
+SCHEMA = schema.SCHEMA
 POINTS = 9
 """Values of a sweep, unless told otherwise."""
 TASKS = 20
@@ -61,7 +61,7 @@ def sweep_run(
     seed: int = 0,
     device: str = "cpu",
     quiet: bool = True,
-) -> dict[str, Any]:
+) -> schema.Sweep:
     """The document `pliant.sweep/1` of a run's newest checkpoint along `axis` ("velocity=0:4"); also kept in the run.
 
     Raises UserError for a folder that is no run or has no checkpoint, and for an axis or values that the family lacks.
@@ -71,7 +71,7 @@ def sweep_run(
     learner, found = learners.trained(run, device)
     name, values = parse(axis, learner.family, points)
     schedule = learner.schedule(stages, lanes)
-    asked = {
+    asked: schema.Protocol = {
         "tasks": tasks,
         "lanes": schedule.lanes,
         "stages": schedule.last,
@@ -80,42 +80,42 @@ def sweep_run(
         "iteration": found.iteration,
     }
     kept = Path(path) / "sweeps" / f"{re.sub(r'[^A-Za-z0-9_-]', '', name)}.json"
-    if kept.exists() and _is_same(old := documents.read_sealed(kept, SCHEMA), name, values, asked):
+    if kept.exists() and _is_same(old := documents.read(kept, schema.KIND), name, values, asked):
         return old
     along, curves = learner.family.axes[name], []
     with Progress(len(values), 0, quiet, f"{name} of {run.path.name}", f"{run.path.name}: value") as progress:
         for value in values:
             curves.append(_measured(learner, along, value, tasks, schedule, seed))
             progress.update(len(curves), {})
-    document = documents.sealed(_document(learner.config, name, along, values, asked, curves))
+    document = documents.sealed(_document(run.config, name, along, values, asked, curves))
     documents.write_json(kept, document)
     return document
 
 
 def _document(
-    config: configuration.Config,
+    config: Config,
     name: str,
     along: Axis,
     values: Sequence[float],
-    asked: Mapping[str, Any],
+    asked: schema.Protocol,
     curves: Sequence[curving.Curve],
-) -> dict[str, Any]:
+) -> schema.Sweep:
     """Everything a sweep says, as JSON values."""
     stages = range(asked["stages"] + 1)
     return {
-        "schema": SCHEMA,
-        "algorithm": config.algorithm,
-        "policy": config.policy,
-        "family": config.family,
-        "train_seed": config.seed,
+        "schema": schema.SCHEMA,
+        "algorithm": config["algorithm"],
+        "policy": config["policy"],
+        "family": config["family"],
+        "train_seed": config["seed"],
         "axis": name,
         "meaning": along.meaning,
         "values": list(values),
         "trained": list(along.trained),
         "shifted": list(along.shifted),
-        "protocol": dict(asked),
+        "protocol": asked,
         "versions": record.versions(),
-        "config": configuration.to_dict(config),
+        "config": config,
         "curve": [
             {"value": value, "return": [statistics.summary(c.returns[:, s]) for s in stages]}
             for value, c in zip(values, curves, strict=True)
@@ -132,5 +132,5 @@ def _measured(learner: Learner, axis: Axis, value: float, tasks: int, schedule: 
     return curving.curve_on(learner, batch, schedule.last, streams.at("acts"))[0]
 
 
-def _is_same(document: dict[str, Any], axis: str, values: list[float], asked: dict[str, Any]) -> bool:
+def _is_same(document: schema.Sweep, axis: str, values: list[float], asked: schema.Protocol) -> bool:
     return (document["axis"], document["values"], document["protocol"]) == (axis, values, asked)

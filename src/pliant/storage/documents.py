@@ -9,13 +9,15 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from pliant import errors
 from pliant.storage import parsing
 from pliant.storage.schema import kinds
 from pliant.storage.schema.kind import MIB, D, Kind
 from pliant.system import files
+
+M = TypeVar("M", bound=Mapping[str, Any])
 
 MOST = 256 * MIB
 """Bytes above which a JSON file is not ours."""
@@ -38,11 +40,11 @@ def by_episode(document: Mapping[str, Any]) -> bool:
     return bool(document["protocol"]["stage"] == "episode")
 
 
-def sealed(document: Mapping[str, Any]) -> dict[str, Any]:
+def sealed(document: M) -> M:
     """`document` with its checksum under "sha256": who edits it by hand breaks the seal."""
     content = {name: value for name, value in document.items() if name != "sha256"}
     text = json.dumps(content, sort_keys=True, allow_nan=False)
-    return content | {"sha256": hashlib.sha256(text.encode()).hexdigest()}
+    return cast(M, content | {"sha256": hashlib.sha256(text.encode()).hexdigest()})
 
 
 def read(path: Path, kind: Kind[D], unsealed: bool = False) -> D:

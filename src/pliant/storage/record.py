@@ -108,9 +108,9 @@ class Run:
                 self._lock.release()
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Config:
         """The settings as recorded; `config.from_dict` reads them."""
-        return dict(self.document["config"])
+        return self.document["config"].copy()
 
     @property
     def checkpoints(self) -> Path:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
-from annotated_types import Ge, Gt, Le, Unit
+from annotated_types import Ge, Gt, Le
 from torch import Tensor, nn
 
 from pliant.algorithms.base import Collect
@@ -31,7 +31,7 @@ NEGLIGIBLE = 1e-3
 class InnerSettings:
     """How parameters are adapted to one task."""
 
-    steps: Annotated[int, Ge(1), Unit("gradient step")] = 1
+    steps: Annotated[int, Ge(1)] = 1
     """Gradient steps in training; an evaluation may take another number."""
     lr: Annotated[float, Gt(0)] = 0.1
     """Learning rate of the first step, or where learned rates start."""

@@ -108,10 +108,10 @@ class Problem:
         return torch.stack(each).mean(0)
 
     def objective(self, meta: Params, tasks: slice, clip: float | None = None) -> tuple[Tensor, list[Tensor], list[Params]]:
-        """What some of the tasks add to the objective, [], as a function of `meta`; and on the way to it
+        """What m of the tasks add to the objective, [], differentiable by `meta`; and what is found on the way to it.
 
-        the distribution parameters [m, B, T, P] of the adapted policies, by outer stage, and the parameters before and after
-        each inner step, stacked per task.
+        That is the distribution parameters [m, B, T, P] of the adapted policies, by outer stage, and the parameters before and
+        after each inner step, stacked per task.
         """
         experience = [e.part(tasks) for e in self.experience]
         path = self.inner.path(meta, experience[:-1], self.second_order, len(experience[-1].advantage))

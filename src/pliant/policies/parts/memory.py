@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Annotated
 
 import torch
-from annotated_types import Ge, Unit
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from pliant.policies.base import Memory
@@ -29,7 +29,7 @@ class MemorySettings(HeadSettings):
     Data that the settings of each memory extend.
     """
 
-    size: Annotated[int, Ge(1), Unit("unit")] = 64
+    size: Annotated[int, Ge(1)] = 64
     """Units of the memory."""
     embed: tuple[Annotated[int, Ge(1)], ...] = ()
     """Width of each tanh layer between the inputs and the memory, units; none: the memory reads the inputs themselves."""

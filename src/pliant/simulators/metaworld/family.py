@@ -7,9 +7,10 @@ import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Ge, Gt, Unit
 
 from pliant import errors
 from pliant.simulators.metaworld import benchmark, goals, lane
@@ -26,20 +27,18 @@ EPISODES = 10
 class Settings:
     """Length of an episode, and where it is played."""
 
-    horizon: int = 500
+    horizon: Annotated[int, Ge(1)] = 500
     """Steps after which an episode is truncated."""
     objects: bool = True
     """Observations show where objects are. In reach they play no part, and a place names one of the 50 training tasks: an agent
     that sees it learns them by heart."""
-    workers: int = 0
+    workers: Annotated[int, Ge(0)] = 0
     """Worker processes, 0 for one per core."""
-    timeout: float = TIMEOUT
+    timeout: Annotated[float, Gt(0), Unit("seconds")] = TIMEOUT
     """Seconds that a reset or a step may take."""
 
     def __post_init__(self) -> None:
-        checks.positive_int("horizon", self.horizon)
-        if self.workers < 0 or not self.timeout > 0:
-            raise ValueError(f"workers is {self.workers} and timeout {self.timeout}: expected at least 0, and seconds above 0")
+        checks.settings(self)
 
 
 def many(name: str, classes: Mapping[str, Sequence[str]], settings: Settings) -> Family:

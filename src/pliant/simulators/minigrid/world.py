@@ -10,7 +10,7 @@ MiniGrid shows beyond the edge. Directions are 0 right, 1 down, 2 left, 3 up. Bo
 """
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,7 +22,7 @@ LEFT, RIGHT, FORWARD, PICKUP, DROP, TOGGLE, DONE = range(7)
 STEP = ((1, 0), (0, 1), (-1, 0), (0, -1))
 """What a step in each direction adds to x and y."""
 
-VIEW = 7
+VIEW: Final = 7
 """Side of the square that MiniGrid's agent sees: it stands in the middle of the last row and looks towards the first."""
 
 

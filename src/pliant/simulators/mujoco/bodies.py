@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 
 from pliant.simulators.mujoco import batch, robots
@@ -24,11 +25,11 @@ MEANINGS = {
 class Settings:
     """What is fixed for all tasks."""
 
-    horizon: int = 200
+    horizon: Annotated[int, Ge(1)] = 200
     """Length of an episode in steps of 0.008 s."""
-    control_cost: float = 0.001
+    control_cost: Annotated[float, Ge(0)] = 0.001
     """Reward lost per unit of squared action, per step."""
-    healthy_reward: float = 1.0
+    healthy_reward: Annotated[float, Ge(0)] = 1.0
     """Reward for every step that ends healthy."""
     scale: tuple[float, float] = (1.5**-3, 1.5**3)
     """Range of the four scales in training, as multiples of the original."""
@@ -36,9 +37,7 @@ class Settings:
     """Range of the four scales in the shifted split; what lies inside the training range in all four is left out."""
 
     def __post_init__(self) -> None:
-        checks.positive_int("horizon", self.horizon)
-        checks.not_negative("control_cost", self.control_cost)
-        checks.not_negative("healthy_reward", self.healthy_reward)
+        checks.settings(self)
         checks.interval("scale", self.scale, above=0.0)
         checks.interval("ood_scale", self.ood_scale, above=0.0)
         checks.shifted("ood_scale", self.ood_scale, self.scale)

@@ -33,11 +33,11 @@ class Check(TypedDict):
     schema: Literal["pliant.check/1"]
     """Kind of document and its version."""
     kind: NotRequired[Literal["family", "algorithm", "policy"]]
-    """What was checked; a family where it is absent."""
+    """What was checked; a family where it is not said."""
     name: str
     """Its name, as it was asked for."""
     family: str
-    """As the family calls itself; empty if there is none."""
+    """As the family calls itself; empty if there is none, and for an algorithm or a policy."""
     seed: Seed
     """Address of the random numbers of the checks."""
     settings: dict[str, Any]

@@ -4,7 +4,7 @@ V values of the axis, M tasks at each, S stages: gradient steps, or the episodes
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, NotRequired
 
 from annotated_types import Ge, Len
 from typing_extensions import TypedDict
@@ -79,8 +79,8 @@ class Sweep(TypedDict):
     """[V] What the tasks of each value reach."""
     per_task: list[list[list[float]]]
     """[V, M, S] Undiscounted return of an episode, mean over lanes."""
-    sha256: Digest
-    """Checksum of the document without this field."""
+    sha256: NotRequired[Digest]
+    """Checksum of the document without this field; there in every file."""
 
 
 def faults(document: Sweep) -> Iterator[str]:
