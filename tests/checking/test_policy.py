@@ -180,7 +180,7 @@ BROKEN_MEMORY: breaking.Broken = {
         ),
         "in place": (
             "    def start(",
-            "    def rescale(self, fixed, obs, reward):\n        fixed['unit'] = 1\n        return fixed\n\n    def start(",
+            "    def rescale(self, fixed, obs, r):\n        fixed['unit'] = r\n        return fixed\n\n    def start(",
             "rescale changed a buffer in place",
             "return fixed | {",
         ),

@@ -98,7 +98,7 @@ def scales(subject: Subject) -> Answer:
         found = made.policy.rescale(fixed, (mean, std), reward)
         if apart(fixed, before) > 0 or apart(dict(made.policy.named_buffers()), before) > 0:
             return Fault("rescale changed a buffer in place", RESCALE)
-        if {n: x.shape for n, x in found.items()} != {n: x.shape for n, x in before.items()}:
+        if {n: getattr(x, "shape", None) for n, x in found.items()} != {n: x.shape for n, x in before.items()}:
             return Fault(f"rescale returned {sorted(found)}: expected the buffers {sorted(before)} with their shapes", RESCALE)
         by_hand = inputs._replace(obs=(inputs.obs - mean) / std, prev_reward=inputs.prev_reward / reward)
         answers = made.answer(by_hand, params=made.params | before), made.answer(inputs, params=made.params | found)
