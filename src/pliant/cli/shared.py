@@ -76,9 +76,6 @@ def compared(arguments: argparse.Namespace) -> dict[str, Any]:
 
     check_device(arguments.device)
     trust(arguments)
-    for axis in arguments.sweep:
-        for run in [path for path in arguments.runs if not path.is_file()]:
-            sweep.sweep_run(run, axis, seed=arguments.seed, device=arguments.device, quiet=False)
     asked = contenders.Asked(
         split=arguments.split,
         tasks=arguments.tasks,
@@ -87,6 +84,11 @@ def compared(arguments: argparse.Namespace) -> dict[str, Any]:
         device=arguments.device,
     )
     with contextlib.redirect_stdout(sys.stderr):
+        if arguments.sweep:
+            compare.prepare(arguments.runs, asked)  # what is refused is refused before minutes of sweeps
+        for axis in arguments.sweep:
+            for run in [path for path in arguments.runs if not path.is_file()]:
+                sweep.sweep_run(run, axis, seed=arguments.seed, device=arguments.device, quiet=False)
         return compare.compare(arguments.runs, asked, quiet=False)
 
 

@@ -45,8 +45,8 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """The document `pliant.evaluation/1` of a run's newest checkpoint; also kept in the run's `evaluations` folder.
 
-    With `players` it holds what the family's reference agents and exact bounds reach on the same tasks. With `protocol` the
-    evaluation is the family's published one, which settles tasks, lanes and horizon, and the document has a `headline`.
+    With `players` it holds what the family's reference agents and exact bounds reach on the same tasks. With `protocol` it is
+    the family's published one, which settles tasks, lanes and horizon, and has a `headline`.
     `changed` are settings of the family other than in training, as {"family.simulator": "highway-env"}; `family` is the
     family under these settings, if it is made already. Raises UserError for a folder that is no run or has no checkpoint, and
     for what is out of range, contradicts itself or is not there.
