@@ -1,8 +1,4 @@
-"""An algorithm of your own, ANIL (Raghu et al. 2020, arXiv:1909.09157): of the policy only the head learns from a task.
-
-    pliant check --algorithm own_algorithm.py
-    pliant train own_algorithm.py point
-"""
+"""An algorithm of your own, ANIL (Raghu et al. 2020, arXiv:1909.09157): of the policy only the head learns from a task."""
 
 from dataclasses import dataclass
 

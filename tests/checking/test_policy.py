@@ -172,6 +172,12 @@ BROKEN_MEMORY: breaking.Broken = {
             "with new scales it does not answer",
             "return fixed | {",
         ),
+        "no shift": (
+            "    def start(",
+            "    def rescale(self, fixed, obs, r):\n        return {'size': 1 / obs[1], 'unit': 1 / r}\n\n    def start(",
+            "the mean of observations, to which rescale is to shift them, changes no answer",
+            "return fixed | {",
+        ),
         "another buffer": (
             "    def start(",
             "    def rescale(self, fixed, obs, reward):\n        return {'unit': reward}\n\n    def start(",
@@ -180,7 +186,7 @@ BROKEN_MEMORY: breaking.Broken = {
         ),
         "in place": (
             "    def start(",
-            "    def rescale(self, fixed, obs, reward):\n        fixed['unit'] = 1\n        return fixed\n\n    def start(",
+            "    def rescale(self, fixed, obs, r):\n        fixed['unit'] = r\n        return fixed\n\n    def start(",
             "rescale changed a buffer in place",
             "return fixed | {",
         ),
@@ -194,6 +200,13 @@ BROKEN_MEMORY: breaking.Broken = {
         ),
     },
 }
+
+SCALES = [
+    ("inputs.obs, inputs.prev_reward", "inputs.obs * self.size, (inputs.prev_reward * self.unit)"),
+    ("self.head = ", "self.register_buffer('size', torch.ones(spec.obs_size))\n        self.head = "),
+    ("self.size_out = ", "self.register_buffer('unit', torch.ones(()))\n        self.size_out = "),
+]
+"""Buffers of a memory that has scales."""
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -225,6 +238,9 @@ def test_a_broken_policy_fails_the_check_that_asks(name: str, old: str, new: str
 @pytest.mark.parametrize("name, old, new, words, mend", breaking.cases(BROKEN_MEMORY))
 def test_a_broken_memory_fails_the_check_that_asks(name: str, old: str, new: str, words: str, mend: str) -> None:
     text = changed(old, new, code.MEMORY)
+    if "'size'" in new:
+        for also in SCALES:
+            text = changed(*also, text)
     if name == "restored":
         text = changed("features = torch", "self.kept = state\n        features = torch", text).replace("start(", "begin(")
     breaking.require(check.check_policy(written(text, "a_policy.py")), name, words, mend)

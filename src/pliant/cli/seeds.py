@@ -121,7 +121,7 @@ class _Relay:
 def _last(out: Path) -> dict[str, float] | None:
     """The latest line of a run's metrics, if it has any."""
     try:
-        rows = record.Run(out, {}).metrics()
+        rows = record.metrics(out)
     except OSError:
         return None
     return rows[-1] if rows else None

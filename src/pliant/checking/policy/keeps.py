@@ -91,19 +91,22 @@ def scales(subject: Subject) -> Answer:
     for made, inputs in subject.each():
         if not isinstance(made.policy, base.Scaled):
             continue
-        D = made.spec.obs_size
-        mean, std, reward = torch.linspace(-1, 2, D).double(), torch.linspace(0.5, 3, D).double(), torch.tensor(4.0).double()
+        mean, std, reward = torch.zeros(made.spec.obs_size).double(), *torch.tensor([2.0, 4.0]).double()
+        std = std.expand_as(mean)  # the same for all numbers: a memory may go by the direction of what is observed itself
         fixed = {name: b.detach().clone() for name, b in made.policy.named_buffers()}
         before = copied(fixed)
         found = made.policy.rescale(fixed, (mean, std), reward)
         if apart(fixed, before) > 0 or apart(dict(made.policy.named_buffers()), before) > 0:
             return Fault("rescale changed a buffer in place", RESCALE)
-        if {n: x.shape for n, x in found.items()} != {n: x.shape for n, x in before.items()}:
+        if {n: getattr(x, "shape", None) for n, x in found.items()} != {n: x.shape for n, x in before.items()}:
             return Fault(f"rescale returned {sorted(found)}: expected the buffers {sorted(before)} with their shapes", RESCALE)
-        by_hand = inputs._replace(obs=(inputs.obs - mean) / std, prev_reward=inputs.prev_reward / reward)
+        by_hand = inputs._replace(obs=inputs.obs / std, prev_reward=inputs.prev_reward / reward)
         answers = made.answer(by_hand, params=made.params | before), made.answer(inputs, params=made.params | found)
         if apart(answers[0][0].dist, answers[1][0].dist) > EXACT:
             return Fault("with new scales it does not answer as it does to inputs that were scaled by hand", RESCALE)
+        shifted = made.policy.rescale(fixed, (mean + 1, std), reward)
+        if apart(made.answer(inputs, params=made.params | shifted)[0].dist, answers[1][0].dist) < EXACT:
+            return Fault("the mean of observations, to which rescale is to shift them, changes no answer", RESCALE)
     return "of observations and rewards"
 
 
