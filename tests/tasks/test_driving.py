@@ -171,7 +171,7 @@ def test_dropping_ended_scenes_changes_nothing_for_the_others() -> None:
 
 
 def test_the_twin_needs_no_simulator() -> None:
-    code = "import sys; sys.modules['highway_env'] = None; from pliant.tasks import driving; driving.family()"
+    code = "import sys; sys.modules['highway_env'] = None; from pliant.families import driving; driving.family()"
     code += "; driving.family(driving.Settings(simulator='highway-env'))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     last = done.stderr.strip().splitlines()[-1]

@@ -430,7 +430,7 @@ import os, sys
 os.environ["XDG_CACHE_HOME"] = {str(tmp_path)!r}
 sys.modules[{missing!r}] = None
 import numpy
-from pliant.tasks import metaworld_ml1, metaworld_ml45
+from pliant.families import metaworld_ml1, metaworld_ml45
 made = metaworld_ml1.family()
 tasks = made.sample(2, "train", numpy.random.default_rng(0))
 metaworld_ml45.family()

@@ -364,7 +364,7 @@ def test_without_mujoco_settings_and_tasks_work_and_the_error_names_the_extra() 
 import sys
 sys.modules["mujoco"] = None
 import numpy
-from pliant.tasks import ant_dir
+from pliant.families import ant_dir
 made = ant_dir.family(ant_dir.Settings(horizon=3))
 tasks = made.sample(2, "train", numpy.random.default_rng(0))
 try:
