@@ -1,7 +1,6 @@
 """Driving: whole episodes of the twin and of highway-env itself, and what the family adds to them."""
 
-import subprocess
-import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,10 +34,10 @@ def one(**changed: float) -> BatchEnv:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scene, split", [("highway", "test"), ("highway", "ood"), ("merge", "test")])
-def test_whole_trials_are_those_of_highway_env(scene: str, split: str) -> None:
+def test_whole_trials_are_those_of_highway_env(scene: str, split: str, length: Callable[[int, int], int]) -> None:
     """Two episodes: observations to a rounding in float32, rewards to 1e-6 (merge) and 1e-9, endings and success exactly."""
     pytest.importorskip("highway_env")
-    n, horizon = 8, 12
+    n, horizon = length(4, 8), 12
     twin, original = batches(split, n, episodes=2, scene=scene, horizon=horizon, vehicles=14)
     seen = [batch.reset(Stream(3)) for batch in (twin, original)]
     assert torch.allclose(*seen, rtol=0, atol=1e-7)
@@ -60,8 +59,8 @@ def test_whole_trials_are_those_of_highway_env(scene: str, split: str) -> None:
         counts["truncated"] += int(a.truncated[playing].sum())
         counts["succeeded"] += int(a.success[playing].sum())
         counts["steps"] += int(playing.sum())
-    assert counts["crashed"] + counts["succeeded"] == 2 * n and counts["crashed"] > 2 and counts["succeeded"] > 2
-    assert counts["truncated"] > 0 and counts["steps"] > 60
+    assert counts["crashed"] + counts["succeeded"] == 2 * n and min(counts["crashed"], counts["succeeded"]) > length(0, 2)
+    assert counts["truncated"] > 0 and counts["steps"] > 7 * n
 
 
 def test_the_original_does_not_step_lanes_that_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +148,7 @@ def test_success_is_an_episode_without_a_crash_and_comes_with_its_last_step() ->
 
 def test_dropping_ended_scenes_changes_nothing_for_the_others() -> None:
     """A lane's numbers do not depend on what became of the others, nor on their number."""
-    family = driving.family(driving.Settings(vehicles=10, horizon=15))
+    family = driving.family(driving.Settings(vehicles=6, horizon=15))
     tasks = family.sample(30, "train", Stream(0).rng())
     together, alone = family.batch(tasks, 1, 2), [family.batch(tasks[m], 1, 2) for m in (3, 17)]
     together.reset(Stream(0))
@@ -170,10 +169,10 @@ def test_dropping_ended_scenes_changes_nothing_for_the_others() -> None:
     assert len(together.rows) < 10  # type: ignore[attr-defined]
 
 
-def test_the_twin_needs_no_simulator() -> None:
+def test_the_twin_needs_no_simulator(forked: Any) -> None:
     code = "import sys; sys.modules['highway_env'] = None; from pliant.families import driving; driving.family()"
     code += "; driving.family(driving.Settings(simulator='highway-env'))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = forked.run(code)
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode == 1 and "driving with simulator highway-env needs the package highway_env" in last
     assert last.endswith("pip install 'pliant[driving]'")
