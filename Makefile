@@ -1,7 +1,7 @@
 # What the project can do, each as one command. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench results docs clean
+.PHONY: help setup demo test test-all lint bench results docs clean
 
 FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 # The first Python that fits; another one: make setup PYTHON=/path/to/python3
@@ -11,7 +11,7 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 help:  ## this list
-	@awk -F ':.*## *' '/^[a-z]+:.*##/ { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## *' '/^[a-z-]+:.*##/ { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/.setup  ## create .venv and install pliant into it, at the versions in constraints.txt
 
@@ -27,8 +27,20 @@ demo: setup  ## meta-train on a MuJoCo robot, then adapt to new trials: a table 
 	$(BIN)/pliant train maml half-cheetah-dir --preset demo --out $$run && \
 	$(BIN)/pliant evaluate $$run --tasks 10
 
-test: lint  ## ruff, mypy and every test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q  # small tensors: threads that wait for each other cost more than they bring
+test: setup  ## ruff, mypy and every test, long ones in their short form: what continuous integration runs
+	$(call checked,)
+
+test-all: setup  ## the same with every test at full length: before anything is called done, and when simulators change
+	$(call checked,--whole)
+
+# ruff, then mypy beside the tests: a first check of types takes half a minute of one core. Tests run on every core, each process
+# in one thread: small tensors wait for threads longer than they compute. All must pass; what mypy finds stands at the end.
+define checked
+	$(BIN)/ruff check
+	@found=$$(mktemp) && { $(BIN)/mypy > $$found 2>&1 & types=$$!; trap 'kill $$types 2>/dev/null; rm -f $$found; exit 130' INT TERM; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal $(1); status=$$?; \
+	wait $$types || { status=1; cat $$found; }; rm -f $$found; exit $$status; }
+endef
 
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check
@@ -47,10 +59,12 @@ results: setup  ## the tables and figures of README and docs again, from benchma
 	$(BIN)/python benchmarks/table.py
 	$(BIN)/python docs/figures.py
 	$(BIN)/python docs/reference.py
+	$(BIN)/python docs/house.py
 
 docs: setup .venv/.docs  ## the documentation as a site in site/; to search it: python -m http.server -d site
 	$(BIN)/python docs/figures.py
 	$(BIN)/python docs/reference.py
+	$(BIN)/python docs/house.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .venv/.docs: .venv/.setup

@@ -53,16 +53,16 @@ def measured(path: Path, simulator: str, split: str, tasks: int, stages: int | N
     family = driving.family(settings)
     streams = Stream(0).at("evaluate", split)
     chosen = family.sample(tasks, split, streams.at("tasks").rng())
-    last, episodes = curves.plan(learner, stages)
-    lanes = learner.settings.lanes if learner.algorithm.stage == "gradient step" else 1
+    schedule = learner.schedule(stages, one_lane=learner.by_episode)
     begin = time.monotonic()
-    curve, rollouts = curves.curve_on(learner, family.batch(chosen, lanes, episodes), last, streams.at("acts"))
+    batch = family.batch(chosen, schedule.lanes, schedule.episodes)
+    curve, rollouts = curves.curve_on(learner, batch, schedule.last, streams.at("acts"))
     assert curve.success is not None
     return {
         "simulator": simulator,
         "split": split,
         "tasks": tasks,
-        "lanes": lanes,
+        "lanes": schedule.lanes,
         "crashes": [statistics.summary(1 - curve.success[:, s]) for s in range(curve.success.shape[1])],
         "return": [statistics.summary(curve.returns[:, s]) for s in range(curve.returns.shape[1])],
         "steps": sum(r.steps for r in rollouts),

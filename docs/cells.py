@@ -1,6 +1,7 @@
 """How the pages of the documentation write tables, values and figures."""
 
 import dataclasses
+import html
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -48,12 +49,17 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def plain(said: str) -> str:
     """Text in a cell of a table: nothing in it is markup but code."""
     pieces = re.split(r"(`[^`]*`)", said)
-    return "".join(p if p.startswith("`") else re.sub(r"([*_\[\]<>])", r"\\\1", p) for p in pieces).replace("|", "\\|")
+    return "".join(code_of(p[1:-1]) if p.startswith("`") else re.sub(r"([*_\[\]<>|])", r"\\\1", p) for p in pieces)
+
+
+def code_of(said: str) -> str:
+    """Code in a cell of a table. A bar in it would end the cell for some readers, and escaped it would be seen by others."""
+    return f"<code>{html.escape(said, quote=False).replace('|', '&#124;')}</code>" if "|" in said else f"`{said}`"
 
 
 def code(value: Any) -> str:
     """A default; nothing is said to be."""
-    return f"`{typed(value)}`" if typed(value) else "none"
+    return code_of(typed(value)) if typed(value) else "none"
 
 
 def typed(value: Any) -> str:

@@ -1,6 +1,6 @@
-"""Draw the figures of the documentation: what was measured, from benchmarks/results, and what the code says of splits.
+"""Draw the figures of the documentation: concepts, splits as the code has them, and what benchmarks/results say.
 
-    python docs/figures.py            # writes docs/images/measured and docs/images/splits.svg
+    python docs/figures.py            # writes docs/images/*.svg and docs/images/measured
 
 The same files give the same bytes, so a test can tell whether a figure is up to date. Colours follow the reader's scheme.
 """
@@ -15,8 +15,10 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import diagrams
 import measured
 from measured import Curve
+from svg import document, text
 
 from pliant.families import point
 from pliant.tasks.base import Tasks
@@ -29,31 +31,6 @@ LINE = 16
 """Least distance between two names."""
 COLOURS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 TRIALS = ("point", "gridnavi", "tabular", "bandit-100-10", "minigrid", "reactor")
-STYLE = """
-  .card { fill: #ffffff; stroke: #d0d7de }
-  text { fill: #1f2328 }
-  .quiet { fill: #59636e }
-  .strong { font-weight: 600 }
-  .axis { stroke: #59636e; stroke-width: 1; fill: none }
-  .grid { stroke: #d0d7de; stroke-width: 1; fill: none }
-  .mean { stroke-width: 2.4; fill: none }
-  .seed { stroke-width: 1; fill: none; opacity: 0.45 }
-  .player { stroke-dasharray: 5 4 }
-  .band { opacity: 0.16 }
-  .one { color: #2f74c0 }  .two { color: #c96a1b }  .three { color: #1f7a45 }  .four { color: #8a4fb0 }
-  .five { color: #6b7280 }  .six { color: #b0364f }  .seven { color: #0f8a8a }  .eight { color: #8a6d00 }
-  .line { stroke: currentColor }
-  .fill { fill: currentColor }
-  @media (prefers-color-scheme: dark) {
-    .card { fill: #0d1117; stroke: #3d444d }
-    text { fill: #f0f6fc }
-    .quiet { fill: #9198a1 }
-    .axis { stroke: #9198a1 }
-    .grid { stroke: #2b323b }
-    .one { color: #6cb0ff }  .two { color: #f0a35e }  .three { color: #56c987 }  .four { color: #c796ea }
-    .five { color: #a5adb8 }  .six { color: #ef7f95 }  .seven { color: #4fd0d0 }  .eight { color: #d9bb4a }
-  }"""
-
 Place = Callable[[float], float]
 """A number on an axis -> user units."""
 
@@ -79,27 +56,6 @@ def logarithmic(high: float, begin: float, end: float) -> Axis:
     """0 to `high` by log(1 + x), with ticks at powers of ten."""
     ticks = [0.0, *(10.0**k for k in range(1, 12) if 10**k <= high)]
     return Axis(lambda x: begin + math.log1p(x) / math.log1p(high) * (end - begin), ticks)
-
-
-def document(title: str, width: int, height: int, body: Sequence[str]) -> str:
-    """A whole SVG file."""
-    font = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
-    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" font-family="{font}" font-size="14">',
-            f"<title>{escape(title)}</title>",
-            f"<style>{STYLE}\n</style>",
-            f'<rect class="card" x="0.5" y="0.5" width="{width - 1}" height="{height - 1}" rx="8"/>',
-            *body,
-            "</svg>\n",
-        ]
-    )
-
-
-def text(x: float, y: float, said: str, kind: str = "", anchor: str = "start", size: int = 14) -> str:
-    """A line of text."""
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}">{escape(said)}</text>'
 
 
 def chart(
@@ -172,7 +128,8 @@ def figures() -> dict[Path, str]:
     drawn["schools-point"] = chart("point, test tasks: a memory and gradients", measured.schools(), wide=True)
     drawn["sinusoid"] = _sinusoid()
     written = {IMAGES / "measured" / f"{name}.svg": drawing for name, drawing in drawn.items()}
-    return written | {IMAGES / "splits.svg": splits()}
+    drawings = {"splits": splits, **diagrams.DRAWINGS}
+    return written | {IMAGES / f"{name}.svg": draw() for name, draw in drawings.items()}
 
 
 def _sinusoid() -> str:

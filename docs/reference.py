@@ -1,4 +1,4 @@
-"""Fill the reference of every page of a family or an algorithm from the code: parameters, settings, presets, commands, figures.
+"""Fill the reference of every page of a family, an algorithm or a memory, and of the command line, from the code.
 
     python docs/reference.py             # rewrites what stands between the reference markers
     python docs/reference.py --check     # exit status 1 if a page says anything else
@@ -15,11 +15,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import cells
+import commands
+import schemas
 import tracked
 
 from pliant import errors, players
 from pliant.config import presets, registry, training
 from pliant.config import values as valued
+from pliant.storage import shown
 from pliant.tasks.base import Family, Parameter
 
 DOCS = Path(__file__).resolve().parent
@@ -41,14 +44,18 @@ def pages() -> dict[Path, str]:
         made[path] = _filled(path, of_family(path.stem))
     for path in sorted((DOCS / "algorithms").glob("*.md")):
         made[path] = _filled(path, of_algorithm(path.stem))
+    for path in sorted((DOCS / "memories").glob("*.md")):
+        made[path] = _filled(path, of_memory(path.stem))
     for name, place, table in (
+        ("cli", "commands", commands.commands),
+        ("memories", "memories", tracked.memories),
         ("evaluation", "growth", tracked.growth),
         ("evaluation", "coverage", tracked.coverage),
         ("studies", "studies", tracked.studies),
     ):
         path = DOCS / f"{name}.md"
         made[path] = _replaced(made.get(path) or path.read_text(encoding="utf-8"), path, place, table())
-    return made
+    return made | schemas.pages()
 
 
 def of_family(name: str) -> str:
@@ -84,11 +91,18 @@ def of_algorithm(name: str) -> str:
             said = f"policy (`{module.POLICY}`)" if part == "policy" else part
             parts += [f"### {said}", f"{cells.said(kind)}.", cells.settings(kind)]
         if name == "rl2":
-            parts += ["### Memories", cells.table(("`--policy`", "", "settings of its own"), _memories())]
+            parts += ["### Memories", cells.table(("`--policy`", "", "settings of its own"), _own_settings())]
     else:
         parts.append("None.")
     parts += ["## Presets", _presets_of(algorithm=name) or "None of its own.", *_borrowed(module)]
     return "\n\n".join([*parts, *(["## Measured", *map(cells.figure, names)] if names else [])])
+
+
+def of_memory(name: str) -> str:
+    """The reference of a memory: its settings."""
+    kind = registry.load("policy", name).Settings
+    said = f"{cells.said(kind)}: `--policy.NAME` of `pliant train`, `policy.NAME` in Python."
+    return "\n\n".join(["## Settings", said, cells.settings(kind)])
 
 
 def _filled(path: Path, reference: str) -> str:
@@ -130,14 +144,14 @@ def _facts(family: Family) -> str:
     return "\n".join(f"- {fact}" for fact in said)
 
 
-def _memories() -> Iterable[tuple[str, ...]]:
+def _own_settings() -> Iterable[tuple[str, ...]]:
     shared = valued.field_types(registry.load("policy", "lstm").Settings)
     for name in registry.names("policy"):
         kind = registry.load("policy", name).Settings
         if set(shared) <= set(valued.field_types(kind)):
             own = [field for field in dataclasses.fields(kind) if field.name not in shared]
             said = ", ".join(f"`{field.name}` {cells.typed(field.default)}" for field in own)
-            yield f"`{name}`", cells.plain(registry.summary("policy", name)), said
+            yield f"[`{name}`](../memories/{name}.md)", cells.plain(registry.summary("policy", name)), said
 
 
 def _presets_of(algorithm: str | None = None, family: str | None = None) -> str:
@@ -162,7 +176,7 @@ def _commands(family: Family) -> list[str]:
     """Train, evaluate, adapt, sweep: with the pair that has a preset, if any."""
     own = sorted(presets.presets(family=family.name), key=lambda found: (found[2] != "", ORDER.index(found[0]), found[2]))
     algorithm, _, preset = own[0] if own else ("rl2" if family.episodes > 1 else "maml", "", "")
-    run = f"runs/{algorithm}-{family.name}-seed0"
+    run = f"runs/{algorithm}-{shown.folder(shown.family(family.name, vars(family.settings)))}-seed0"
     bare = type(family.settings)()
     flags = [
         f"--{f.name} {shlex.quote(cells.typed(getattr(family.settings, f.name)))}"

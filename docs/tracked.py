@@ -6,6 +6,7 @@ import cells
 import measured
 
 from pliant.reporting import tables
+from pliant.reporting.sections import headline as headlines
 
 AXES = ("tasks", "lanes", "horizon", "parameters")
 COSTS = ("flops", "seconds", "peak_mb")
@@ -56,6 +57,12 @@ def coverage() -> str:
     return cells.table(("interval", "effects", "mean", "from, to", "inside the bar"), rows)
 
 
+def memories() -> str:
+    """What an iteration with each memory takes, as a multiple of one with `gru` (`benchmarks/recurrent.py`)."""
+    found = measured.read("recurrent")["results"]["memories"]
+    return cells.table([f"`{name}`" for name in found], [[f"{ratio:.1f}" for ratio in found.values()]])
+
+
 def studies() -> str:
     """Every tracked comparison: who reached what, what it took, and the figures (`pliant.comparison/1`)."""
     return "\n\n".join(_study(document) for document in measured.of_schema("pliant.comparison/1").values())
@@ -63,7 +70,7 @@ def studies() -> str:
 
 def _study(document: measured.Document) -> str:
     family, spent = document["family"], document["study"]
-    headline = tables.tables(document)[0]
+    (headline,) = headlines.SECTION.tables(document)
     chosen = [headline.head.index(name) for name in SHORT]
     rows = ([_cell(row[i]) for i in chosen] for row in headline.rows)
     minutes = "; ".join(f"{name} {value:g}" for name, value in spent["minutes"].items())

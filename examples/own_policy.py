@@ -2,6 +2,7 @@
 
     mean(obs) = linear obs + head tanh(hidden obs + bias)        Srouji et al. 2018, arXiv:1802.08311
 
+    pliant check --policy own_policy.py
     pliant train maml point --policy own_policy.py --policy.units 64
 """
 

@@ -111,7 +111,7 @@ def document(
         "fraction": 0.9,
         "agents": [_agent(k, n, s, points, rng) for k, n, s in zip(kinds, named, score, strict=True)],
         "against": _against(named, [s[-1] for s in score]),
-        "players": {"each": {"straight line": {"return": _fixed(-1.9)}}, "optimum": -1.7, "ceiling": None},
+        "players": {"each": {"straight line": {"return": fixed(-1.9)}}, "optimum": -1.7, "ceiling": None},
         "missing": [],
         "notes": [],
         "sweeps": [_sweep(kinds, named, seeds, rng)],
@@ -276,5 +276,5 @@ def _verdict(ends: Sequence[float], seeds: int) -> str:
     return "better" if ends[0] > 0 else "worse" if ends[1] < 0 else "no difference shown"
 
 
-def _fixed(value: float) -> dict[str, Any]:
+def fixed(value: float) -> dict[str, Any]:
     return {"mean": value, "median": value, "iqm": value, "ci95": [value - 0.05, value + 0.05]}

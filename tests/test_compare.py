@@ -55,10 +55,10 @@ def copied(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "runs"))
 
 
-def run(*words: object) -> tuple[int, str]:
-    """The command line in a process of its own: status, and what it said of errors."""
-    done = subprocess.run([sys.executable, "-m", "pliant", *map(str, words)], capture_output=True, text=True, timeout=120)
-    return done.returncode, done.stderr.strip()
+def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str]:
+    """The command line: status, and what it said of errors. With `--seeds` every run is a process of its own."""
+    capsys.readouterr()
+    return cli.main([str(word) for word in words]), capsys.readouterr().err.strip()
 
 
 # ---- what a comparison says
@@ -153,7 +153,9 @@ def test_documents_of_one_agent_with_other_stages_are_refused(copied: Path, tmp_
         evaluate.evaluate_run(copied / f"maml{seed}", "test", 3, stages=stages)
         (found,) = (copied / f"maml{seed}" / "evaluations").glob(f"test-seed0-tasks3-*stages{stages}.json")
         found.rename(tmp_path / f"{seed}.json")
-    assert "other stages (1 and 2)" in refused([tmp_path / "0.json", tmp_path / "1.json"])
+    assert "other stages (1 and 2)" in refused([tmp_path / "0.json", tmp_path / "1.json"], Asked())
+    # ... and runs beside a document play as many as they usually do
+    assert "other stages (1 and 3)" in refused([tmp_path / "0.json", copied / "maml2"], Asked())
 
 
 def test_steps_to_the_target_are_of_every_iteration_and_of_who_adapts_in_training(compared: dict[str, Any]) -> None:
@@ -164,7 +166,7 @@ def test_steps_to_the_target_are_of_every_iteration_and_of_who_adapts_in_trainin
 
 def test_a_long_training_is_thinned_to_means_and_judged_unthinned(tmp_path: Path) -> None:
     steps = np.arange(1.0, 1001.0)
-    training = kept.Training(steps, -steps, np.where(steps < 500, 0.0, 1.0))
+    training = kept.TrainingCurve(steps, -steps, np.where(steps < 500, 0.0, 1.0))
     thin = training.thinned(200)
     assert len(thin["env_steps"]) == 200 and thin["env_steps"][-1] == 1000 and thin["before"][0] == -3.0
     assert training.thinned(2000)["after"] == training.after.tolist()
@@ -182,8 +184,12 @@ def test_players_stand_beside_agents(tmp_path: Path) -> None:
 
 
 def refused(paths: list[Path], asked: Asked = ASKED) -> str:
-    with pytest.raises(errors.UserError) as caught:
-        compare.compare(paths, asked)
+    """Why a comparison is refused, which must be said before anything is evaluated."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("evaluate_run", "evaluate_learner"):
+            patch.setattr(evaluate, name, lambda *a, **k: pytest.fail("evaluated what was refused afterwards"))
+        with pytest.raises(errors.UserError) as caught:
+            compare.compare(paths, asked)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -198,7 +204,7 @@ def test_runs_of_another_family_or_under_other_settings_are_refused(made: Path, 
 
 def test_one_seed_twice_is_no_second_seed(copied: Path, tmp_path: Path) -> None:
     shutil.copytree(copied / "maml0", tmp_path / "copy")
-    assert "are both maml with seed 0" in refused([copied / "maml0", tmp_path / "copy"])
+    assert "are both maml with seed 0" in refused([copied / "maml0", tmp_path / "copy", copied / "rl2"], Asked(tasks=7))
 
 
 def test_an_edited_document_is_refused(copied: Path) -> None:
@@ -221,7 +227,23 @@ def test_documents_of_another_seed_or_other_tasks_are_refused(copied: Path, tmp_
         (found,) = (copied / name / "evaluations").glob(f"test-seed{seed}-tasks{tasks}-*.json")
         found.rename(tmp_path / f"{name}.json")
     assert "evaluation seed is 0 and 1" in refused([tmp_path / "maml0.json", tmp_path / "maml1.json"], Asked(tasks=3))
-    assert "number of tasks is 3 and 2" in refused([tmp_path / "maml0.json", tmp_path / "maml2.json"], Asked(tasks=3))
+    assert "number of tasks is 3 and 2" in refused([tmp_path / "maml0.json", tmp_path / "maml2.json"], Asked())
+    assert "evaluation seed is 1 and 0" in refused(
+        [tmp_path / "maml1.json", copied / "maml0", tmp_path / "maml2.json"], Asked()
+    )
+
+
+def test_a_document_that_does_not_answer_what_is_asked_is_refused(made: Path, compared: dict[str, Any]) -> None:
+    (path,) = (made / "maml0" / "evaluations").glob("test-seed0-tasks4-*.json")
+    wrong = {
+        "--tasks is 5, and ": Asked(tasks=5),
+        "--split is ood, and ": Asked(split="ood"),
+        "--seed is 3, and ": Asked(seed=3),
+        "--stages is 2, and ": Asked(stages=2),
+    }
+    for said, asked in wrong.items():
+        assert said in refused([path], asked) and "maml0" in refused([path], asked)
+    assert compare.prepare([path], Asked(tasks=4, stages=3)).jobs == []
 
 
 @pytest.mark.parametrize(
@@ -243,12 +265,54 @@ def test_documents_under_another_protocol_are_refused(
             document["protocol"][name] = value
         documents.write_json(tmp_path / f"{seed}.json", documents.sealed(document))
     assert said in refused([tmp_path / "0.json", tmp_path / "1.json"])
+    assert said in refused([made / "maml0", tmp_path / "1.json"])
 
 
 def test_a_run_without_a_checkpoint_is_refused(copied: Path) -> None:
     shutil.rmtree(copied / "maml0" / "checkpoints")
     assert "has no checkpoint" in refused([copied / "maml0"])
     assert refused([copied / "nothing"]) and "needs the folders" in refused([])
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_is_refused(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for state in (copied / "maml1" / "checkpoints").glob("*/state.safetensors"):
+        state.write_bytes(state.read_bytes()[:-1])
+    assert "holds no whole checkpoint" in refused([copied / "maml0", copied / "maml1"], Asked(tasks=7))
+
+
+def test_an_edited_sweep_is_refused(copied: Path) -> None:
+    (copied / "maml0" / "sweeps").mkdir(exist_ok=True)
+    (copied / "maml0" / "sweeps" / "distance.json").write_text("{}")
+    assert "distance.json" in refused([copied / "maml0"], Asked(tasks=7))
+
+
+def test_what_nobody_can_measure_is_refused(made: Path) -> None:
+    with pytest.raises(errors.UserError, match="unknown split 'tset': did you mean 'test'"):
+        Asked(splits=("train", "tset"))
+    with pytest.raises(errors.UserError, match="--tasks is 0: expected at least 1"):
+        Asked(tasks=0)
+    with pytest.raises(errors.UserError, match="--stages is -1: expected at least 0"):
+        Asked(stages=-1)
+    assert "unknown split 'tset'" in refused([made / "maml0"], Asked(split="tset"))
+
+
+def test_a_split_that_the_family_lacks_is_refused(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "has_split", lambda family, split: split == "train")
+    assert "point has no tasks in split test: choose train" in refused([made / "maml0"], Asked(tasks=7))
+
+
+def test_an_evaluation_of_a_single_task_is_refused(tmp_path: Path, made: Path, compared: dict[str, Any]) -> None:
+    (path,) = (made / "maml0" / "evaluations").glob("test-seed0-tasks4-*.json")
+    one = documents.sealed(documents.read_sealed(path, evaluate.SCHEMA) | {"split": "task"})
+    documents.write_json(tmp_path / "one.json", one)
+    assert "is of a single task" in refused([tmp_path / "one.json"])
+
+
+def test_the_family_is_built_once(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built, build = [], evaluate.family_of
+    monkeypatch.setattr(evaluate, "family_of", lambda config: built.append(config) or build(config))
+    prepared = compare.prepare(sorted(made.iterdir()), Asked(tasks=7))
+    assert len(built) == 1 and len(prepared.jobs) == 3 * (3 + 3 + 6)  # on each split: maml, the others, two untrained baselines
 
 
 def test_a_document_with_nan_is_refused(tmp_path: Path) -> None:
@@ -335,28 +399,31 @@ def test_a_sweep_of_whole_numbers_has_whole_values() -> None:
 # ---- several seeds
 
 
-def test_seeds_of_one_command_are_what_they_are_alone(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_seeds_of_one_command_are_what_they_are_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = [f"--{name}={value}" for name, value in TINY.items()]
     words = ["train", "maml", "point", "--preset", "none", *flags, "--quiet"]
-    status, said = run(*words, "--seeds", "1..2", "--jobs", "2", "--out", tmp_path / "both")
+    status, said = run(capsys, *words, "--seeds", "1..2", "--jobs", "2", "--out", tmp_path / "both")
     assert status == 0, said
     alone = trained(tmp_path / "alone", "maml", 2)
     rows = [record.Run.open(path).metrics() for path in (tmp_path / "both" / "seed2", alone)]
     assert [row["return_0"] for row in rows[0]] == [row["return_0"] for row in rows[1]]
-    status, said = run(*words, "--seeds", "1..2", "--out", tmp_path / "both")
+    status, said = run(capsys, *words, "--seeds", "1..2", "--out", tmp_path / "both")
     assert status == 2 and "--resume" in said and len(said.splitlines()) == 1
 
 
-def test_a_seed_that_fails_is_named_and_the_others_end(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_seed_that_fails_is_named_and_the_others_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = [f"--{name}={value}" for name, value in TINY.items()]
     (tmp_path / "seed1" / "checkpoints").mkdir(parents=True)
     (tmp_path / "seed1" / "run.json").write_text("{}")
     words = ["train", "maml", "point", "--preset", "none", *flags, "--quiet", "--resume"]
-    status, said = run(*words, "--seeds", "0..1", "--out", tmp_path)
+    status, said = run(capsys, *words, "--seeds", "0..1", "--out", tmp_path)
     assert status == 2 and "1 of 2 seeds failed (1)" in said and len(said.splitlines()) == 1
     assert len(record.Run.open(tmp_path / "seed0").metrics()) == 2
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_every_seed(tmp_path: Path) -> None:
     flags = [f"--{name}={value}" for name, value in (TINY | {"train.iterations": 100_000}).items()]
     words = [sys.executable, "-m", "pliant", "train", "maml", "point", "--preset", "none", *flags, "--quiet"]

@@ -15,16 +15,15 @@ import pytest
 import torch
 
 from pliant.cli import main as cli
-from pliant.cli import parser
 from pliant.config import config, registry
 from pliant.system import outside
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
-TOLD = [*sorted(DOCS.glob("*.md")), *sorted((DOCS / "algorithms").glob("*.md"))]
-SKETCHES = {"design.md"}
-"""Pages whose Python is an outline of the code."""
+TOLD = [path for folder in (DOCS, DOCS / "algorithms", DOCS / "memories") for path in sorted(folder.glob("*.md"))]
+SAID = re.compile(r"^print\(.*\)(?:  # (-?\d+(?:\.\d+)?|\[.*\])?.*)?$", re.M)
+"""A line that prints, and the value that its comment promises, if it does."""
 QUIET = {"NO_MKDOCS_2_WARNING": "1"}
 EXTRAS = ("mujoco", "metaworld", "minigrid", "highway_env", "ale_py", "gym_electric_motor")
 
@@ -63,8 +62,10 @@ def tools(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", [p for p in TOLD if blocks(p, "python") and p.name not in SKETCHES], ids=name_of)
-def test_python_in_the_documents_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_thread: None) -> None:
+@pytest.mark.parametrize("path", [p for p in TOLD if blocks(p, "python")], ids=name_of)
+def test_python_in_the_documents_runs_and_prints_what_it_says(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_thread: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     for example in (ROOT / "examples").glob("own_*.py"):
         shutil.copy(example, tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -72,6 +73,10 @@ def test_python_in_the_documents_runs(path: Path, tmp_path: Path, monkeypatch: p
     for code in blocks(path, "python"):
         if not code.startswith("--8<--"):
             exec(compile(code, name_of(path), "exec"), {"__name__": "__main__"})
+            printed = capsys.readouterr().out.splitlines()
+            promised = SAID.findall(code)
+            assert len(printed) == len(promised)
+            assert all(value in ("", line) for value, line in zip(promised, printed, strict=True)), (promised, printed)
 
 
 @pytest.mark.parametrize("path", [p for p in PAGES if commands(p)], ids=name_of)
@@ -89,9 +94,8 @@ def test_commands_in_the_documents_exist(path: Path, monkeypatch: pytest.MonkeyP
 
 def check(words: list[str]) -> None:
     """A command line of pliant is understood to its last word; presets, settings and tasks that it names exist."""
-    rest, dotted = cli.split_dotted(words)
-    arguments, rest = parser.parser().parse_known_args(rest)
-    assert not cli._family_flags(getattr(arguments, "family", None), rest, dotted), words
+    arguments, dotted, rest = cli.understood(words)
+    assert not rest, words
     if arguments.command == "train" and not str(arguments.preset).endswith(".toml") and words[-1] != "--help":
         for name in filter(outside.is_outside, (arguments.algorithm, arguments.family, arguments.policy or "")):
             outside.import_outside(name)
@@ -107,7 +111,12 @@ def test_links_and_images_lead_somewhere(path: Path) -> None:
             assert page.exists(), f"{name_of(path)} links to {target}"
         if anchor:
             heads = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.M)
-            assert anchor[1:] in {re.sub(r"[^\w]+", "-", head.lower()).strip("-") for head in heads}, f"{target}{anchor}"
+            assert anchor[1:] in map(slug, heads), f"{target}{anchor}"
+
+
+def slug(head: str) -> str:
+    """The anchor of a heading, as the site and GitHub make it."""
+    return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", head).strip().lower())
 
 
 def test_the_menu_has_every_page() -> None:
@@ -116,7 +125,36 @@ def test_the_menu_has_every_page() -> None:
     assert set(map(name_of, PAGES)) <= set(listed)
     assert {f"families/{name}.md" for name in registry.names("family")} <= set(map(name_of, PAGES))
     assert {f"algorithms/{name}.md" for name in registry.names("algorithm")} <= set(map(name_of, PAGES))
+    assert {f"memories/{name}.md" for name in registry.names("policy")} - {"memories/mlp.md", "memories/module.md"} == {
+        name for name in map(name_of, PAGES) if name.startswith("memories/")
+    }
 
+
+@pytest.mark.parametrize("name", re.findall(r"^::: (\S+)$", "\n".join(p.read_text("utf-8") for p in PAGES), re.M))
+def test_what_the_api_reference_renders_exists_and_says_what_it_is(name: str) -> None:
+    try:
+        found = importlib.import_module(name)
+    except ModuleNotFoundError:
+        module, _, attribute = name.rpartition(".")
+        found = getattr(importlib.import_module(module), attribute)
+    assert found.__doc__
+
+
+def test_a_bar_in_a_cell_is_no_border(tools: None) -> None:
+    cells = importlib.import_module("cells")
+    assert cells.plain("`a|b` or c|d, *e*") == r"<code>a&#124;b</code> or c\|d, \*e\*"
+    for path in PAGES:
+        for table in re.findall(r"(?:^\|.*\n)+", path.read_text(encoding="utf-8"), re.M):
+            bars = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
+            assert len(bars) == 1, f"{name_of(path)}: {table[:80]}"
+            assert not re.search(r"`[^`|]*\\\|[^`|]*`", table), f"{name_of(path)}: an escaped bar in code shows its escape"
+
+
+def test_pages_of_the_root_link_to_the_site(tools: None) -> None:
+    hooks = importlib.import_module("hooks")
+    assert hooks.linked("[a](docs/design.md) [b](CHANGELOG.md#x) [c](https://d.e/docs/f)") == (
+        "[a](design.md) [b](changelog.md#x) [c](https://d.e/docs/f)"
+    )
 
 def test_figures_are_those_of_the_tracked_results(tools: None) -> None:
     drawn = importlib.import_module("figures").figures()
@@ -127,6 +165,13 @@ def test_figures_are_those_of_the_tracked_results(tools: None) -> None:
 
 def test_references_are_those_of_the_code(tools: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert importlib.import_module("reference").main(["--check"]) == 0, f"out of date:\n{capsys.readouterr().out}"
+
+
+def test_the_house_is_drawn_from_the_imports(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.syspath_prepend(str(DOCS))
+    house = importlib.import_module("house")
+    assert house.main(["--check"]) == 0, f"out of date: python docs/house.py draws it again\n{capsys.readouterr().out}"
+    assert all(below not in house.floors()[0] or not house.arrows()[below] for below in house.arrows())
 
 
 def test_a_page_that_is_out_of_date_is_told_and_left(
@@ -142,8 +187,8 @@ def test_a_page_that_is_out_of_date_is_told_and_left(
     assert capsys.readouterr().out == "page.md\npage.md\n"
 
 
-def test_our_numbers_beside_the_published_ones_are_the_readmes() -> None:
-    results = (ROOT / "README.md").read_text(encoding="utf-8").partition("<!-- results -->")[2]
+def test_our_numbers_beside_the_published_ones_are_those_of_the_results() -> None:
+    results = (DOCS / "results.md").read_text(encoding="utf-8").partition("<!-- results -->")[2]
     known = set(re.findall(r"-?\d+(?:\.\d+)?", results))
     for table in re.findall(r"(?:^\|.*\n)+", (DOCS / "papers.md").read_text(encoding="utf-8"), re.M):
         head, _, *rows = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in table.splitlines()]

@@ -228,10 +228,10 @@ def test_an_evaluation_repeats_bit_for_bit_and_its_seed_counts(run: Path) -> Non
 def test_evaluation_tasks_are_of_their_split_and_not_those_of_training() -> None:
     learner = learners.build(configured())
     for split in ("train", "test", "ood"):
-        curve = curves.curve(learner, split, 30, 1, 0, seed=0)
+        curve = curves.curve(learner, split, 30, learner.schedule(0, 1), seed=0)
         assert set(learner.family.split_of(curve.tasks)) == {split}
     trained = learner.family.sample(30, "train", learner.streams.at("tasks", 0).rng())
-    assert trained.digest != curves.curve(learner, "train", 30, 1, 0, seed=0).tasks.digest
+    assert trained.digest != curves.curve(learner, "train", 30, learner.schedule(0, 1), seed=0).tasks.digest
 
 
 def test_evaluation_does_not_touch_training(tmp_path: Path) -> None:
@@ -268,7 +268,7 @@ def test_an_iteration_whose_evaluation_fails_is_logged_and_kept(tmp_path: Path, 
 def test_an_evaluation_leaves_the_algorithm_as_it_was() -> None:
     learner = learners.build(configured())
     before = learner.algorithm.state()
-    curves.curve(learner, "test", 3, 2, 2, seed=0)
+    curves.curve(learner, "test", 3, learner.schedule(2, 2), seed=0)
     assert all(torch.equal(t, before[n]) for n, t in learner.algorithm.state().items())
 
 

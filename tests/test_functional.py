@@ -196,3 +196,16 @@ def test_flatten_and_unflatten_are_inverse() -> None:
     assert vector.shape == (sum(p.numel() for p in params.values()),)
     back = functional.unflatten(vector, params)
     assert list(back) == list(params) and all(torch.equal(back[n], params[n]) for n in params)
+
+
+@pytest.mark.parametrize("tasks", [1, 3])
+def test_stacked_parameters_are_copies_that_gradients_flow_back_from(tasks: int) -> None:
+    params = {"a": torch.arange(6.0).view(2, 3).requires_grad_(), "b": torch.tensor(2.0).requires_grad_()}
+    stacked = functional.stack(params, tasks)
+    kept = {name: p.detach().clone() for name, p in stacked.items()}
+    gradient = torch.autograd.grad(sum(p.sum() for p in stacked.values()), list(params.values()))
+    assert all(torch.equal(g, torch.full_like(p, tasks)) for g, p in zip(gradient, params.values(), strict=True))
+    with torch.no_grad():
+        for p in params.values():
+            p += 1  # as an optimiser does
+    assert all(torch.equal(stacked[name], kept[name]) for name in kept)

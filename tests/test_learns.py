@@ -42,7 +42,8 @@ def mean(metrics: list[dict[str, float]], name: str) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.learns
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.whole) for seed in (1, 2))])
 def test_maml_learns_to_adapt_in_seconds(seed: int) -> None:
     """30 iterations of 8 tasks x 8 lanes x 20 steps.
 
@@ -93,6 +94,7 @@ class Walk(gymnasium.Env[Any, Any]):
 
 
 @pytest.mark.slow
+@pytest.mark.learns
 def test_an_agent_adapts_to_a_gymnasium_environment_as_to_its_own_family() -> None:
     agent = small(0)
     agent.learn(20)

@@ -2,9 +2,9 @@
 
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,11 +57,10 @@ def test_a_dotted_name_is_trained_evaluated_and_compared(
     assert compared["agents"][0]["seeds"] == [0, 1] and [a["name"] for a in compared["agents"][1:]] == ["random", "scratch"]
 
 
-def test_a_run_with_foreign_code_is_told_so_and_imports_nothing(mine: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_with_foreign_code_is_told_so_and_imports_nothing(mine: None, forked: Any) -> None:
     assert cli.main(["train", *f"mine.own_algorithm point --horizon 12 {SMALL} --out run".split()]) == 0
     for command in ("evaluate", "compare"):
-        words = [sys.executable, "-m", "pliant", command, "run"]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+        done = forked.pliant(command, "run", cwd=Path.cwd())
         assert done.returncode == 2 and "--import mine.own_algorithm" in done.stderr, (command, done.stderr)
         assert len(done.stderr.strip().splitlines()) == 1, done.stderr
 

@@ -17,7 +17,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from pliant import errors
-from pliant.reporting import axes, markdown, page, plots, publish, tables
+from pliant.reporting import axes, markdown, page, plots, publish, section, tidy
 from pliant.reporting import svg as vector
 from pliant.reporting import verdicts as sentences
 from pliant.reporting import words as wording
@@ -75,7 +75,7 @@ def rows_of(text: str, title: str) -> list[list[str]]:
 
 
 def without_figures(document: dict[str, Any]) -> str:
-    return page._html(document, {}, [])
+    return page.html(document, {}, [])
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +84,23 @@ def usual() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def usual_page(usual: dict[str, Any]) -> str:
-    return page.html(usual)
+def usual_figures(usual: dict[str, Any]) -> list[plots.Figure]:
+    return plots.figures(usual)
+
+
+@pytest.fixture(scope="module")
+def usual_page(usual: dict[str, Any], usual_figures: list[plots.Figure]) -> str:
+    return page.html(usual, made=usual_figures)
+
+
+@pytest.fixture(scope="module")
+def small() -> dict[str, Any]:
+    return comparisons.document(PLAIN, tasks=4, points=5)
+
+
+@pytest.fixture(scope="module")
+def small_figures(small: dict[str, Any]) -> list[plots.Figure]:
+    return plots.figures(small)
 
 
 # ---- words and numbers
@@ -163,7 +178,7 @@ def test_a_long_name_keeps_its_head_and_its_tail() -> None:
 def test_the_headline_has_a_row_for_every_agent_and_baseline(usual: dict[str, Any], usual_page: str) -> None:
     rows = rows_of(usual_page, "What every agent reaches")
     agents = [agent["name"] for agent in usual["agents"]]
-    assert [row[0].split()[0] for row in rows] == [*agents, "straight", "exact"]  # a classical player, and the optimum
+    assert [row[0].split()[0] for row in rows] == [*agents, "straight", "exact"]  # a reference agent, and the optimum
     assert rows[-1][5] == "−1.700" and rows[-1][4] == "–"
     maml = next(row for row in rows if row[0] == "maml")
     agent = usual["agents"][1]
@@ -224,9 +239,9 @@ def test_nothing_is_called_better_without_a_verdict(usual: dict[str, Any]) -> No
 def test_every_number_of_fewer_than_three_seeds_is_marked() -> None:
     document = comparisons.document(seeds=2, tasks=6, points=5)
     document["players"] = None  # nobody trained them
-    for table in tables.tables(document):
-        if table.name != "settings":
-            first = 2 if table.name in ("pairs", "sweeps") else 1
+    for name, table in ((name, table) for name, each in section.tables(document).items() for table in each):
+        if name != "settings":
+            first = 2 if name in ("pairs", "sweeps") else 1
             numbers = [cell for row in table.rows for cell in row[first:] if re.search(r"\d", cell.text)]
             assert numbers and all(cell.few for cell in numbers), table.title
     text = without_figures(document)
@@ -244,7 +259,7 @@ def test_numbers_of_three_seeds_are_not_marked(usual: dict[str, Any], usual_page
 def test_a_pair_is_marked_if_one_of_the_two_has_few_seeds(usual: dict[str, Any]) -> None:
     document = copy.deepcopy(usual)
     document["agents"][5]["seeds"] = [0]  # pretrain
-    headline = next(table for table in tables.tables(document) if table.name == "headline")
+    (headline,) = section.tables(document)["headline"]
     assert [cell.few for cell in headline.rows[1]] == [False] * 7 + [True, False]  # maml: its difference only
 
 
@@ -256,7 +271,7 @@ def test_other_budgets_are_said(usual: dict[str, Any]) -> None:
 
 
 def test_settings_that_differ_come_first_and_the_rest_is_folded(usual: dict[str, Any], usual_page: str) -> None:
-    table = next(table for table in tables.tables(usual) if table.name == "settings")
+    (table,) = section.tables(usual)["settings"]
     names = [row[0].text for row in table.rows]
     assert "train.lanes" in names and "policy.hidden" in names and "family.radius" not in names and "seed" not in names
     assert [cell.text for cell in table.rows[names.index("train.lanes")]][1:5] == ["20", "20", "20", "1"]
@@ -289,13 +304,22 @@ def test_scores_without_any_spread_can_be_shown() -> None:
     assert "−1.000" in page.html(document)
 
 
+def test_reference_agents_are_explained_once_and_told_agents_are_agents(usual: dict[str, Any]) -> None:
+    document = copy.deepcopy(usual)
+    document["players"]["ceiling"] = -1.5
+    text = " ".join(Parsed(without_figures(document)).all("html"))
+    assert text.count("Classical controllers and exact optima") == 1 and "reference agent" in text
+    assert "an agent that knows the task" in text and "an agent that is told the task" in text
+    assert not re.search(r"\bplayers?\b|\bwho (knows|is told)\b", text)
+
+
 # ---- figures
 
 
-def test_an_agent_has_one_colour_in_all_figures(usual: dict[str, Any]) -> None:
+def test_an_agent_has_one_colour_in_all_figures(usual: dict[str, Any], usual_figures: list[plots.Figure]) -> None:
     style = axes.styles(usual["agents"])
     assert len({(s.colour, str(s.dash)) for s in style.values()}) == len(style)
-    for figure in plots.figures(usual):
+    for figure in usual_figures:
         for name in ("maml", "rl2"):
             assert style[name].colour.lower() in figure.svg.lower(), (figure.name, name)
 
@@ -319,11 +343,11 @@ def test_a_line_has_few_points() -> None:
             assert path.get("d", "").count("L") <= 2 * axes.MOST_POINTS + 4, figure.name
 
 
-def test_figures_are_the_same_every_time_and_files_of_their_own(usual: dict[str, Any], tmp_path: Path) -> None:
-    document = comparisons.document(PLAIN, tasks=4, points=5)
-    paths = plots.save_all(document, tmp_path / "figures")
-    again = plots.figures(document)
-    assert [path.read_text("utf-8") for path in paths] == [figure.svg for figure in again]
+def test_figures_are_the_same_every_time_and_files_of_their_own(
+    small: dict[str, Any], small_figures: list[plots.Figure], tmp_path: Path
+) -> None:
+    paths = plots.save_all(small, tmp_path / "figures")
+    assert [path.read_text("utf-8") for path in paths] == [figure.svg for figure in small_figures]
     for path in paths:
         root = ElementTree.parse(path).getroot()
         assert root.tag == f"{SVG}svg" and root.findtext(f"{SVG}title")
@@ -351,7 +375,7 @@ def everywhere(text: str) -> dict[str, Any]:
     document |= {"versions": {text: text}, "machine": {text: text}, "notes": [text]}
     document["missing"] = [{"name": text, "command": text}]
     document["reference"]["name"] = text
-    document["players"]["each"] = {text: {"return": comparisons._fixed(-1.9)}}
+    document["players"]["each"] = {text: {"return": comparisons.fixed(-1.9)}}
     document["sweeps"][0] |= {"axis": text, "meaning": text}
     return document
 
@@ -393,7 +417,7 @@ def test_hostile_names_are_text_in_figures(crowd: tuple[dict[str, Any], list[plo
 @pytest.mark.slow
 def test_a_page_of_hostile_names_has_the_elements_of_a_plain_one(crowd: tuple[dict[str, Any], list[plots.Figure]]) -> None:
     document, figures = crowd
-    text = page._html(document, {name: [{"title": name, "png": b"png"}] for name in comparisons.HOSTILE}, figures)
+    text = page.html(document, {name: [{"title": name, "png": b"png"}] for name in comparisons.HOSTILE}, figures)
     parsed, plain = Parsed(text), Parsed(page.html(comparisons.document(tasks=2, points=3)))
     names = {(tag, name) for tag, attributes in parsed.tags for name in attributes}
     assert {tag for tag, _ in parsed.tags} - {tag for tag, _ in plain.tags} == {"img"}
@@ -438,9 +462,9 @@ def test_hostile_names_do_not_become_markdown() -> None:
 
 def test_markdown_has_the_cells_of_the_page(usual: dict[str, Any], usual_page: str) -> None:
     text, cells = markdown.markdown(usual), Parsed(usual_page).all("table")
-    for table in tables.tables(usual):
+    for table in (table for each in section.tables(usual).values() for table in each):
         for cell in (cell for row in table.rows for cell in row):
-            assert markdown._escaped(cell.text) in text and cell.text in cells
+            assert markdown.escaped(cell.text) in text and cell.text in cells
 
 
 def test_csv_has_every_number_in_full(usual: dict[str, Any]) -> None:
@@ -467,7 +491,7 @@ def test_no_cell_of_csv_is_a_formula() -> None:
     names = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "a,b", 'a"b', "a\nb"]
     document = comparisons.document(comparisons.KINDS[:1] * 8, names, seeds=1, tasks=2, points=2)
     for row in csv.reader(io.StringIO(page.csv(document))):
-        assert len(row) == len(page._tidy.COLUMNS)
+        assert len(row) == len(tidy.COLUMNS)
         assert not any(cell[:1] in "=+@" and cell for cell in row)
         assert not any(cell.startswith("-") and not re.fullmatch(r"-[\d.e+-]+", cell) for cell in row)
 
@@ -487,13 +511,13 @@ def test_behaviour_is_shown_and_only_as_a_picture(usual: dict[str, Any]) -> None
     )
     figures = [{"title": "before <b>", "caption": "one & two", "svg": svg}, {"title": "after", "png": b"\x89PNG"}]
     document = comparisons.document(PLAIN, tasks=2, points=2)
-    text = page._html(document, {"maml": figures, "fomaml": figures[:1], "rl2": []}, [])
+    text = page.html(document, {"maml": figures, "fomaml": figures[:1], "rl2": []}, [])
     assert "<script" not in text and "onload" not in text and "example.org" not in text and "foreignObject" not in text
     assert 'src="data:image/png;base64,iVBORw=="' in text
     assert 'id="behaviour-0-0-p"' in text and 'id="behaviour-1-0-p"' in text and 'clip-path="url(#behaviour-1-0-p)"' in text
     assert "kept &lt;b&gt;" in text and "before &lt;b&gt;" in text and "one &amp; two" in text and 'd="M 0 0.12"' in text
     assert list(Parsed(text).all("h3/bdi"))[:2] == ["maml", "fomaml"]
-    assert 'id="behaviour"' not in page._html(document, {"maml": []}, [])
+    assert 'id="behaviour"' not in page.html(document, {"maml": []}, [])
 
 
 def test_a_figure_without_a_box_gets_one() -> None:
@@ -505,22 +529,25 @@ def test_a_figure_without_a_box_gets_one() -> None:
 # ---- files
 
 
-def test_a_report_is_a_page_tables_numbers_and_figures(tmp_path: Path) -> None:
-    document = comparisons.document(PLAIN, tasks=4, points=5)
-    made = publish.write(document, tmp_path / "new" / "report.html")
+def test_a_report_is_a_page_tables_numbers_and_figures(
+    small: dict[str, Any], small_figures: list[plots.Figure], tmp_path: Path
+) -> None:
+    made = publish.write(small, tmp_path / "new" / "report.html")
     assert [str(path.relative_to(tmp_path / "new")) for path in made[:3]] == ["report.html", "report.md", "report.csv"]
     assert made[3:] == sorted(made[3:], key=made.index) and all(path.parent.name == "report-figures" for path in made[3:])
     assert sorted(p for p in (tmp_path / "new").rglob("*") if p.is_file()) == sorted(made)
-    assert made[0].read_text("utf-8") == page.html(document)
+    assert made[0].read_text("utf-8") == page.html(small, made=small_figures)
     links = re.findall(r"!\[[^\]]*\]\(([^)]*)\)", made[1].read_text("utf-8"))
     assert links and all((tmp_path / "new" / link).exists() for link in links)
 
 
-def test_a_second_report_replaces_the_first(tmp_path: Path) -> None:
-    document = comparisons.document(PLAIN, tasks=4, points=5)
-    first = publish.write(document, tmp_path / "report.html")
-    document["sweeps"] = []
-    second = publish.write(document, tmp_path / "report.html")
+def test_a_second_report_replaces_the_first(
+    small: dict[str, Any], small_figures: list[plots.Figure], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = {1: small_figures, 0: [figure for figure in small_figures if figure.section != "sweeps"]}
+    monkeypatch.setattr(plots, "figures", lambda comparison: drawn[len(comparison["sweeps"])])
+    first = publish.write(small, tmp_path / "report.html")
+    second = publish.write(small | {"sweeps": []}, tmp_path / "report.html")
     assert set(first) - set(second) == {tmp_path / "report-figures" / "sweep-distance.svg"}
     assert sorted(p for p in tmp_path.rglob("*") if p.is_file()) == sorted(second)
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -22,11 +24,19 @@ EASY = {
 
 KINDS = ("point", "bandit", "half-cheetah-dir", "minigrid", "metaworld-ml1")
 """A family of each kind: written in torch, discrete, robots, grids, and simulators in other processes."""
-FAMILIES = registry.names("family")
-PAIRS = [(a, f) for a in registry.names("algorithm") for f in (KINDS if a in contenders.BASELINES else FAMILIES)]
 
 
-@pytest.mark.parametrize("algorithm, family", PAIRS)
+def pairs() -> Iterator[Any]:
+    """Every algorithm with its families. The short suite has each algorithm on `point`, and each family with one, in turn."""
+    for baseline in (False, True):
+        algorithms = [a for a in registry.names("algorithm") if (a in contenders.BASELINES) is baseline]
+        for number, algorithm in enumerate(algorithms):
+            for place, family in enumerate(KINDS if baseline else registry.names("family")):
+                short = family == "point" or place % len(algorithms) == number
+                yield pytest.param(algorithm, family, marks=[] if short else pytest.mark.whole)
+
+
+@pytest.mark.parametrize("algorithm, family", pairs())
 def test_an_algorithm_learns_and_is_evaluated_on_a_family(algorithm: str, family: str) -> None:
     if registry.source("family", family).read_text().find("simulators.mujoco") >= 0:
         pytest.importorskip("mujoco")
@@ -42,6 +52,6 @@ def test_an_algorithm_learns_and_is_evaluated_on_a_family(algorithm: str, family
     after = learner.algorithm.adapted([])[0]
     moved = any(not torch.equal(after[name], value) for name, value in before.items())
     assert moved is getattr(learner.algorithm, "learns", True), "no parameter has moved, or one has"
-    curve = curves.curve(learner, "test", 2, 2, 1, seed=1)
-    stages = learner.episodes if learner.algorithm.stage == "episode" else 2
+    curve = curves.curve(learner, "test", 2, learner.schedule(None, 2, steps=1), seed=1)
+    stages = learner.episodes if learner.by_episode else 2
     assert curve.returns.shape == (2, stages) and bool(torch.as_tensor(curve.returns).isfinite().all())

@@ -4,9 +4,8 @@ import errno
 import json
 import math
 import os
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from pliant import errors
 from pliant.storage import documents, record
 from pliant.storage.record import Run
 
-CONFIG = {"algorithm": "maml", "parts": {"inner": {"steps": 1}}}
+CONFIG = {"algorithm": "maml", "family": "point", "policy": "mlp", "seed": 0, "parts": {"inner": {"steps": 1}}}
 
 
 @pytest.fixture(autouse=True)
@@ -97,11 +96,10 @@ def test_one_writer_at_a_time(tmp_path: Path) -> None:
     Run.start(tmp_path, CONFIG, resume=True).close()
 
 
-@pytest.mark.slow
-def test_one_process_trains_in_a_folder(tmp_path: Path) -> None:
-    script = f"from pliant.record import Run\nRun.start({str(tmp_path)!r}, {{}}, resume=True)"
+def test_one_process_trains_in_a_folder(forked: Any, tmp_path: Path) -> None:
+    script = f"from pliant.storage.record import Run\nRun.start({str(tmp_path)!r}, {{}}, resume=True)"
     with Run.start(tmp_path, CONFIG):
-        result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+        result = forked.run(script)
         assert "UserError" in result.stderr and f"{tmp_path} is in use by another process" in result.stderr
         assert Run.open(tmp_path).config == CONFIG  # reading is allowed meanwhile
     with Run.start(tmp_path, CONFIG, resume=True) as run:
@@ -142,9 +140,9 @@ def test_resuming_before_anything_was_written_begins_the_run(tmp_path: Path) -> 
 def test_resuming_keeps_the_history(tmp_path: Path) -> None:
     Run.start(tmp_path, CONFIG).close()
     created = Run.open(tmp_path).document["created"]
-    Run.start(tmp_path, {**CONFIG, "more": 1}, resume=True).close()
+    Run.start(tmp_path, {**CONFIG, "seed": 1}, resume=True).close()
     document = Run.open(tmp_path).document
-    assert document["created"] == created and len(document["resumed"]) == 1 and document["config"]["more"] == 1
+    assert document["created"] == created and len(document["resumed"]) == 1 and document["config"]["seed"] == 1
 
 
 NOT_RUNS = {
@@ -155,6 +153,9 @@ NOT_RUNS = {
     "foreign schema": {"run.json": '{"schema": "other/1", "config": {}}'},
     "newer schema": {"run.json": '{"schema": "pliant.run/2", "config": {}}'},
     "no config": {"run.json": '{"schema": "pliant.run/1"}'},
+    "config of another shape": {"run.json": '{"schema": "pliant.run/1", "config": {"parts": null}, "created": {}}'},
+    "infinite": {"run.json": '{"schema": "pliant.run/1", "config": 1e999}'},
+    "twice": {"run.json": '{"schema": "pliant.run/1", "schema": "pliant.run/1"}'},
     "binary": {"run.json": "\udcff\udcfe"},
     "deep": {"run.json": "[" * 100000},
 }

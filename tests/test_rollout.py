@@ -1,8 +1,9 @@
 """The one loop that steps environments: a contract that every family in the registry must hold."""
 
 import dataclasses
+import functools
 import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pytest
@@ -81,13 +82,30 @@ def same(one: Rollout, two: Rollout) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
 
 
+class Trial(NamedTuple):
+    """A family's rollout that its contracts look at, and change nothing of."""
+
+    family: Family
+    tasks: Tasks
+    result: Rollout
+    seen: list[Inputs]
+    """What the probe saw at each step."""
+
+
+@functools.cache
+def trial(name: str) -> Trial:
+    family = family_of(name)
+    tasks, probe = sample(family), Probe(family.spec)
+    result = play(family, tasks, policy=probe)
+    return Trial(family, tasks, result, [*probe.seen])
+
+
 # ---- the contract
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_shapes_and_dtypes(name: str) -> None:
-    family = family_of(name)
-    result = play(family, sample(family))
+    family, _, result, _ = trial(name)
     T = result.reward.shape[2]
     assert 1 <= T <= EPISODES * family.horizon
     D, A = family.spec.obs_size, family.spec.action_size
@@ -105,8 +123,7 @@ def test_shapes_and_dtypes(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_valid_is_a_prefix_and_padding_is_zero(name: str) -> None:
-    family = family_of(name)
-    result = play(family, sample(family))
+    result = trial(name).result
     assert bool((result.valid[:, :, 1:] <= result.valid[:, :, :-1]).all())
     assert bool(result.valid[:, :, 0].all()) and bool(result.valid[:, :, -1].any()), "no step may be padding in all lanes"
     for field in result[:-1]:
@@ -118,8 +135,7 @@ def test_valid_is_a_prefix_and_padding_is_zero(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_lane_plays_the_same_number_of_episodes_of_at_most_the_horizon(name: str) -> None:
-    family = family_of(name)
-    result = play(family, sample(family))
+    family, _, result, _ = trial(name)
     ended = (result.terminated | result.truncated) & result.valid
     assert bool((ended.sum(2) == EPISODES).all()) and bool((result.first.sum(2) == EPISODES).all())
     assert not bool((result.terminated & result.truncated).any())
@@ -138,22 +154,18 @@ def test_every_lane_plays_the_same_number_of_episodes_of_at_most_the_horizon(nam
 
 @pytest.mark.parametrize("name", NAMES)
 def test_same_seed_same_bits_and_each_part_of_the_address_counts(name: str) -> None:
-    family = family_of(name)
-    tasks = sample(family)
-    result = play(family, tasks)
-    assert same(result, play(family, tasks))
+    family, tasks, result, _ = trial(name)
     batch, policy = family.batch(tasks, B, EPISODES), Probe(family.spec)
     again = [rollout(batch, Stream(0).at("acts", 3), policy, functional.parameters(policy)) for _ in range(2)]
     assert same(result, again[0]) and same(result, again[1]), "a batch that has been played starts afresh"
-    for other in (play(family, tasks, seed=1), play(family, tasks, stage=1)):
-        assert not torch.equal(other.action[:, :, :3], result.action[:, :, :3])
+    for other in (play(family, tasks[:1], seed=1), play(family, tasks[:1], stage=1)):
+        assert not torch.equal(other.action[:, :, :3], result.action[:1, :, :3])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_lane_does_not_depend_on_other_tasks_in_the_batch(name: str) -> None:
-    family = family_of(name)
-    tasks = sample(family)
-    together, few = play(family, tasks), play(family, tasks[:1])
+    family, tasks, together, _ = trial(name)
+    few = play(family, tasks[:1])
     T = few.reward.shape[2]
     assert same(together.part(slice(0, 1)).each(lambda x: x[:, :, :T]), few)
     assert not any(bool(field[:1, :, T:].any()) for field in together[:-1])
@@ -161,19 +173,16 @@ def test_a_lane_does_not_depend_on_other_tasks_in_the_batch(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_rollout_says_what_its_tasks_are_to_a_critic(name: str) -> None:
-    family = family_of(name)
-    tasks = sample(family)
-    told = play(family, tasks).task
+    family, tasks, result, _ = trial(name)
+    told = result.task
     assert told.shape == (M, family.spec.task_size) and bool((told.abs() <= 10).all())
-    assert torch.equal(told[1:2], play(family, tasks[1:2]).task)
+    assert torch.equal(told[1:2], torch.as_tensor(family.described(tasks[1:2])).to(told))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_inputs_of_a_rollout_are_what_the_policy_saw_when_it_acted(name: str) -> None:
-    family = family_of(name)
-    probe = Probe(family.spec)
-    result = play(family, sample(family), policy=probe)
-    seen = Inputs(*(torch.cat(field, dim=2) for field in zip(*probe.seen, strict=True)))
+    family, _, result, steps = trial(name)
+    seen = Inputs(*(torch.cat(field, dim=2) for field in zip(*steps, strict=True)))
     again = inputs_of(result)
     for field, ours, acted in zip(Inputs._fields, again, seen, strict=True):
         assert ours.shape == acted.shape and ours.dtype == acted.dtype, field

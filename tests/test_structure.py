@@ -1,9 +1,8 @@
 """What holds for the project as a whole: layers, sizes, nothing that runs code from files, and documents that are true."""
 
 import ast
+import importlib.metadata
 import re
-import runpy
-import shlex
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -13,14 +12,12 @@ import pytest
 
 import pliant
 from pliant import errors
-from pliant.cli import main as cli
-from pliant.cli import parser
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "pliant"
 FILES = sorted(SOURCE.rglob("*.py"))
 READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
-MOST_LINES = 300
+MOST_LINES, MOST_FUNCTION = 300, 40
 
 WORDS = {"errors", "streams", "types", "version"}
 """Single files that every room may import."""
@@ -29,24 +26,29 @@ ROOMS: dict[str, set[str]] = {
     "system": set(),
     "policies": {"maths", "system"},
     "tasks": {"system"},
-    "algorithms": {"maths", "system"},
+    "algorithms": {"maths", "policies", "system"},
     "config": {"system"},
     "storage": {"system"},
     "rollout": {"maths", "tasks"},
     "reporting": {"maths", "storage", "system"},
     "simulators": {"system", "tasks"},
     "families": {"simulators", "system", "tasks"},
-    "checking": {"config", "rollout", "storage", "system", "tasks"},
+    "checking": {"algorithms", "config", "maths", "policies", "rollout", "running", "storage", "system", "tasks"},
     "players": {"families", "maths", "rollout", "simulators", "tasks"},
-    "running": {"algorithms", "config", "maths", "rollout", "storage", "system", "tasks"},
+    "running": {"algorithms", "config", "maths", "policies", "rollout", "storage", "system", "tasks"},
     "drawing": {"families", "reporting", "rollout", "running", "simulators", "storage", "system", "tasks"},
     "agent": {"config", "maths", "running", "simulators", "storage", "system", "tasks"},
-    "comparing": {"config", "maths", "running", "storage", "system"},
+    "comparing": {"config", "maths", "running", "storage", "system", "tasks"},
     "cli": {"agent", "checking", "comparing", "config", "drawing", "reporting", "running", "storage", "system"},
     "__main__": {"cli"},
     "__init__": {"agent", "maths", "reporting", "rollout", "running", "storage"},
 }
 """Which rooms a room may import, beside the words; `simulators` are rooms within a room, and none knows another."""
+
+TOOLS = {"dev", "docs", "bench"}
+"""Extras for those who work on pliant; every other one is named by the error for a missing package."""
+IMPORTED_BY_OTHERS = {"packaging", "imageio"}
+"""What Gymnasium's own MuJoCo environments import."""
 
 UNPICKLERS = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 RUNNERS = {"eval", "exec", "compile", "__import__"}
@@ -151,6 +153,7 @@ def test_algorithms_see_no_environment_and_no_file() -> None:
     for path in (SOURCE / "algorithms").rglob("*.py"):
         seen = set(imports(ast.parse(path.read_text())))
         forbidden = ("pliant.tasks", "pliant.rollout", "pliant.policies", "gymnasium", "pathlib", "os", "io", "safetensors")
+        seen -= {m for m in seen if m.startswith("pliant.policies.base.")}  # what a policy is, not which there are
         assert not [m for m in seen if m.startswith(forbidden)], path.name
 
 
@@ -181,6 +184,21 @@ def test_a_file_is_short(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MOST_LINES
 
 
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_function_is_short(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            lines = (node.end_lineno or 0) - node.lineno + 1
+            assert lines <= MOST_FUNCTION, f"{name_of(path)}.{node.name} has {lines} lines"
+
+
+def test_what_stages_are_is_asked_in_two_places() -> None:
+    """An algorithm says it, a document says it; everybody else asks a `Schedule`."""
+    asks = re.compile(r"""stage["'\]]*(\)| *)(==|!=|in) |(==|!=) ["'](episode|gradient step)["']""")
+    found = {name_of(path) for path in FILES if asks.search(path.read_text())}
+    assert found <= {"algorithms.base", "storage.documents", "maths.advantages", "checking.algorithm.says"}, found
+
+
 def test_every_extra_that_an_error_names_exists() -> None:
     assert set(errors.EXTRAS.values()) <= set(project()["optional-dependencies"])
 
@@ -191,9 +209,29 @@ def test_every_package_that_is_imported_is_declared() -> None:
     assert imported - set(sys.stdlib_module_names) - {"pliant"} <= declared
 
 
-def test_constraints_pin_every_requirement() -> None:
-    pinned = {line.partition("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
-    assert requirements() <= pinned
+def test_every_extra_installs_what_something_uses() -> None:
+    """A package of an extra is imported or named as a module by pliant, its benchmarks or the test of a twin."""
+    paths = [path for folder in ("src", "benchmarks", "tests") for path in sorted((ROOT / folder).rglob("*.py"))]
+    used = "\n".join(path.read_text() for path in paths if path.name not in ("errors.py", "test_structure.py"))
+    for extra, wanted in project()["optional-dependencies"].items():
+        assert extra in TOOLS or extra in errors.EXTRAS.values(), f"no error names the extra {extra}"
+        for name in {named(requirement) for requirement in wanted} - IMPORTED_BY_OTHERS:
+            module = name.replace("-", "_")
+            is_used = re.search(rf"^ *(import|from) {module}\b|[\"']{module}[\"']", used, re.M)
+            assert is_used or extra in {"dev", "docs"}, f"the extra {extra} installs {name}, which nothing imports"
+
+
+def test_constraints_pin_every_requirement_and_nothing_else() -> None:
+    pinned = pins()
+    assert requirements() == pinned[""]
+    for root, brought in pinned.items():
+        assert root == "" or root in requirements(), f"constraints.txt says that {root} brings something, but nothing needs it"
+        if root and is_installed(root):
+            assert brought <= brought_by(root), f"{root} does not bring {brought - brought_by(root)}"
+
+
+def test_a_pin_that_nothing_needs_is_seen() -> None:
+    assert "markupsafe" in brought_by("jinja2") and "tyro" not in brought_by("jinja2")
 
 
 def test_the_version_is_the_same_everywhere() -> None:
@@ -201,51 +239,11 @@ def test_the_version_is_the_same_everywhere() -> None:
     assert f"## [{pliant.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
 
 
-def test_readmes_say_the_same() -> None:
-    english, chinese = (readme.read_text() for readme in READMES)
-    assert [len(h) for h in re.findall(r"^(#+) ", english, re.M)] == [len(h) for h in re.findall(r"^(#+) ", chinese, re.M)]
-    assert commands(english) == commands(chinese)
-    assert [uncommented(b) for b in blocks(english, "python")] == [uncommented(b) for b in blocks(chinese, "python")]
-    images = r"!\[[^\]]*\]\(([^)]*)\)"
-    assert re.findall(images, english) == re.findall(images, chinese)
-    number = r"-?\d+(?:,\d{3})*(?:\.\d+)?"
-    assert sorted(re.findall(number, results(english))) == sorted(re.findall(number, results(chinese)))
-
-
-def test_commands_in_the_readme_exist() -> None:
-    for command in commands(READMES[0].read_text()):
-        program, *words = shlex.split(command)
-        if program == "make":
-            assert re.search(rf"^{words[0]}:", (ROOT / "Makefile").read_text(), re.M), command
-        else:
-            arguments, rest = parser.parser().parse_known_args(cli.split_dotted(words)[0])
-            rest = cli._family_flags(getattr(arguments, "family", None), rest, {})
-            assert program == "pliant" and not rest, command
-
-
 def test_links_in_the_documents_lead_somewhere() -> None:
     for document in [*READMES, ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)[^):]*\)", document.read_text()):
             if not target.endswith("half-cheetah-dir.png"):  # the demo's picture
                 assert (document.parent / target).exists(), f"{document.name} links to {target}"
-
-
-@pytest.mark.slow
-def test_python_in_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    ten_lines, body, room = blocks(READMES[0].read_text(), "python")
-    assert "iterations=100" in ten_lines
-    script = tmp_path / "ten_lines.py"
-    script.write_text(ten_lines.replace("iterations=100", "iterations=1").replace("progress=True", "progress=False") + body)
-    defined = runpy.run_path(str(script))
-    assert defined["action"].shape == (6,)
-    assert pliant.load("runs/backwards").task == {"direction": -1}
-
-    (tmp_path / "room.py").write_text(room)
-    settings = {"train.meta_batch": 2, "train.lanes": 2, "family.horizon": 5}
-    agent = pliant.Agent("maml", "room.py", settings=settings)
-    assert "return_1" in agent.learn(1)[0]
-    assert len(agent.adapt({"leak": 0.12}).document["curve"]) > 1
 
 
 def test_no_file_names_a_machine_or_a_registry() -> None:
@@ -283,22 +281,40 @@ def project() -> dict:
 def requirements() -> set[str]:
     """The names of everything that pliant or one of its extras needs."""
     every = [project()["dependencies"], *project()["optional-dependencies"].values()]
-    return {re.split(r"[<>=\[ ]", requirement)[0] for group in every for requirement in group}
+    return {named(requirement) for group in every for requirement in group}
 
 
-def blocks(text: str, language: str) -> list[str]:
-    return [code for name, code in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S) if name == language]
+def named(requirement: str) -> str:
+    """The name in `torch>=2.10,<3`."""
+    return re.split(r"[<>=!~;\[( ]", requirement)[0].lower().replace("_", "-")
 
 
-def uncommented(code: str) -> str:
-    return re.sub(r" *#.*", "", code)
+def pins() -> dict[str, set[str]]:
+    """The pinned names in constraints.txt: our own requirements under "", and what others bring under their name."""
+    found: dict[str, set[str]] = {"": set()}
+    root = ""
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        if line.startswith("# brought by "):
+            root = line.removeprefix("# brought by ")
+        elif "==" in line:
+            found.setdefault(root, set()).add(named(line))
+    return found
 
 
-def commands(text: str) -> list[str]:
-    return [line.strip() for block in blocks(text, "") for line in uncommented(block).splitlines() if line.strip()]
+def is_installed(name: str) -> bool:
+    try:
+        importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
-def results(text: str) -> str:
-    found = re.search(r"<!-- results -->(.*?)<!-- /results -->", text, re.S)
-    assert found, "the block of results is missing"
-    return found[1]
+def brought_by(root: str) -> set[str]:
+    """Every package that an installed one needs, and those need, whatever the system and the extra."""
+    found, left = set[str](), [root]
+    while left:
+        name = left.pop()
+        if name not in found and is_installed(name):
+            left += [named(requirement) for requirement in importlib.metadata.requires(name) or []]
+        found.add(name)
+    return found - {root}

@@ -84,10 +84,10 @@ def test_the_stratified_interval_has_the_variance_of_resampled_seeds() -> None:
 def test_intervals_are_deterministic_and_quick() -> None:
     x = np.random.default_rng(3).normal(size=(10, 400))
     assert studies.study_interval(x, studies.iqm) == studies.study_interval(x, studies.iqm)
-    begin = time.perf_counter()
+    begin = time.process_time()
     for _ in range(20):
         studies.study_interval(x)
-    assert time.perf_counter() - begin < 1.0
+    assert time.process_time() - begin < 1.0
 
 
 def test_before_and_after_are_compared_run_by_run() -> None:

@@ -1,19 +1,16 @@
 """A run is never lost: resumed it equals an uninterrupted one bit for bit, whatever stopped it and when.
 
 Kills need many processes, and importing torch takes seconds. They are therefore forked from a process that has imported
-everything and trained nothing; what runs in them is the command line's own `main`.
+everything and trained nothing (`forked`, of conftest.py); what runs in them is the command line's own `main`.
 """
 
 import gc
 import json
 import os
 import random
-import select
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -160,70 +157,13 @@ def words(out: Path, iterations: int, *more: str) -> list[str]:
     return ["train", "maml", "point", *own, *settings, *more]
 
 
-HERE = {**os.environ, "PYTHONPATH": str(Path(train.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
-SERVER = """
-import json, os, sys
-from pliant import cli, config, train
-import pliant._commands
-train.build(config.load_config("maml", "point", {"train.threads": 1}, preset="none"))  # fills caches, learns nothing
-print("ready", flush=True)
-for line in sys.stdin:
-    if pid := os.fork():
-        print(pid, flush=True)
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
-    else:
-        sys.stdin.close()
-        os.dup2(2, 1)
-        os._exit(cli.main(json.loads(line)))
-"""
-
-
-class Forked:
-    """One `pliant` command at a time, each a fork of a warm process."""
-
-    def __init__(self) -> None:
-        pipe = subprocess.PIPE
-        self.server = subprocess.Popen([sys.executable, "-c", SERVER], env=HERE, stdin=pipe, stdout=pipe, text=True)
-        assert self.said() == "ready"
-
-    def said(self) -> str:
-        assert self.server.stdout
-        return self.server.stdout.readline().strip()
-
-    def start(self, command: list[str]) -> int:
-        """The process id of a command that was begun."""
-        assert self.server.stdin
-        self.server.stdin.write(json.dumps(command) + "\n")
-        self.server.stdin.flush()
-        return int(self.said())
-
-    def finish(self) -> int:
-        """Wait for it; the exit status, or minus the signal that ended it."""
-        return int(self.said())
-
-    def is_over(self) -> bool:
-        """It has ended, and `finish` will not wait."""
-        assert self.server.stdout
-        return bool(select.select([self.server.stdout], [], [], 0)[0])
-
-
-@pytest.fixture
-def forked() -> Iterator[Forked]:
-    made = Forked()
-    yield made
-    assert made.server.stdin and made.server.stdout
-    made.server.stdin.close()
-    made.server.wait(10)
-    made.server.stdout.close()
-
-
 @pytest.mark.slow
-def test_twenty_kills_lose_nothing(forked: Forked, tmp_path: Path) -> None:
-    """kill -9 at 20 random moments: 4 while it starts, 6 anywhere while it trains, 10 while it writes a checkpoint.
+def test_kills_lose_nothing(forked: Any, tmp_path: Path, length: Callable[[int, int], int]) -> None:
+    """kill -9 at 5 or 20 random moments: a fifth while it starts, others anywhere while it trains, half while it saves.
 
     After each, every checkpoint under its own name is whole; in the end the run equals one that nobody killed.
     """
-    iterations, rng = 150, random.Random(0)
+    kills, iterations, rng = length(5, 20), length(60, 150), random.Random(0)
     out = tmp_path / "killed"
     folder = out / "checkpoints"
     statuses, inside_writes = [], 0
@@ -237,26 +177,25 @@ def test_twenty_kills_lose_nothing(forked: Forked, tmp_path: Path) -> None:
             assert time.monotonic() < end, "the run makes no progress"
             time.sleep(0.0003)
 
-    for kill in range(20):
+    for kill in range(kills):
         earlier = names()
-        process = forked.start(words(out, iterations, "--train.checkpoint_every=0"))
-        if kill < 4:
+        process = forked.start_pliant(*words(out, iterations, "--train.checkpoint_every=0"))
+        if kill < kills // 5:
             time.sleep(rng.uniform(0, 0.3))
         else:
             wait_for(lambda found, earlier=earlier: any(n[0] != "." for n in found - earlier))
             time.sleep(rng.uniform(0, 0.1))
-        if kill >= 10:
+        if kill >= kills // 2:
             wait_for(lambda found: any(n.startswith(".tmp") for n in found))
         os.kill(process, signal.SIGKILL)
-        statuses.append(forked.finish())
+        statuses.append(forked.finish().returncode)
         inside_writes += any(n.startswith(".") for n in names())
         for path in checkpoint.paths(folder):
             checkpoint.load(path)
-    assert statuses == [-signal.SIGKILL] * 20 and inside_writes >= 3
+    assert statuses == [-signal.SIGKILL] * kills and inside_writes >= length(0, 3)
     whole = tmp_path / "whole"
     for command in (words(out, iterations, "--train.checkpoint_every=0"), words(whole, iterations)):
-        forked.start(command)
-        assert forked.finish() == 0
+        assert forked.pliant(*command).returncode == 0
     assert state_of(out) == state_of(whole) and checkpoint.paths(folder)[0].name == f"{iterations:08d}"
     assert lines_of(out) == lines_of(whole)
     assert not any(n.startswith(".") for n in names()), "what a kill left behind is cleared away"
@@ -266,20 +205,19 @@ def test_twenty_kills_lose_nothing(forked: Forked, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_sigterm_leaves_within_five_seconds_with_a_checkpoint(tmp_path: Path) -> None:
+def test_sigterm_leaves_within_five_seconds_with_a_checkpoint(forked: Any, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "pliant", *words(out, 10**6)]
-    process = subprocess.Popen(command, env=HERE, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = forked.start_pliant(*words(out, 10**6))
     wait_for_lines = time.monotonic() + 60
     while not (out / "metrics.jsonl").exists() or (out / "metrics.jsonl").read_bytes().count(b"\n") < 3:
-        assert process.poll() is None and time.monotonic() < wait_for_lines
+        assert not forked.is_over() and time.monotonic() < wait_for_lines
         time.sleep(0.05)
     assert not checkpoint.paths(out / "checkpoints"), "none was due yet"
     begin = time.monotonic()
-    process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=30)
+    os.kill(process, signal.SIGTERM)
+    status, _, said = forked.finish(30)
     assert time.monotonic() - begin < 5
-    assert process.returncode == 128 + signal.SIGTERM
+    assert status == 128 + signal.SIGTERM
     assert said.count("\n") == 1 and said.startswith("pliant: stopped after iteration ") and "--resume continues" in said
     found = checkpoint.load_latest(out / "checkpoints")
     assert found.iteration == lines_of(out)[-1]["iteration"] + 1 == found.facts["iteration"]
@@ -296,8 +234,8 @@ def test_signals_are_handed_back_after_training(tmp_path: Path) -> None:
 DIVERGES = '''
 """A point world whose fourth batch of training shows NaN; the first of all is to see that it can be made."""
 import torch
-from pliant.tasks import point
-from pliant.tasks.point import Settings
+from pliant.families import point
+from pliant.families.point import Settings
 
 WHAT, batches = "{what}", []
 
@@ -326,14 +264,15 @@ def family(settings=None):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what, named", [("obs", "observation"), ("reward", "reward")])
-def test_an_environment_that_diverges_stops_the_run_in_one_line(what: str, named: str, tmp_path: Path) -> None:
+def test_an_environment_that_diverges_stops_the_run_in_one_line(
+    what: str, named: str, forked: Any, tmp_path: Path
+) -> None:
     """From a family of the user's own, by its dotted name: exit status 2, and nothing of the bad iteration is learned."""
     (tmp_path / "worlds").mkdir()
     (tmp_path / "worlds" / f"{what}.py").write_text(DIVERGES.format(what=what))
     given = words(tmp_path / "run", 9, "--train.checkpoint_every=0", "--family.radius=0")
     given[2] = f"worlds.{what}"
-    command = [sys.executable, "-m", "pliant", *given]
-    done = subprocess.run(command, cwd=tmp_path, env=HERE, capture_output=True, text=True, timeout=120)
+    done = forked.pliant(*given, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     last = done.stderr.splitlines()[-1]
     assert last.startswith(f"pliant: {named} is not finite in task 1, lane 0, step ") and "Traceback" not in done.stderr
@@ -348,9 +287,11 @@ def test_an_environment_that_diverges_stops_the_run_in_one_line(what: str, named
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
-def test_nothing_grows_over_500_iterations(tmp_path: Path, monkeypatch) -> None:
-    """Memory, tensors alive and open files, after 50 iterations and after 550, with some fifty checkpoints."""
-    measured, log = [], record.Run.log
+def test_nothing_grows_over_hundreds_of_iterations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: Callable[[int, int], int]
+) -> None:
+    """Memory, tensors alive and open files after 50 iterations and after 150 or 550, a checkpoint every quarter of a second."""
+    measured, log, iterations = [], record.Run.log, length(150, 550)
 
     def usage() -> tuple[float, int, int]:
         gc.collect()
@@ -360,11 +301,11 @@ def test_nothing_grows_over_500_iterations(tmp_path: Path, monkeypatch) -> None:
 
     def logged(self: record.Run, number: int, *given: Any) -> None:
         log(self, number, *given)
-        if number in (49, 549):
+        if number in (49, iterations - 1):
             measured.append(usage())
 
     monkeypatch.setattr(record.Run, "log", logged)
-    train.train(configured(550, **{"train.checkpoint_every": 0.25, "outer.epochs": 1}), tmp_path / "run", quiet=True)
+    train.train(configured(iterations, **{"train.checkpoint_every": 0.25, "outer.epochs": 1}), tmp_path / "run", quiet=True)
     (memory, tensors, files), (more_memory, more_tensors, more_files) = measured
     assert more_files == files
     assert more_tensors == tensors

@@ -83,10 +83,10 @@ def listing() -> list[tuple[str, int, int]]:
 def test_what_is_filmed_is_what_an_evaluation_plays(name: str, last: int) -> None:
     """All lanes of the first of 40 tasks, reward by reward, to the last bits; and the return that the film states."""
     learner = learner_of(name)
-    curve, rollouts = curves.played_on(learner, "test", watch.TASKS, 2, last, 0)
+    curve, rollouts = curves.played_on(learner, "test", watch.TASKS, learner.schedule(last, 2), 0)
     tasks, stream, _ = watch._subject(learner.family, None, "test", 0)
     assert tasks.digest == curve.tasks[0].digest
-    takes = behaviour.play(learner, learner.family.batch(tasks, 2, curves.plan(learner, last)[1]), stream, last, lane=1)
+    takes = behaviour.play(learner, learner.family.batch(tasks, 2, learner.schedule(last).episodes), stream, last, lane=1)
     for stage, take in zip((0, last), takes, strict=True):
         played = rollouts[stage if name == "point" else 0].part(slice(1))
         near = 0 if name == "grid" else 2e-6  # products of matrices for one task and for forty differ in the last bits

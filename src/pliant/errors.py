@@ -4,7 +4,7 @@ An expected error is a message: what was got, what was expected, what to do. At 
 status 2. Everything else is a bug of ours and keeps its traceback. Nothing heavy is imported here.
 """
 
-import difflib
+import re
 import signal
 import sys
 from collections.abc import Iterable
@@ -17,15 +17,18 @@ EXTRAS = {
     "ale_py": "games",
     "highway_env": "driving",
     "gym_electric_motor": "industry",
-    "imageio": "video",
+    "imageio": "mujoco",
     "imageio_ffmpeg": "video",
     "tensorboard": "tensorboard",
-    "optuna": "optuna",
 }
 """Optional modules and the extra of pliant that installs each."""
 
 MOST_NAMED = 24
 """An error lists the known names up to this many."""
+MOST_NEAR = 4
+"""A suggestion names at most this many."""
+MOST_SLIPS = 3
+"""No name is so long that more slips of the fingers are forgiven."""
 
 _HERE = Path(__file__).resolve().parent
 
@@ -43,17 +46,75 @@ class Stopped(Exception):
 
 
 def unknown(kind: str, got: object, known: Iterable[str], hint: str = "") -> UserError:
-    """The error for a name nobody knows: the nearest one, and the known ones while they are few."""
+    """The error for a name nobody knows: the nearest ones, and the known ones while they are few."""
     names = sorted(known)
-    near = difflib.get_close_matches(str(got), names, n=1, cutoff=0.5)
+    near = nearest(str(got), names)
     message = f"unknown {kind} {str(got)!r}"
     if near:
-        message += f": did you mean {near[0]!r}?"
+        message += f": did you mean {' or '.join(map(repr, near))}?"
     if not names:
         message += ": there is none"
     elif len(names) <= MOST_NAMED:
         message += (" Known: " if near else ": known are ") + ", ".join(names)
     return UserError(f"{message} ({hint})" if hint else message)
+
+
+def nearest(got: str, names: Iterable[str]) -> list[str]:
+    """Which of `names` was meant by `got`: at most MOST_NEAR, none if nobody can tell.
+
+    Of a dotted flag the last part is enough (`--lr` for `--inner.lr`), of a name with a version the name (`reach` for
+    `reach-v3`), of several names that begin alike their beginning. Otherwise a name is near that a slip of the fingers
+    explains: a letter too many, missing, wrong, or two exchanged. A wrong suggestion is worse than none.
+    """
+    word, every = _bare(got), list(names)
+    for part in (str, _last, _unversioned):
+        if same := [name for name in every if part(word) == part(_bare(name))]:
+            return same[-MOST_NEAR:]
+    slips = {name: min(_slips(word, _bare(name)), _slips(_last(word), _last(_bare(name)))) for name in every}
+    allowed = _allowed(_last(word))
+    least = min((n for name, n in slips.items() if _begins_alike(word, name)), default=allowed + 1)
+    if least <= allowed:
+        return [name for name, n in slips.items() if n == least and _begins_alike(word, name)][:1]
+    begun = [name for name in every if len(word) > 2 and _bare(name).startswith(f"{word}-")]
+    return begun if len(begun) <= MOST_NEAR else []
+
+
+def _bare(name: str) -> str:
+    return name.removeprefix("--").replace("_", "-").casefold()
+
+
+def _unversioned(name: str) -> str:
+    return re.sub(r"-v\d+$", "", name)
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _allowed(word: str) -> int:
+    """How many slips are forgiven: none in two letters, one in up to seven, then one more for every five."""
+    return 0 if len(word) <= 2 else 1 if len(word) <= 7 else 2 if len(word) <= 12 else 3
+
+
+def _begins_alike(word: str, name: str) -> bool:
+    """Short words that begin differently are different words; nobody mistypes the first letter and no other."""
+    return len(_last(word)) > 5 or _last(word)[:1] == _last(_bare(name))[:1]
+
+
+def _slips(a: str, b: str) -> int:
+    """The letters to add, drop, replace or exchange with their neighbour that make `b` of `a` (optimal string alignment)."""
+    if abs(len(a) - len(b)) > MOST_SLIPS:
+        return MOST_SLIPS + 1
+    before, last = [0] * (len(b) + 1), list(range(len(b) + 1))
+    for i, letter in enumerate(a, 1):
+        row = [i]
+        for j, other in enumerate(b, 1):
+            cost = min(last[j] + 1, row[-1] + 1, last[j - 1] + (letter != other))
+            if i > 1 and j > 1 and letter == b[j - 2] and a[i - 2] == other:
+                cost = min(cost, before[j - 2] + 1)
+            row.append(cost)
+        before, last = last, row
+    return last[-1]
 
 
 def missing_extra(error: ImportError, wanted_by: str = "") -> UserError | None:

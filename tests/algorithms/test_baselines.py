@@ -80,3 +80,14 @@ def test_random_actions_depend_on_nothing() -> None:
     assert torch.allclose(action.var(0), torch.full((2,), 1 / 3), atol=0.08)  # before the environment clips them
     choices = torch.cat([r.action.flatten() for r in played(learner_of("random", "cartpole"), 0)])
     assert 0.3 < choices.float().mean() < 0.7
+
+
+@pytest.mark.parametrize("family", ["binding", "two-step"])
+def test_an_agent_that_is_told_its_task_learns_where_the_environment_reads_its_own_sizes(family: str) -> None:
+    wanted = {"train.meta_batch": 2, "train.lanes": 2}
+    learner = learners.build(config.load_config("conditioned", family, wanted, "none"))
+    own = learner.family.spec.obs_size - learner.family.spec.task_size
+    seen = played(learner, 0)[0]
+    assert seen.obs.shape[-1] == learner.family.spec.obs_size
+    assert torch.equal(seen.obs[:, 0, 0, own:], seen.task)
+    assert all(np.isfinite(each.metrics["loss"]) for each in loop.iterate(learner, 0, 2))

@@ -93,7 +93,9 @@ def test_a_motor_is_followed_closer_the_more_its_controller_knows_of_it() -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("machine, control, name", SEARCHED)
+@pytest.mark.parametrize(
+    "machine, control, name", [SEARCHED[0], *(pytest.param(*each, marks=pytest.mark.whole) for each in SEARCHED[1:])]
+)
 def test_no_neighbour_of_a_searched_constant_is_better(machine: str, control: str, name: str) -> None:
     """By more than a hundredth, on the lanes of the search; `pi` on the original motor, the others on training motors."""
     family = family_of(machine, control)

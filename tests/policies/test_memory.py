@@ -1,21 +1,30 @@
 """One contract for every memory: step by step equals at once, nothing leaks, state is a value, gradients are right."""
 
+import importlib.util
+import sys
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from pliant.config import registry
+from pliant.config import config, registry
 from pliant.maths import functional
 from pliant.policies import episodic, external, gru, linear_attention, transformer
+from pliant.running import learner as learners
+from pliant.running import loop
 from pliant.streams import Stream
 from pliant.types import Inputs, Output, Spec
 
 M, B, T, D, A = 2, 3, 11, 4, 3
-NAMES = ["gru", "lstm", "linear-attention", "external", "episodic", "transformer"]
+OURS = ["gru", "lstm", "linear-attention", "external", "episodic", "transformer"]
+OWN = "own_memory"
+"""The example of a memory of one's own keeps to the same contract."""
+NAMES = [*OURS, OWN]
 SMALL: dict[str, dict[str, Any]] = {
     "gru": {},
     "lstm": {},
@@ -23,12 +32,23 @@ SMALL: dict[str, dict[str, Any]] = {
     "external": {"rows": 4, "width": 5, "heads": 2},
     "episodic": {"slots": 3},
     "transformer": {"heads": 2, "context": 5},
+    OWN: {"longest": 9.0},
 }
+
+
+def module_of(name: str) -> Any:
+    if name != OWN:
+        return registry.load("policy", name)
+    spec = importlib.util.spec_from_file_location(OWN, Path(__file__).parents[2] / "examples" / f"{OWN}.py")
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[OWN] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def policy_of(name: str, discrete: bool = True, **settings: Any) -> nn.Module:
     """A small policy in float64 whose answers are of order 1."""
-    module = registry.load("policy", name)
+    module = module_of(name)
     chosen = module.Settings(**{"size": 6, **SMALL[name], **settings})
     policy: nn.Module = module.make(Spec(D, A, discrete), chosen, Stream(0).at(name)).double()
     with torch.no_grad():
@@ -70,7 +90,7 @@ def test_every_policy_with_memory_is_tested_here() -> None:
         module = registry.load("policy", name)
         if name != "module" and getattr(module.make(Spec(D, A, True), module.Settings(), Stream(0)), "memory", False):
             remembering.append(name)
-    assert sorted(remembering) == sorted(NAMES)
+    assert sorted(remembering) == sorted(OURS)
 
 
 @pytest.mark.parametrize("size", [1, 4])
@@ -232,6 +252,31 @@ def test_without_the_reward_as_input_it_changes_nothing(name: str) -> None:
     assert torch.equal(policy(given, ())[0].dist, policy(changed, ())[0].dist)
 
 
+def test_the_example_of_a_memory_is_short_and_its_traces_fade_as_they_say() -> None:
+    module = module_of(OWN)
+    assert len(Path(module.__file__).read_text(encoding="utf-8").splitlines()) < 60
+    core = policy_of(OWN, size=3, longest=4.0).core  # they last 2, 3 and 4 steps
+    with torch.no_grad():
+        core.into.weight.zero_()
+    kept = core(torch.zeros(1, 1, 2, core.into.weight.shape[1]).double(), None, torch.ones(1, 1, 3).double())[0]
+    keep = torch.tensor([1 / 2, 2 / 3, 3 / 4], dtype=torch.float64)
+    assert torch.allclose(kept[0, 0], torch.stack([keep, keep**2]), atol=1e-6)
+    with pytest.raises(ValueError, match="longest is 1.0: expected at least 2"):
+        module.Settings(longest=1.0)
+
+
+@pytest.mark.parametrize("algorithm", ["rl2", "maml"])
+def test_the_example_of_a_memory_trains(algorithm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "examples"))
+    monkeypatch.chdir(Path(__file__).parents[2] / "examples")
+    sizes: dict[str, Any] = {"train.meta_batch": 2, "train.lanes": 2, "policy.size": 4}
+    sizes |= {"outer.scale": "both"} if algorithm == "rl2" else {}
+    learner = learners.build(config.load_config(algorithm, "bandit", sizes, "none", policy=f"{OWN}.py"))
+    before = learner.algorithm.adapted([])[0]["core.rate"]
+    assert all(np.isfinite(each.metrics["loss"]) for each in loop.iterate(learner, 0, 2))
+    assert not torch.equal(learner.algorithm.adapted([])[0]["core.rate"], before)
+
+
 def test_a_gru_and_an_lstm_are_those_of_torch() -> None:
     for name, cell in (("gru", nn.GRUCell), ("lstm", nn.LSTMCell)):
         policy, given = policy_of(name), inputs()
@@ -365,7 +410,7 @@ def test_the_store_forgets_the_oldest_episode_and_keeps_a_context_once() -> None
     assert stored == {1, 2, 3}, "0, 1, 0, 1, 2 need three slots; 3 takes that of 0, which was stored the longest ago"
     _, state = policy(seasons([0, 1, 0, 1]), ())
     assert int((state.age >= 0).sum()) == 2
-    with pytest.raises(ValueError, match="slots is 0: expected a store of at least 1 episode"):
+    with pytest.raises(ValueError, match="slots is 0: expected at least 1"):
         episodic.Settings(slots=0)
 
 
@@ -427,7 +472,7 @@ def test_a_transformer_of_wrong_sizes_is_refused(settings: dict[str, Any]) -> No
 
 
 def test_settings_of_memories_say_what_is_wrong() -> None:
-    with pytest.raises(ValueError, match="size is 0: expected at least 1 unit"):
+    with pytest.raises(ValueError, match="size is 0: expected at least 1"):
         gru.Settings(size=0)
     for span in (1, -1):
         with pytest.raises(ValueError, match=f"span is {span}: expected at least 2 steps, or 0"):

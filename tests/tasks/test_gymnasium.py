@@ -1,7 +1,6 @@
 """Any Gymnasium environment as a family: what varies arrives where it belongs, and what cannot be served is one line."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -385,12 +384,12 @@ def test_an_id_with_its_module_is_served_once_the_module_is_imported(worlds: Any
     assert made.horizon == 6 and made.batch(made.sample(1, "train", Stream(0).rng()), 1).reset(Stream(0)).shape[-1] > 1
 
 
-def test_what_is_not_installed_is_said_before_a_run_begins(tmp_path: Path) -> None:
+def test_what_is_not_installed_is_said_before_a_run_begins(forked: Any, tmp_path: Path) -> None:
     blocked = f"import sys; sys.modules['mujoco'] = None; sys.path.insert(0, {str(tmp_path)!r})\n"
     for name in ("metaworld-ml1", "half-cheetah-vel"):
         words = f"train maml {name} --iterations 1 --quiet --out {tmp_path / 'run'}".split()
-        script = f"{blocked}from pliant.cli import main\nsys.exit(main.main({words!r}))"
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+        script = f"{blocked}from pliant.cli import main as cli\nsys.exit(cli.main({words!r}))"
+        done = forked.run(script)
         assert done.returncode == 2 and "pip install 'pliant[" in done.stderr and done.stderr.count("\n") == 1, done.stderr
         assert not (tmp_path / "run").exists()
 

@@ -6,6 +6,7 @@ equal. In merges the twin takes over the original's state before every action, b
 whole episodes agree to 1e-9 as they are.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -109,15 +110,22 @@ def drive(batch: Any, steps: int, rng: np.random.Generator, follow: bool) -> dic
 
 @pytest.mark.slow
 @pytest.mark.parametrize("collisions", ["agent", "all"])
-@pytest.mark.parametrize("split, seed", [("train", 1), ("ood", 2)])
-def test_highway_agrees_with_the_original_frame_by_frame(collisions: str, split: str, seed: int) -> None:
+@pytest.mark.parametrize("split, seed", [pytest.param("train", 1, marks=pytest.mark.whole), ("ood", 2)])
+def test_highway_agrees_with_the_original_frame_by_frame(
+    collisions: str, split: str, seed: int, length: Callable[[int, int], int]
+) -> None:
+    steps = length(6, 14)
     batch = batch_of(split, 5, seed, collisions=collisions, vehicles=18)
-    tally = drive(batch, 14, np.random.default_rng(seed), follow=False)
-    assert tally["frames"] == 5 * 14 * 5 * 19 and tally["changing"] > 100 and tally["crashed"] > 20 and tally["pushed"] > 20
+    tally = drive(batch, steps, np.random.default_rng(seed), follow=False)
+    assert tally["frames"] == 5 * steps * 5 * 19 and tally["changing"] > length(50, 100)
+    assert tally["crashed"] > length(10, 20) and tally["pushed"] > length(10, 20)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("frequency, collisions, split, seed", [(5, "agent", "train", 3), (15, "all", "ood", 4)])
+@pytest.mark.parametrize(
+    "frequency, collisions, split, seed",
+    [(5, "agent", "train", 3), pytest.param(15, "all", "ood", 4, marks=pytest.mark.whole)],
+)
 def test_merge_agrees_with_the_original_frame_by_frame(frequency: int, collisions: str, split: str, seed: int) -> None:
     batch = batch_of(split, 6, seed, scene="merge", collisions=collisions, frequency=frequency, vehicles=14)
     tally = drive(batch, 14 if frequency == 5 else 8, np.random.default_rng(seed), follow=True)
@@ -126,10 +134,11 @@ def test_merge_agrees_with_the_original_frame_by_frame(frequency: int, collision
 
 
 @pytest.mark.slow
-def test_fifteen_frames_a_second_agree_too() -> None:
+def test_fifteen_frames_a_second_agree_too(length: Callable[[int, int], int]) -> None:
     batch = batch_of("train", 3, 7, frequency=15, collisions="all", vehicles=14)
-    tally = drive(batch, 6, np.random.default_rng(7), follow=False)
-    assert tally["frames"] == 3 * 6 * 15 * 15 and tally["pushed"] > 0
+    steps = length(2, 6)
+    tally = drive(batch, steps, np.random.default_rng(7), follow=False)
+    assert tally["frames"] == 3 * steps * 15 * 15 and tally["pushed"] >= length(0, 1)
 
 
 def random_poses(rng: np.random.Generator, n: int) -> list[np.ndarray]:
@@ -208,11 +217,12 @@ def test_who_changes_lane_sees_what_those_before_him_in_the_list_decided(order: 
 
 
 @pytest.mark.parametrize("collisions", ["agent", "all"])
-def test_piles_of_vehicles_collide_as_in_the_original(collisions: str) -> None:
+def test_piles_of_vehicles_collide_as_in_the_original(collisions: str, length: Callable[[int, int], int]) -> None:
     """Seven vehicles and an obstacle on 20 x 10 m, turned anyhow: who has crashed, who is pushed, and where to."""
     from pliant.simulators.highway import collisions as collision_rules
 
-    batch = batch_of("train", 40, 9, scene="merge", collisions=collisions, vehicles=5)
+    scenes = length(12, 40)
+    batch = batch_of("train", scenes, 9, scene="merge", collisions=collisions, vehicles=5)
     rng, twice = np.random.default_rng(9), 0
     for n, env in enumerate(batch.envs):
         count = len(env.road.vehicles)
@@ -235,7 +245,7 @@ def test_piles_of_vehicles_collide_as_in_the_original(collisions: str) -> None:
                 assert np.allclose(hits.push[n, v].numpy(), vehicle.impact, rtol=0, atol=ATOL)
             tally["crashed"] += vehicle.crashed
             tally["pushed"] += vehicle.impact is not None
-    assert tally["crashed"] > 40 and tally["pushed"] > 60 and twice > 20, "many are pushed more than once"
+    assert tally["crashed"] > scenes and tally["pushed"] > 1.5 * scenes and twice > scenes / 2, "many are pushed more than once"
 
 
 @pytest.mark.parametrize("scene", ["highway", "merge"])

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,11 @@ def simulators() -> tuple[Any, Any]:
     return import_module("pliant.simulators.metaworld.env"), import_module("pliant.simulators.metaworld.fast")
 
 
+def stages() -> Any:
+    pytest.importorskip("metaworld")
+    return import_module("pliant.simulators.metaworld.stage")
+
+
 def task(name: str, goal: int) -> NDArray[np.float64]:
     return np.array([1000.0 * benchmark.CLASSES.index(name) + goal])
 
@@ -66,9 +72,9 @@ def test_the_lists_of_classes_are_those_of_metaworld() -> None:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_no_task_is_in_two_splits_under_any_seed(name: str) -> None:
+def test_no_task_is_in_two_splits_under_any_seed(name: str, length: Callable[[int, int], int]) -> None:
     made = family(name)
-    for seed in range(20):
+    for seed in range(length(3, 20)):
         drawn = {split: set(made.sample(200, split, Stream(seed).rng()).arrays["task"].tolist()) for split in SPLITS}
         assert drawn["train"].isdisjoint(drawn["test"]) and drawn["train"].isdisjoint(drawn["ood"])
         assert drawn["test"].isdisjoint(drawn["ood"])
@@ -93,9 +99,9 @@ def test_goals_of_the_three_splits_differ_and_shifted_ones_lie_beyond() -> None:
 
 def test_drawing_rejects_what_the_class_rejects() -> None:
     """A box in which most goals of reach-v3 are too near to play: only its rule keeps them out."""
-    env, _ = simulators()
+    simulators()
     box = import_module("gymnasium.spaces").Box
-    stage = env.stages.stage("reach-v3")
+    stage = stages().stage("reach-v3")
     near_low, near_high = np.array([-0.1, 0.7, 0.02, -0.1, 0.8, 0.05]), np.array([0.1, 0.75, 0.02, 0.1, 0.88, 0.3])
 
     class Near(stage.quick):  # type: ignore[misc, name-defined]
@@ -107,7 +113,7 @@ def test_drawing_rejects_what_the_class_rejects() -> None:
     assert 0.2 < (np.linalg.norm(near[:, :2] - near[:, 3:5], axis=1) < 0.15).mean()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage, "quick", Near)
-        goals = env.stages.draw_goals("reach-v3", "train", 200, np.random.default_rng(0))
+        goals = stages().draw_goals("reach-v3", "train", 200, np.random.default_rng(0))
     assert (np.linalg.norm(goals[:, :2] - goals[:, 3:5], axis=1) >= 0.15).all()
 
 
@@ -162,10 +168,10 @@ def test_a_cache_that_cannot_be_written_stops_nothing(tmp_path: Path, monkeypatc
 
 
 def test_drawing_leaves_the_global_stream_alone() -> None:
-    env, _ = simulators()
+    simulators()
     np.random.seed(0)
     before = np.random.get_state()[1].tolist()
-    env.stages.draw_goals("reach-v3", "train", 3, np.random.default_rng(0))
+    stages().draw_goals("reach-v3", "train", 3, np.random.default_rng(0))
     assert np.random.get_state()[1].tolist() == before
 
 
@@ -174,7 +180,7 @@ def test_drawing_leaves_the_global_stream_alone() -> None:
 
 def original(fast: Any, env: Any, name: str, goal: int) -> Any:
     """Meta-World's own class, constructed anew, with the goal of a task."""
-    return env.stages.frozen(fast.original(name), metaworld.vector(float(task(name, goal)[0])))
+    return stages().frozen(fast.original(name), metaworld.vector(float(task(name, goal)[0])))
 
 
 def expert(name: str) -> Any:
@@ -222,6 +228,7 @@ def test_a_quick_class_is_the_original_bit_for_bit(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.whole
 @pytest.mark.filterwarnings("ignore:Constant")
 @pytest.mark.parametrize("name", benchmark.CLASSES)
 def test_every_quick_class_is_the_original_bit_for_bit(name: str) -> None:
@@ -422,9 +429,8 @@ def test_settings_are_data() -> None:
     assert dataclasses.asdict(metaworld_ml1.Settings()) == expected
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("missing", ["metaworld", "mujoco"])
-def test_without_metaworld_tasks_can_be_named_and_the_error_names_the_extra(missing: str, tmp_path: Path) -> None:
+def test_without_metaworld_tasks_can_be_named_and_the_error_names_the_extra(missing: str, forked: Any, tmp_path: Path) -> None:
     code = f"""
 import os, sys
 os.environ["XDG_CACHE_HOME"] = {str(tmp_path)!r}
@@ -440,7 +446,7 @@ for play in (lambda: made.batch(tasks, 2), lambda: made.described(tasks)):
     except ValueError as error:
         print(error)
 """
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    answer = forked.run(code)
     lines = answer.stdout.splitlines()
     assert len(lines) == 2 and all(line.startswith("metaworld-ml1 needs") for line in lines)
     assert all(f"pip install 'pliant[{missing}]'" in line for line in lines)

@@ -1,6 +1,7 @@
 """The batched drives beside gym-electric-motor's, step by step."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -182,14 +183,14 @@ def adaptive(settings: motor.Settings) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("machine, control", DRIVES)
-def test_twin_equals_the_original_with_eulers_method(machine: str, control: str) -> None:
-    """10 motors x 2 lanes x 100 steps, one lane at random and tripping, one under control; 8,000 steps for the four drives.
+def test_twin_equals_the_original_with_eulers_method(machine: str, control: str, length: Callable[[int, int], int]) -> None:
+    """10 motors x 2 lanes x 30 or 100 steps, one lane at random and tripping, one under control; 8,000 for the four drives.
 
     To rounding, 1e-12 of the limits: there the time is added up, so that a step's length is off by 1e-13 of itself.
     """
     settings = {"machine": machine, "control": control, "solver": "euler"}
-    trips, worst = compare(settings, euler, steps=100, tolerance=1e-12, wild=0.5)
-    assert trips > 20 and 0 < worst < 1e-12
+    trips, worst = compare(settings, euler, steps=length(30, 100), tolerance=1e-12, wild=0.5)
+    assert trips > length(5, 20) and 0 < worst < 1e-12
 
 
 @pytest.mark.slow
@@ -197,13 +198,16 @@ def test_twin_equals_the_original_with_eulers_method(machine: str, control: str)
     "machine, control, tolerance",
     [("pmsm", "current", 1e-8), ("pmsm", "speed", 2e-4), ("dc", "current", 1e-6), ("dc", "speed", 1e-5)],
 )
-def test_twin_agrees_with_the_originals_default_solver(machine: str, control: str, tolerance: float) -> None:
+def test_twin_agrees_with_the_originals_default_solver(
+    machine: str, control: str, tolerance: float, length: Callable[[int, int], int]
+) -> None:
     """Runge-Kutta in fixed steps beside the adaptive dopri5, whose own relative tolerance is 1e-6 a step.
 
     Farthest apart where the wild lanes overspeed: the rotor turns by up to 0.3 rad in a substep of 0.1 ms.
     """
-    trips, worst = compare({"machine": machine, "control": control}, adaptive, steps=60, tolerance=tolerance, wild=0.5)
-    assert trips > 10 and worst < tolerance
+    settings, steps = {"machine": machine, "control": control}, length(20, 60)
+    trips, worst = compare(settings, adaptive, steps=steps, tolerance=tolerance, wild=0.5)
+    assert trips > length(2, 10) and worst < tolerance
 
 
 # ---- by hand

@@ -1,14 +1,13 @@
 """The MuJoCo families against Gymnasium's v5 originals, and what every batch of them must hold.
 
 Twins step side by side: before each step the original is put into the lane's state, keeping its own warm start of the
-solver, then both take the same action. Each robot does so for 1,200 steps (7,200 in all), with random kicks on the
+solver, then both take the same action. With --whole each robot does so for 1,200 steps (7,200 in all), with random kicks on the
 velocities and, where tasks differ in the body, with the same changes made to the original's model by hand.
 """
 
 import math
 import multiprocessing
-import subprocess
-import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -113,16 +112,17 @@ def wanted_reward(name: str, task: dict[str, Any], info: dict[str, float], veloc
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_twin_equals_gymnasium(name: str) -> None:
+def test_twin_equals_gymnasium(name: str, length: Callable[[int, int], int]) -> None:
     made = family(name)
     tasks = both_splits(made)
-    env = batch(made, tasks, lanes=2, episodes=100)
+    steps = length(40, 100)
+    env = batch(made, tasks, lanes=2, episodes=steps)
     env.reset(Stream(0))
     originals = [[original(name, row) for _ in range(2)] for row in tasks.rows()]
-    acts = actions(100, 6, 2, made.spec.action_size)
-    kicks = Stream(0).at("kick").normal(100, 6, 2, env.velocity.shape[-1], dtype=torch.float64)
+    acts = actions(steps, 6, 2, made.spec.action_size)
+    kicks = Stream(0).at("kick").normal(steps, 6, 2, env.velocity.shape[-1], dtype=torch.float64)
     seen = 0
-    for t in range(100):
+    for t in range(steps):
         if t % 10 == 5:
             env.velocity.add_(kicks[t])
         before, speed = env.position.clone(), env.velocity.clone()
@@ -145,10 +145,10 @@ def test_twin_equals_gymnasium(name: str) -> None:
                 if terminated or truncated:
                     twin.reset()
                 seen += 1
-    assert seen == 1200
+    assert seen == 12 * steps
 
 
-def test_ant_speed_differs_from_gymnasium_only_by_its_stale_torso() -> None:
+def test_ant_speed_differs_from_gymnasium_only_by_its_stale_torso(length: Callable[[int, int], int]) -> None:
     """Ant-v5 reads `xpos`, which MuJoCo leaves where the last Runge-Kutta stage put it; ours is the true displacement.
 
     The position of that stage is off by about one substep's worth of the change in velocity. Measured over 2,000 free-running
@@ -156,7 +156,7 @@ def test_ant_speed_differs_from_gymnasium_only_by_its_stale_torso() -> None:
     """
     env = gymnasium.make("Ant-v5", disable_env_checker=True, terminate_when_unhealthy=False, **ANT)
     env.reset(seed=0)
-    acts = actions(2000, 8).numpy()
+    acts = actions(length(300, 2000), 8).numpy()
     gaps = []
     for act in acts:
         before = env.unwrapped.data.qpos[:2].copy()
@@ -358,8 +358,7 @@ def test_wrong_settings_are_refused_in_one_line(name: str, changed: dict[str, An
 # ---- processes
 
 
-@pytest.mark.slow
-def test_without_mujoco_settings_and_tasks_work_and_the_error_names_the_extra() -> None:
+def test_without_mujoco_settings_and_tasks_work_and_the_error_names_the_extra(forked: Any) -> None:
     code = """
 import sys
 sys.modules["mujoco"] = None
@@ -372,7 +371,7 @@ try:
 except ValueError as error:
     print(error)
 """
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    answer = forked.run(code)
     assert answer.stdout.startswith("ant-dir needs")
     assert "pip install 'pliant[mujoco]'" in answer.stdout
 

@@ -17,10 +17,11 @@ from pliant.maths import distributions, functional
 from pliant.running import learner as learners
 from pliant.simulators.gymnasium import spaces
 from pliant.storage import checkpoint, documents
+from pliant.storage.schema import adapted, evaluation
 from pliant.streams import Stream
 from pliant.types import Carry, Inputs, Params, Spec
 
-SCHEMA = "pliant.adapted/1"
+SCHEMA = adapted.SCHEMA
 
 
 class Adapted:
@@ -70,12 +71,7 @@ class Adapted:
         family. Raises UserError for an observation of another shape or that is not finite, and for the state of another
         policy or of another number of observations.
         """
-        is_flat = isinstance(obs, np.ndarray) and obs.ndim in (1, 2) and obs.shape[-1] == self.spec.obs_size
-        x = np.asarray(obs if is_flat or self.see is None else self.see(obs), dtype=np.float32)
-        if x.ndim not in (1, 2) or x.shape[-1] != self.spec.obs_size:
-            raise errors.UserError(f"obs is {list(x.shape)}: expected [{self.spec.obs_size}] or [n, {self.spec.obs_size}]")
-        if not np.isfinite(x).all():
-            raise errors.UserError("obs is not finite: check the environment")
+        x = self._seen(obs)
         n = len(x) if x.ndim == 2 else 1
         carry = self._opened(n) if state is None else self._checked(state, n)
         if reward is not None:
@@ -91,6 +87,18 @@ class Adapted:
         action = spaces.in_units(self._units, (drawn if self.spec.discrete else drawn.clamp(-1, 1)).numpy())
         following = Carry(memory, drawn[None].to(like.device), torch.zeros_like(carry.reward))
         return (action if x.ndim == 2 else action[0]), following
+
+    def _seen(self, obs: Any) -> NDArray[np.float32]:
+        """An observation as numbers [D] or [n, D]."""
+        if isinstance(obs, tuple) and len(obs) == 2 and isinstance(obs[1], dict):
+            raise errors.UserError("obs is a pair (obs, info): pass the observation alone, as in obs, info = env.reset()")
+        is_flat = isinstance(obs, np.ndarray) and obs.ndim in (1, 2) and obs.shape[-1] == self.spec.obs_size
+        x = np.asarray(obs if is_flat or self.see is None else self.see(obs), dtype=np.float32)
+        if x.ndim not in (1, 2) or x.shape[-1] != self.spec.obs_size:
+            raise errors.UserError(f"obs is {list(x.shape)}: expected [{self.spec.obs_size}] or [n, {self.spec.obs_size}]")
+        if not np.isfinite(x).all():
+            raise errors.UserError("obs is not finite: check the environment")
+        return x
 
     def save(self, path: str | Path) -> Path:
         """Write the adapted policy to a folder that `pliant.load` understands."""
@@ -130,16 +138,12 @@ class Adapted:
 
 
 def load_adapted(path: Path, device: str, body: nn.Module | None) -> Adapted:
-    described = documents.read_json(path / "adapted.json")
-    if described.get("schema") != SCHEMA:
-        raise errors.UserError(f"{path} has schema {described.get('schema')!r}: expected {SCHEMA!r}")
-    if not isinstance(described.get("config"), dict) or not isinstance(described.get("task"), dict):
-        raise errors.UserError(f"{path} is damaged: its adapted.json has no config or no task")
+    described = documents.read(path / "adapted.json", adapted.KIND)
     config = configuration.from_dict(described["config"])
     learner = learners.build(config, device, body)
     policy, spec = learner.algorithm.policy, learner.family.spec
     found = checkpoint.load_latest(path / "checkpoints", warn=errors.warn)
-    own = [*policy.named_parameters(), *(policy.named_buffers() if learner.algorithm.stage == "episode" else ())]
+    own = [*policy.named_parameters(), *(policy.named_buffers() if learner.by_episode else ())]
     tensors = {name: tensor.to(device) for name, tensor in found.tensors.items()}
     params = {name: tensor for name, tensor in tensors.items() if not name.startswith(carrying.PREFIX)}
     expected = {name: (1, *p.shape) for name, p in own}
@@ -148,6 +152,5 @@ def load_adapted(path: Path, device: str, body: nn.Module | None) -> Adapted:
         raise errors.UserError(f"{found.path} does not hold the parameters of this policy: they are {got}, expected {expected}")
     carried = {name: tensor for name, tensor in tensors.items() if name.startswith(carrying.PREFIX)}
     carry = carrying.unflat(carried, policy, spec, found.path)
-    document = documents.read_json(path / "evaluation.json")
-    seed = int(document.get("seed", 0))
-    return Adapted(config, policy, params, spec, described["task"], document, seed, described.get("units"), carry)
+    document = documents.read(path / "evaluation.json", evaluation.KIND, unsealed=True)
+    return Adapted(config, policy, params, spec, described["task"], document, document["seed"], described.get("units"), carry)

@@ -8,22 +8,37 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium
 from torch import nn
 
 from pliant import errors
 from pliant.agent.adapted import Adapted, load_adapted
+from pliant.config import advice
 from pliant.config import config as configuration
 from pliant.running import curve as curves
 from pliant.running import evaluate, loop
 from pliant.running import learner as learners
+from pliant.running.learner import Learner
+from pliant.running.schedule import Schedule, require_sizes
 from pliant.simulators.gymnasium import single, spaces
-from pliant.storage import checkpoint, documents, record
+from pliant.storage import documents, record
 from pliant.streams import Stream
 from pliant.system.progress import Progress
 from pliant.tasks.base import BatchEnv
+
+
+class Subject(NamedTuple):
+    """What an agent adapts to: a batch of one task, and what a policy that is adapted to it must know of it."""
+
+    batch: BatchEnv
+    """M = 1."""
+    schedule: Schedule
+    named: dict[str, Any]
+    """The task in words that a file can hold."""
+    units: dict[str, Any]
+    """Of the environment's actions; empty for a task of the family."""
 
 
 class Agent:
@@ -48,23 +63,33 @@ class Agent:
         body: nn.Module | None = None,
     ) -> None:
         policy = "module" if body is not None else policy
-        self.config = configuration.load_config(algorithm, family, settings, preset, seed, policy)
-        self._start(device, body)
+        config = configuration.load_config(algorithm, family, settings, preset, seed, policy)
+        if better := advice.of_presets(algorithm, family, settings or {}, preset):
+            errors.warn(better)
+        self._start(learners.build(config, device, body), {"iteration": 0, "env_steps": 0, "seconds": 0.0}, device)
 
     @classmethod
-    def _of(cls, config: configuration.Config, device: str, body: nn.Module | None) -> "Agent":
+    def _of(cls, learner: Learner, counters: Mapping[str, Any], device: str) -> "Agent":
         agent = cls.__new__(cls)
-        agent.config = config
-        agent._start(device, body)
+        agent._start(learner, counters, device)
         return agent
 
-    def _start(self, device: str, body: nn.Module | None) -> None:
-        self.device = device
-        self.learner = learners.build(self.config, device, body)
-        self.counters: dict[str, Any] = {"iteration": 0, "env_steps": 0, "seconds": 0.0}
+    def _start(self, learner: Learner, counters: Mapping[str, Any], device: str) -> None:
+        self.learner, self.device = learner, device
+        self.counters = dict(counters)
+        """Iterations, environment steps and seconds so far."""
+
+    @property
+    def config(self) -> configuration.Config:
+        """The settings of every part."""
+        return self.learner.config
 
     def learn(self, iterations: int, progress: bool = False) -> list[dict[str, float]]:
-        """Meta-train for `iterations` more; the metrics of each. The same loop as `pliant train`."""
+        """Meta-train for `iterations` more; the metrics of each. The same loop as `pliant train`.
+
+        Raises UserError for a number of iterations below 1.
+        """
+        require_sizes(iterations=iterations)
         begin = int(self.counters["iteration"])
         metrics = []
         with Progress(begin + iterations, begin, quiet=not progress) as bar:
@@ -87,39 +112,32 @@ class Agent:
         adapts. The experience is drawn under `seed`. Raises UserError for a task outside the family or spaces the policy
         cannot serve.
         """
-        if stages is not None and stages < 0:
-            raise errors.UserError(f"stages is {stages}: expected at least 0")
-        family, has_memory = self.learner.family, self.learner.algorithm.stage == "episode"
-        last, per_trial = curves.plan(self.learner, episodes - 1 if has_memory and episodes and stages is None else stages)
-        lanes = 1 if has_memory else max(1, (episodes or self.learner.settings.lanes * per_trial) // per_trial)
-        batch: BatchEnv
-        named: dict[str, Any]
-        units: dict[str, Any]
-        if isinstance(task, Mapping):
-            named, units = dict(task), {}
-            batch = family.batch(family.task(named), lanes, per_trial)
-        elif isinstance(task, gymnasium.Env):
-            named = {"environment": str(task.spec.id if task.spec else task)}
-            each = per_trial if has_memory else episodes or lanes * per_trial
-            batch, units = single.Single(family, task, each), spaces.units(task.action_space)
-        else:
-            raise errors.UserError(f"task is a {type(task).__name__}: expected a dict of parameters or a gymnasium.Env")
-        measured, rollouts = curves.curve_on(self.learner, batch, last, Stream(seed).at("adapt"))
-        algorithm = self.learner.algorithm
-        params, carry = algorithm.adapted(rollouts if has_memory else rollouts[:-1])
-        protocol = {
-            "stage": algorithm.stage,
-            "stages": last,
-            "lanes": batch.lanes,
-            "episodes_per_trial": batch.episodes,
-            "horizon": batch.horizon,
-        }
+        subject = self._subject(task, stages, episodes)
+        batch, schedule = subject.batch, subject.schedule
+        measured, rollouts = curves.curve_on(self.learner, batch, schedule.last, Stream(seed).at("adapt"))
+        params, carry = self.learner.algorithm.adapted(schedule.before(rollouts))
+        protocol = evaluate.played(schedule, batch.horizon)
         costs = evaluate.costs_of(self.learner, measured, rollouts, self.counters)
-        document = documents.sealed(evaluate.document(self.config, self.learner, measured, "task", seed, protocol, costs))
-        adapted = Adapted(self.config, algorithm.policy, params, family.spec, named, document, seed, units, carry)
+        document = documents.sealed(evaluate.document(self.learner, measured, "task", seed, protocol, costs))
+        policy, spec = self.learner.algorithm.policy, self.learner.family.spec
+        adapted = Adapted(self.config, policy, params, spec, subject.named, document, seed, subject.units, carry)
         if isinstance(batch, single.Single):
             adapted.see = batch.see
         return adapted
+
+    def _subject(self, task: Any, stages: int | None, episodes: int | None) -> Subject:
+        """A named task or an environment, ready to be adapted to."""
+        learner = self.learner
+        if isinstance(task, Mapping):
+            schedule = learner.schedule(stages, episodes=episodes, one_lane=learner.by_episode)
+            batch = learner.family.batch(learner.family.task(task), schedule.lanes, schedule.episodes)
+            return Subject(batch, schedule, dict(task), {})
+        if isinstance(task, gymnasium.Env):
+            schedule = learner.schedule(stages, episodes=episodes, one_lane=True)
+            named = {"environment": str(task.spec.id if task.spec else task)}
+            made = single.Single(learner.family, task, schedule.episodes)
+            return Subject(made, schedule, named, spaces.units(task.action_space))
+        raise errors.UserError(f"task is a {type(task).__name__}: expected a dict of parameters or a gymnasium.Env")
 
     def save(self, path: str | Path) -> Path:
         """Write the agent to a folder that `pliant.load` and every command understand."""
@@ -139,9 +157,5 @@ def load(path: str | Path, device: str = "cpu", body: nn.Module | None = None) -
     path = Path(path)
     if (path / "adapted.json").is_file():
         return load_adapted(path, device, body)
-    run = record.Run.open(path)
-    agent = Agent._of(configuration.from_dict(run.config), device, body)
-    found = checkpoint.load_latest(run.checkpoints, warn=errors.warn)
-    learners.load(agent.learner.algorithm, found, device)
-    agent.counters = dict(found.facts)
-    return agent
+    learner, found = learners.trained(record.Run.open(path), device, body=body)
+    return Agent._of(learner, found.facts, device)

@@ -1,4 +1,4 @@
-"""Conditioned: one policy for all tasks that is told which one it plays: the practical upper bound of adaptation.
+"""Conditioned: one policy for all tasks, told which one it acts in: the practical upper bound of adaptation.
 
     for each iteration:
         rollout   roll out on M tasks with parameters that see the task beside the observation
@@ -10,13 +10,15 @@ The "oracle" of Finn et al. 2017, arXiv:1703.03400, section 5. No bound in the s
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Ge, Le
 from torch import nn
 
+from pliant.algorithms.parts import joint
 from pliant.algorithms.parts import outer as outer_steps
+from pliant.algorithms.parts.gradient import ByGradient
 from pliant.algorithms.parts.inner import InnerSettings
-from pliant.algorithms.parts.joint import Joint, as_maml
 from pliant.streams import Stream
 from pliant.types import Spec
 
@@ -25,20 +27,15 @@ from pliant.types import Spec
 class OuterSettings(outer_steps.OuterSettings):
     """How the parameters are improved."""
 
-    gamma: float = 0.99
+    gamma: Annotated[float, Ge(0), Le(1)] = 0.99
     """Discount per step."""
-    lam: float = 1.0
+    lam: Annotated[float, Ge(0), Le(1)] = 1.0
     """Trace decay of the generalised advantage estimate, per step."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not (0 <= self.gamma <= 1 and 0 <= self.lam <= 1):
-            raise ValueError(f"gamma is {self.gamma} and lam {self.lam}: expected both between 0 and 1")
 
 
 def _borrowed(table: dict[str, Any]) -> dict[str, Any]:
     """MAML's preset: what its inner loop says of credit belongs to the outer one here."""
-    table = as_maml(table)
+    table = joint.as_maml(table)
     inner = table.pop("inner", {})
     table.setdefault("outer", {}).update({name: inner[name] for name in ("gamma", "lam") if name in inner})
     return table
@@ -50,7 +47,7 @@ TOLD = True
 BORROWS = "maml", _borrowed
 
 
-def make(policy: nn.Module, spec: Spec, parts: dict[str, Any], stream: Stream) -> Joint:
+def make(policy: nn.Module, spec: Spec, parts: dict[str, Any], stream: Stream) -> ByGradient:
     """The conditioned policy with the settings in `parts`."""
     outer: OuterSettings = parts["outer"]
-    return Joint(policy, spec, InnerSettings(gamma=outer.gamma, lam=outer.lam), outer, tunes=False)
+    return joint.joint(policy, spec, InnerSettings(gamma=outer.gamma, lam=outer.lam), outer, tunes=False)

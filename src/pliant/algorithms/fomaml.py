@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from pliant.algorithms import maml
+from pliant.algorithms.parts.gradient import ByGradient
 from pliant.streams import Stream
 from pliant.types import Spec
 
@@ -20,6 +21,6 @@ PARTS = maml.PARTS
 BORROWS = "maml", dict  # without a preset of its own: MAML's as it is
 
 
-def make(policy: nn.Module, spec: Spec, parts: dict[str, Any], stream: Stream) -> maml.Maml:
+def make(policy: nn.Module, spec: Spec, parts: dict[str, Any], stream: Stream) -> ByGradient:
     """FOMAML with the settings in `parts`."""
-    return maml.Maml(policy, spec, parts["inner"], parts["outer"], second_order=False)
+    return maml.maml(policy, spec, parts["inner"], parts["outer"], second_order=False)

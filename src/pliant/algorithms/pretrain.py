@@ -14,17 +14,18 @@ from typing import Any
 
 from torch import nn
 
+from pliant.algorithms.parts import joint
+from pliant.algorithms.parts.gradient import ByGradient
 from pliant.algorithms.parts.inner import InnerSettings
-from pliant.algorithms.parts.joint import Joint, as_maml
 from pliant.algorithms.parts.outer import OuterSettings
 from pliant.streams import Stream
 from pliant.types import Spec
 
 POLICY = "mlp"
 PARTS: dict[str, type] = {"inner": InnerSettings, "outer": OuterSettings}
-BORROWS = "maml", as_maml
+BORROWS = "maml", joint.as_maml
 
 
-def make(policy: nn.Module, spec: Spec, parts: dict[str, Any], stream: Stream) -> Joint:
+def make(policy: nn.Module, spec: Spec, parts: dict[str, Any], stream: Stream) -> ByGradient:
     """Pre-training with the settings in `parts`."""
-    return Joint(policy, spec, parts["inner"], parts["outer"], tunes=True)
+    return joint.joint(policy, spec, parts["inner"], parts["outer"], tunes=True)

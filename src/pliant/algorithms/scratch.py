@@ -6,15 +6,14 @@
 Trained for no iterations: `pliant train scratch FAMILY` only writes its random parameters down.
 """
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from pliant.algorithms.base import Collect
+from pliant.algorithms.parts.gradient import ByGradient
 from pliant.algorithms.parts.inner import Inner, InnerSettings
 from pliant.streams import Stream
-from pliant.types import Carry, Params, Rollout, Spec
+from pliant.types import Spec
 
 
 def _borrowed(table: dict[str, Any]) -> dict[str, Any]:
@@ -27,36 +26,6 @@ PARTS: dict[str, type] = {"inner": InnerSettings}
 BORROWS = "maml", _borrowed
 
 
-class Scratch:
-    """Random parameters and an inner loop."""
-
-    stage: Literal["gradient step", "episode"] = "gradient step"
-    learns = False
-
-    def __init__(self, policy: nn.Module, spec: Spec, inner: InnerSettings) -> None:
-        self.policy, self.inner = policy, Inner(policy, spec, inner)
-
-    def adapt(self, collect: Collect, steps: int | None = None) -> list[Rollout]:
-        """Rollouts before adaptation and after each of `steps` inner steps."""
-        return self.inner.adapt(collect, steps)
-
-    def adapted(self, rollouts: list[Rollout]) -> tuple[Params, Carry | None]:
-        """Parameters after one inner step per rollout, stacked per task (M = 1 without rollouts)."""
-        return self.inner.constants_after(rollouts), None
-
-    def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
-        """Nothing."""
-        return {}
-
-    def state(self) -> dict[str, Tensor]:
-        """The random parameters."""
-        return self.inner.state()
-
-    def load(self, state: Mapping[str, Tensor]) -> None:
-        """Restore `state()`."""
-        self.inner.load(state)
-
-
-def make(policy: nn.Module, spec: Spec, parts: dict[str, Any], stream: Stream) -> Scratch:
-    """An untrained policy with the settings in `parts`."""
-    return Scratch(policy, spec, parts["inner"])
+def make(policy: nn.Module, spec: Spec, parts: dict[str, Any], stream: Stream) -> ByGradient:
+    """An untrained policy with the settings in `parts`: an inner loop, and no outer step."""
+    return ByGradient(Inner(policy, spec, parts["inner"]), None)

@@ -44,19 +44,14 @@ def train(command: Sequence[str], outs: Mapping[int, Path], jobs: int, iteration
         while running or (waiting and not relay.signal):
             while waiting and len(running) < jobs and not relay.signal:
                 seed = waiting.pop(0)
-                words = [sys.executable, "-m", "pliant", *command, "--seed", str(seed), "--out", str(outs[seed]), "--quiet"]
+                words = [*command, "--seed", str(seed), "--out", str(outs[seed]), "--quiet"]
                 said_by[seed] = files.enter_context(tempfile.TemporaryFile("w+"))  # a pipe that nobody reads would fill
-                running[seed] = subprocess.Popen(
-                    words, stdout=subprocess.DEVNULL, stderr=said_by[seed], env=environment, start_new_session=True
-                )
+                running[seed] = _begun(words, said_by[seed], environment)
             for seed, process in list(running.items()):
                 if process.poll() is not None:
                     with said_by.pop(seed) as file:
-                        file.seek(0)
-                        said = file.read().strip()
-                    if process.returncode:
-                        last = said.splitlines()[-1] if said else f"status {process.returncode}"
-                        failed[seed] = last.removeprefix("pliant: ")
+                        if process.returncode:
+                            failed[seed] = _last_words(file) or f"status {process.returncode}"
                     del running[seed]
             if not quiet and (time.monotonic() - shown > SHOW or not running):
                 shown = time.monotonic()
@@ -69,6 +64,18 @@ def train(command: Sequence[str], outs: Mapping[int, Path], jobs: int, iteration
         first = next(iter(failed))
         names = ", ".join(map(str, failed))
         raise errors.UserError(f"{len(failed)} of {len(outs)} seeds failed ({names}); seed {first}: {failed[first]}")
+
+
+def _begun(words: Sequence[str], said: IO[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    """A process of `pliant`, in a session of its own: Ctrl-C reaches it through us."""
+    command = [sys.executable, "-m", "pliant", *words]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said, env=environment, start_new_session=True)
+
+
+def _last_words(file: IO[str]) -> str:
+    """The last line of what a process said."""
+    file.seek(0)
+    return (file.read().strip().splitlines() or [""])[-1].removeprefix("pliant: ")
 
 
 class _Relay:
@@ -98,7 +105,7 @@ class _Relay:
 def _last(out: Path) -> dict[str, float] | None:
     """The latest line of a run's metrics, if it has any."""
     try:
-        rows = record.Run(out, {}).metrics()
+        rows = record.metrics(out)
     except OSError:
         return None
     return rows[-1] if rows else None

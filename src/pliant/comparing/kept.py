@@ -9,50 +9,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pliant import errors
-from pliant.config import config as configuration
+from pliant.comparing.contenders import Asked, Training
 from pliant.maths import studies
-from pliant.running import curve as curves
 from pliant.running import evaluate, sweep
+from pliant.running import schedule as scheduling
 from pliant.storage import checkpoint, documents, record
+from pliant.tasks.base import Family
 
 
-def kept(run: Path, split: str, tasks: int, stages: int | None, seed: int) -> dict[str, Any] | None:
-    """An evaluation in the run's folder that answers the question and is of its newest checkpoint; None if there is none.
+def evaluation(training: Training, split: str, asked: Asked, family: Family) -> dict[str, Any] | None:
+    """An evaluation in the folder of a run that answers the question and is of its newest checkpoint; None without one.
 
     Raises UserError if one that would answer was edited.
     """
-    newest = checkpoint.load_latest(record.Run.open(run).checkpoints, warn=errors.warn).iteration
-    for path in sorted((run / "evaluations").glob(f"{split}-seed{seed}-tasks{tasks}-*.json")):
+    if training.run is None:
+        return None
+    for path in sorted((training.run / "evaluations").glob(f"{split}-seed{asked.seed}-tasks{asked.tasks}-*.json")):
         document = documents.read_sealed(path, evaluate.SCHEMA)
         protocol = document["protocol"]
-        wanted = (_usual(document) if stages is None else stages, document["config"]["parts"]["train"]["lanes"], newest)
+        stages = usual_stages(document, family) if asked.stages is None else asked.stages
+        wanted = (stages, document["config"]["parts"]["train"]["lanes"], training.iteration)
         fits = (protocol["stages"], protocol["lanes"], protocol["iteration"]) == wanted
         if fits and not protocol["changed"] and not protocol["published"] and document["versions"] == record.versions():
             return document
     return None
 
 
-def _usual(document: Mapping[str, Any]) -> int:
+def usual_stages(document: Mapping[str, Any], family: Family) -> int:
     """The last stage of an evaluation that nobody asked for another."""
-    if document["protocol"]["stage"] == "gradient step":
-        return curves.STAGES
-    episodes = document["config"]["parts"]["train"]["episodes"]
-    if not episodes:
-        config = configuration.from_dict(document["config"])
-        episodes = evaluate.family_of(config).episodes
-    return int(episodes) - 1
+    if not documents.by_episode(document):
+        return scheduling.STEPS
+    return int(document["config"]["parts"]["train"]["episodes"] or family.episodes) - 1
 
 
-def has_split(config: configuration.Config, split: str) -> bool:
+def has_split(family: Family, split: str) -> bool:
     """The family has tasks in a split."""
     try:
-        evaluate.family_of(config).sample(1, split, np.random.default_rng(0))
+        family.sample(1, split, np.random.default_rng(0))
     except ValueError:
         return False
     return True
 
 
-class Training(NamedTuple):
+class TrainingCurve(NamedTuple):
     """Returns in training by environment steps, one per iteration."""
 
     env_steps: NDArray[np.float64]
@@ -68,21 +67,21 @@ class Training(NamedTuple):
         return means | {"env_steps": [float(self.env_steps[part[-1]]) for part in parts]}
 
 
-def training(run: Path) -> Training:
+def training(run: Path) -> TrainingCurve:
     """What a run's metrics say of its training."""
     rows = [row for row in record.Run.open(run).metrics() if row.get("env_steps") is not None]
     stages = [[value for name, value in row.items() if name.startswith("return_")] for row in rows]
     known = [(row["env_steps"], r[0], r[-1]) for row, r in zip(rows, stages, strict=True) if r and None not in r]
     columns = np.array(known, dtype=np.float64).reshape(-1, 3)
     adapts = any(len(returns) > 1 for returns in stages)
-    return Training(columns[:, 0], columns[:, 1], columns[:, 2] if adapts else np.empty(0))
+    return TrainingCurve(columns[:, 0], columns[:, 1], columns[:, 2] if adapts else np.empty(0))
 
 
-def sweeps(agents: Sequence[tuple[str, Sequence[Path | None]]]) -> list[dict[str, Any]]:
-    """The shift sweeps that runs keep, by axis; an agent is in it with the runs that have one over the same values."""
+def sweeps(contenders: Sequence[tuple[str, Sequence[Path]]]) -> list[dict[str, Any]]:
+    """The shift sweeps that runs keep, by axis; a contender is in it with the runs that have one over the same values."""
     found: dict[str, list[tuple[str, dict[str, Any]]]] = {}
-    for name, runs in agents:
-        for run in (run for run in runs if run is not None):
+    for name, runs in contenders:
+        for run in runs:
             for document in _kept_sweeps(run):
                 protocol = document["protocol"]
                 key = json.dumps([document["axis"], document["values"], *(protocol[n] for n in ("tasks", "seed", "horizon"))])
@@ -107,14 +106,11 @@ def _kept_sweeps(run: Path) -> list[dict[str, Any]]:
 
 
 def _swept(found: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+    """One axis: its values, and the returns of every contender at each."""
     one = found[0][1]
     agents = []
     for name in dict.fromkeys(name for name, _ in found):
-        own = [document for other, document in found if other == name]
-        alike = [d for d in own if all(d["protocol"][n] == own[0]["protocol"][n] for n in ("stages", "lanes"))]
-        if len(alike) < len(own):
-            errors.warn(f"{len(own) - len(alike)} sweeps of {name} have other stages or lanes and are left out: sweep again")
-        own = alike
+        own = _alike(name, [document for other, document in found if other == name])
         score = np.array([document["per_task"] for document in own])  # [S, values, M, stages]
         agents.append(
             {
@@ -126,3 +122,11 @@ def _swept(found: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
         )
     named = {name: one[name] for name in ("axis", "meaning", "values", "trained", "shifted")}
     return named | {"trained": [one["trained"]], "shifted": [one["shifted"]], "agents": agents}
+
+
+def _alike(name: str, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The sweeps with the stages and lanes of the first; the others are left out, which is said."""
+    alike = [d for d in found if all(d["protocol"][n] == found[0]["protocol"][n] for n in ("stages", "lanes"))]
+    if len(alike) < len(found):
+        errors.warn(f"{len(found) - len(alike)} sweeps of {name} have other stages or lanes and are left out: sweep again")
+    return alike

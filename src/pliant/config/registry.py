@@ -38,14 +38,20 @@ def names(kind: Kind) -> list[str]:
 def source(kind: Kind, name: str) -> Path:
     """The file behind a name that ships with pliant. Raises UserError for an unknown one."""
     if name not in names(kind):
-        raise errors.unknown(kind, name, names(kind), f"code of your own has a dot in its name: package.{FOLDERS[kind]}")
+        hint = f"`pliant list` names all; code of your own has a dot in its name: package.{FOLDERS[kind]}"
+        raise errors.unknown(kind, name, names(kind), hint)
     return _ROOT / FOLDERS[kind] / f"{name.replace('-', '_')}.py"
 
 
+def text(kind: Kind, name: str) -> str:
+    """The docstring behind a name. Imports nothing."""
+    return ast.get_docstring(ast.parse(source(kind, name).read_text(encoding="utf-8"))) or ""
+
+
 def summary(kind: Kind, name: str) -> str:
-    """The first line of the docstring behind a name. Imports nothing."""
-    text = ast.get_docstring(ast.parse(source(kind, name).read_text(encoding="utf-8"))) or ""
-    return text.partition("\n")[0]
+    """The first line of the docstring behind a name. Reads no further, and imports nothing."""
+    with source(kind, name).open(encoding="utf-8") as file:
+        return file.readline().strip().removeprefix('"""').removesuffix('"""')
 
 
 def load(kind: Kind, name: str, only_imported: bool = False) -> ModuleType:

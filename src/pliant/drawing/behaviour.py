@@ -19,7 +19,6 @@ from pliant import errors
 from pliant.drawing import base, film
 from pliant.reporting import svg
 from pliant.rollout import episode_returns, rollout
-from pliant.running import curve as curves
 from pliant.running.learner import Learner
 from pliant.streams import Stream
 from pliant.tasks.base import BatchEnv, Tasks
@@ -64,7 +63,7 @@ def play(
     of its trial. With `deterministic` the policy takes its most likely actions in what is filmed; a gradient still adapts on
     what it tries. Raises UserError if there is nothing to compare, and for what cannot be drawn.
     """
-    by_episode = learner.algorithm.stage == "episode"
+    by_episode = learner.by_episode
     if stages < 1:
         what = "its trial is a single episode" if by_episode else f"--stages is {stages}"
         raise errors.UserError(f"{what}: expected a stage after the first, e.g. --stages 1")
@@ -97,15 +96,15 @@ def drawings(
     Each is {"title", "caption", "svg"} with the text of an SVG file, or {"title", "caption", "png"} with the bytes of a PNG:
     one figure of paths where the family has them (before left, after right), else a film strip for each stage.
     """
-    last, episodes = curves.plan(learner, stages)
-    batch = learner.family.batch(tasks[0], learner.settings.lanes, episodes)
+    schedule = learner.schedule(stages)
+    batch = learner.family.batch(tasks[0], schedule.lanes, schedule.episodes)
     try:
         base.of(batch).prepare(batch)
     except errors.UserError:
         return []
-    if last < 1:
+    if schedule.last < 1:
         return []
-    takes = play(learner, batch, Stream(seed).at("evaluate", split, "acts"), last)
+    takes = play(learner, batch, Stream(seed).at("evaluate", split, "acts"), schedule.last)
     if base.lines_of(batch):
         shown = min(batch.lanes, MOST_LANES)
         title = f"{takes[0].title} and {takes[1].title}"

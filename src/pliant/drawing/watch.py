@@ -15,9 +15,8 @@ import numpy as np
 
 from pliant import errors
 from pliant.drawing import base, behaviour, film, video
-from pliant.running import curve as curves
 from pliant.running import learner as learners
-from pliant.storage import record
+from pliant.storage import record, shown
 from pliant.streams import Stream
 from pliant.system import files
 from pliant.system.progress import Progress
@@ -46,11 +45,9 @@ def watch(
     """Write a video of a run's newest checkpoint; where it is.
 
     `task` holds named values of the family's parameters; without it the first task of `split` is watched, the first one of
-    an evaluation of 40 tasks by the same seed. `stages` is the last stage: gradient steps, or the index of a memory's last
-    episode. The suffix of `out` says what is written: .gif, or .mp4 with the extra `video`; by default an mp4 if that is
-    installed, in the run's folder `videos`. `fps` are frames per second, by default as many as show it in real time.
-
-    The video appears whole or not at all. Raises UserError for anything the user can mend, before anything is written.
+    an evaluation of 40 tasks by the same seed. `stages` is the last stage. The suffix of `out` says what is written: .gif,
+    or .mp4 with the extra `video`; by default an mp4 if that is installed, in the run's folder `videos`. `fps` are frames per
+    second, by default real time. Raises UserError for anything the user can mend, before anything is written.
     """
     _check(split, stages, fps, lanes)
     run = record.Run.open(Path(path))
@@ -58,16 +55,15 @@ def watch(
         video.require(Path(out).suffix)
         _require_place(Path(out))
     learner, _ = learners.trained(run, device)
-    last, episodes = curves.plan(learner, stages)
+    schedule = learner.schedule(stages, lanes, one_lane=learner.by_episode and task is not None)
     tasks, stream, subject = _subject(learner.family, task, split, seed)
-    by_memory = learner.algorithm.stage == "episode" and task is not None
-    batch = learner.family.batch(tasks, lanes or (1 if by_memory else learner.settings.lanes), episodes)
+    batch = learner.family.batch(tasks, schedule.lanes, schedule.episodes)
     base.of(batch).prepare(batch)
     if out is None:
-        out = run.path / "videos" / f"{_name(tasks, task, split, seed, last, deterministic)}{_suffix()}"
+        out = run.path / "videos" / f"{_name(tasks, task, split, seed, schedule.last, deterministic)}{_suffix()}"
         _require_place(out)
-    takes = behaviour.play(learner, batch, stream, last, lane, deterministic)
-    title = f"{run.config['algorithm']} on {run.config['family']}, {subject}"
+    takes = behaviour.play(learner, batch, stream, schedule.last, lane, deterministic)
+    title = f"{shown.name(run.config['algorithm'])} on {shown.family_of(run.config)}, {subject}"
     data = _encoded(takes, batch, title, fps, Path(out).suffix, quiet)
     files.write(Path(out), data)
     return Path(out)

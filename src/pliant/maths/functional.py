@@ -22,21 +22,26 @@ def parameters(module: nn.Module) -> Params:
 
 
 def stack(params: Params, tasks: int) -> Params:
-    """One copy per task: [*s] -> [tasks, *s]. Gradients flow back to the shared parameters."""
-    return {name: p.expand(tasks, *p.shape).contiguous() for name, p in params.items()}
+    """One copy per task: [*s] -> [tasks, *s], of one task too. Gradients flow back to the shared parameters."""
+    return {name: p.expand(tasks, *p.shape).clone(memory_format=torch.contiguous_format) for name, p in params.items()}
+
+
+def broadcasts(policy: nn.Module) -> bool:
+    """Whether a policy takes parameters stacked per task itself: its attribute `broadcasts`, False where it has none."""
+    return bool(getattr(policy, "broadcasts", False))
 
 
 def apply(policy: nn.Module, params: Params, inputs: Inputs, state: State = ()) -> tuple[Output, State]:
     """Run `policy` with `params`, shared or stacked per task, on inputs [M, B, T, *].
 
-    A policy whose attribute `broadcasts` is True handles stacked parameters itself (ours do). Any other module runs under
+    A policy that `broadcasts` handles stacked parameters itself (ours do). Any other module runs under
     vmap over tasks: equal, but slower.
     """
     stacked = [name for name, own in policy.named_parameters() if params[name].dim() > own.dim()]
-    if stacked and not getattr(policy, "broadcasts", False) and len(params[stacked[0]]) == 1:  # nothing to map over
+    if stacked and not broadcasts(policy) and len(params[stacked[0]]) == 1:  # nothing to map over
         dims = {name: p.dim() for name, p in (*policy.named_parameters(), *policy.named_buffers())}
         params, stacked = {name: p[0] if p.dim() > dims[name] else p for name, p in params.items()}, []
-    if getattr(policy, "broadcasts", False) or not stacked:
+    if broadcasts(policy) or not stacked:
         result: tuple[Output, State] = functional_call(policy, params, (inputs, state))
         return result
 
@@ -52,7 +57,7 @@ def apply(policy: nn.Module, params: Params, inputs: Inputs, state: State = ()) 
 
 def bound(policy: nn.Module, params: Params) -> Callable[[Inputs, State], tuple[Output, State]]:
     """`apply` with `params` settled once, for the many calls of a rollout. No gradient flows back to `params`."""
-    if not getattr(policy, "broadcasts", False):
+    if not broadcasts(policy):
         return lambda inputs, state: apply(policy, params, inputs, state)
     own = copy.deepcopy(policy)
     for name, value in params.items():

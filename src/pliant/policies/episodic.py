@@ -13,9 +13,10 @@ Observations that all lie far from 0 on one side look alike, and one of zeros is
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from pliant.policies.parts import layers
@@ -56,13 +57,8 @@ class State(NamedTuple):
 class Settings(MemorySettings):
     """Size of the memory and of its store."""
 
-    slots: int = 32
+    slots: Annotated[int, Ge(1)] = 32
     """Episodes that the store holds."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.slots < 1:
-            raise ValueError(f"slots is {self.slots}: expected a store of at least 1 episode")
 
 
 class Episodic(nn.Module):
@@ -118,9 +114,7 @@ def _opened(state: State, first: Tensor, obs: Tensor) -> State:
     reinstated = ((SHARPNESS * similar).softmax(-1).unsqueeze(-2) @ cells).squeeze(-2)  # [M, B, H]
     fit = similar.amax(-1, keepdim=True).clamp(min=0)
     opens = first.unsqueeze(-1)
-    return state._replace(
-        reinstated=torch.where(opens, reinstated, state.reinstated), fit=torch.where(opens, fit, state.fit)
-    )
+    return state._replace(reinstated=torch.where(opens, reinstated, state.reinstated), fit=torch.where(opens, fit, state.fit))
 
 
 def _similar(context: Tensor, state: State) -> Tensor:

@@ -17,8 +17,10 @@ Finite by construction: lengths of keys and rows are floored before they divide,
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from pliant.policies.parts import layers, memory
@@ -41,26 +43,21 @@ FLOOR = 1e-6
 class Settings(MemorySettings):
     """Size of the controller and of its memory."""
 
-    rows: int = 32
+    rows: Annotated[int, Ge(1)] = 32
     """Rows of the memory."""
-    width: int = 32
+    width: Annotated[int, Ge(1)] = 32
     """Numbers in a row."""
-    heads: int = 2
+    heads: Annotated[int, Ge(1)] = 2
     """Rows read at a time, each by a key of its own."""
-    decay: float = 0.95
+    decay: Annotated[float, Ge(0), Le(1)] = 0.95
     """How usage fades, per step."""
     write_gate: bool = True
     """Let the controller leave a step unwritten; without, every step is."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("rows", "width", "heads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: expected at least 1")
         if self.heads > self.rows:
             raise ValueError(f"heads is {self.heads}: expected at most one for each of the {self.rows} rows")
-        if not 0 <= self.decay <= 1:
-            raise ValueError(f"decay is {self.decay}: expected between 0 and 1")
 
 
 class External(nn.Module):

@@ -16,8 +16,10 @@ has brought under the situation in which it was taken. A sequence is gone throug
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from pliant.policies.parts.layers import Linear
@@ -39,18 +41,12 @@ BLOCK = 64
 class Settings(MemorySettings):
     """Size of the memory: `size` is the number of features."""
 
-    heads: int = 4
+    heads: Annotated[int, Ge(1)] = 4
     """Averages that are read at a time, each with its own memory."""
-    slots: int = 32
+    slots: Annotated[int, Ge(1)] = 32
     """Slots of each head."""
-    width: int = 4
+    width: Annotated[int, Ge(1)] = 4
     """Numbers in a slot."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("heads", "slots", "width"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: expected at least 1")
 
 
 class LinearAttention(nn.Module):

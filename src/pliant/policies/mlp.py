@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge, MinLen
 from torch import nn
 
 from pliant.policies.parts import images, layers
@@ -17,19 +18,12 @@ from pliant.types import Inputs, Output, Spec, State
 class Settings(HeadSettings):
     """Size and exploration of the policy."""
 
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: Annotated[tuple[Annotated[int, Ge(1)], ...], MinLen(1)] = (64, 64)
     """Width of each hidden layer, units."""
     activation: Literal["relu", "tanh"] = "tanh"
     """Nonlinearity of the hidden layers."""
     symlog: bool = False
     """Compress observations to sign(x) log(1 + |x|) first, for simulators whose numbers span orders of magnitude."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.hidden or min(self.hidden) < 1:
-            raise ValueError(f"hidden is {self.hidden}: expected one or more widths of at least 1")
-        if self.activation not in ("relu", "tanh"):
-            raise ValueError(f"activation is {self.activation!r}: expected relu or tanh")
 
 
 class Mlp(nn.Module):

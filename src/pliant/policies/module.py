@@ -41,7 +41,7 @@ class ModulePolicy(nn.Module):
             raise UserError(
                 f"policy body turned observations [2, {spec.obs_size}] into {list(features.shape)}: expected [2, F]"
             )
-        self.head = nn.Linear(features.shape[-1], spec.action_size)
+        self.head = nn.utils.skip_init(nn.Linear, features.shape[-1], spec.action_size)  # set below, from the stream
         nn.init.xavier_uniform_(self.head.weight, generator=generator)
         nn.init.zeros_(self.head.bias)
         self.min_std = settings.min_std

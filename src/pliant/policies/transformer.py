@@ -9,8 +9,10 @@ cache of the last `context` - 1 steps, and acting with it equals going through t
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from pliant.policies.parts.layers import Linear
@@ -26,21 +28,17 @@ State = tuple[Tensor, Tensor]
 class Settings(MemorySettings):
     """Size of the memory: `size` is the width of a layer."""
 
-    layers: int = 2
+    layers: Annotated[int, Ge(1)] = 2
     """Layers of attention."""
-    heads: int = 4
+    heads: Annotated[int, Ge(1)] = 4
     """Heads of attention, each `size` / `heads` wide."""
-    context: int = 128
+    context: Annotated[int, Ge(2)] = 128
     """Steps that attention looks back over, the running one included."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.layers < 1 or self.heads < 1:
-            raise ValueError(f"layers is {self.layers} and heads {self.heads}: expected both at least 1")
         if self.size % self.heads:
             raise ValueError(f"heads is {self.heads}: expected a divisor of the size {self.size}")
-        if self.context < 2:
-            raise ValueError(f"context is {self.context}: expected at least 2 steps")
 
 
 class Layer(nn.Module):

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pliant.storage import documents, shown
+
 MOST_LINES = 40
 """Tasks whose own curve a picture shows; none where a curve is so long that nobody could tell them apart."""
 MOST_TICKS = 6
@@ -11,14 +13,9 @@ MOST_ROWS = 12
 """Stages that a table shows; of more, some are left out, never the first and the last."""
 
 
-def by_episode(document: Mapping[str, Any]) -> bool:
-    """The stages of a document are the episodes of an agent with memory."""
-    return bool(document["protocol"].get("stage") == "episode")
-
-
 def title(document: Mapping[str, Any]) -> str:
     """What was evaluated, in one line."""
-    subject = f"{document['algorithm']} on {document['family']}"
+    subject = f"{shown.name(document['algorithm'])} on {shown.family_of(document)}"
     if document["split"] == "task":
         return f"{subject}: one task"
     kind = {"test": "held-out", "train": "training", "ood": "shifted"}[document["split"]]
@@ -45,14 +42,15 @@ def curve_picture(document: Mapping[str, Any], path: Path) -> Path:
     axes.fill_between(stages, low, high, color="C0", alpha=0.3, linewidth=0, zorder=2)
     marker = "o" if len(curve) <= MOST_ROWS else None
     axes.plot(stages, mean, color="C0", marker=marker, linewidth=2, label="mean, 95% interval", zorder=3)
-    shown = sorted({round(i * (len(curve) - 1) / (MOST_TICKS - 1)) for i in range(MOST_TICKS)})
-    for place in shown:
+    places = sorted({round(i * (len(curve) - 1) / (MOST_TICKS - 1)) for i in range(MOST_TICKS)})
+    for place in places:
         label = f"{mean[place]:.1f}" if max(map(abs, mean)) >= 10 else f"{mean[place]:.2f}"
         axes.annotate(label, (stages[place], mean[place]), textcoords="offset points", xytext=(6, 7), zorder=4)
-    for number, (name, each) in enumerate(document.get("players", {}).get("each", {}).items() if by_episode(document) else ()):
-        axes.plot(stages, each["return"], color=f"C{number + 1}", linewidth=1, linestyle="--", label=name, zorder=2)
-    axes.set_xticks(shown, [f"{curve[i]['stage']}\n{curve[i]['steps_seen']:,.0f} steps" for i in shown])
-    what = "episode of the trial" if by_episode(document) else "gradient steps on the task"
+    others = document.get("players", {}).get("each", {}) if documents.by_episode(document) else {}
+    for number, (name, each) in enumerate(others.items(), start=1):
+        axes.plot(stages, each["return"], color=f"C{number}", linewidth=1, linestyle="--", label=name, zorder=2)
+    axes.set_xticks(places, [f"{curve[i]['stage']}\n{curve[i]['steps_seen']:,.0f} steps" for i in places])
+    what = "episode of the trial" if documents.by_episode(document) else "gradient steps on the task"
     axes.set_xlabel(f"{what}, and environment steps seen before")
     axes.set_ylabel("return per episode")
     axes.set_title(title(document))

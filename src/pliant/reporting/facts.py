@@ -1,20 +1,29 @@
 """What a page says of itself: title, circumstances, the commands that made it."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from pliant.reporting import tables as tabulate
-from pliant.reporting import words
+from pliant.reporting import tables, words
+from pliant.storage import shown
 
 
 def title(comparison: Mapping[str, Any]) -> str:
-    return f"Adaptation on {words.shown(comparison['family'])}"
+    return f"Adaptation on {words.shown(shown.family_of(comparison))}"
 
 
 def lines(comparison: Mapping[str, Any]) -> str:
     said = f"{len(comparison['agents'])} agents and baselines, {sum(len(a['seeds']) for a in comparison['agents'])} runs"
-    said += f" · {comparison['tasks']} {tabulate.SPLITS.get(comparison['split'], words.shown(comparison['split']))}"
+    said += f" · {comparison['tasks']} {tables.SPLITS.get(comparison['split'], words.shown(comparison['split']))}"
     return f"{said} (seed {comparison['seed']}) · {comparison['horizon']} steps an episode at most"
+
+
+def settings(config: Mapping[str, Any]) -> dict[str, str]:
+    """Settings by dotted name, as text; without the seed, which is no part of an agent."""
+    flat = {name: config[name] for name in ("algorithm", "policy") if name in config}
+    for part, values in config.get("parts", {}).items():
+        flat |= {f"{part}.{name}": value for name, value in values.items()}
+    return {n: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for n, v in flat.items()}
 
 
 def circumstances(comparison: Mapping[str, Any]) -> dict[str, str]:

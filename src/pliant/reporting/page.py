@@ -14,24 +14,10 @@ from typing import Any
 import jinja2
 
 from pliant.reporting import axes, definitions, facts, plots, tidy, verdicts, words
+from pliant.reporting import section as sections
 from pliant.reporting import svg as vector
-from pliant.reporting import tables as tabulate
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-SECTIONS = (
-    ("curves", "Adaptation curves", "What agents reach on tasks they have never seen, by what they have seen of them."),
-    ("speed", "Learning speed and sample efficiency", "How little of a task is enough, and how much training that took."),
-    ("training", "Training", "Returns on training tasks by environment steps, those of adaptation counted."),
-    (
-        "splits",
-        "Generalisation",
-        "The same agents on tasks of training, on held-out ones, and on tasks outside the range of training.",
-    ),
-    ("sweeps", "Shifted tasks", "One quantity moved, all else the same: where adaptation stops working."),
-    ("profile", "Performance profile", "All seeds and tasks instead of their mean: how many end above a return."),
-    ("cost", "Cost", "What training, adapting and acting take."),
-)
-"""Those made of nothing but tables and figures."""
 
 Behaviours = Mapping[str, Sequence[Mapping[str, Any]]]
 """Name of an agent: its figures, {"title", "svg": text} or {"title", "png": bytes}, and a "caption" if there is one."""
@@ -41,7 +27,18 @@ def html(
     comparison: Mapping[str, Any], behaviours: Behaviours | None = None, made: Sequence[plots.Figure] | None = None
 ) -> str:
     """A document `pliant.comparison/1` as a page; with its figures if they are `made` already."""
-    return _html(comparison, behaviours or {}, plots.figures(comparison) if made is None else made)
+    made = plots.figures(comparison) if made is None else made
+    loader = jinja2.FileSystemLoader(TEMPLATES)
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    behaviours = {name: each for name, each in (behaviours or {}).items() if each}
+    return environment.get_template("report.html").render(
+        style=(TEMPLATES / "report.css").read_text(encoding="utf-8") + _swatches(comparison),
+        behaviours=[(words.shown(name), _seen(each, place)) for place, (name, each) in enumerate(behaviours.items())],
+        **_words(comparison),
+        **_sections(comparison, made, bool(behaviours)),
+    )
 
 
 def csv(comparison: Mapping[str, Any]) -> str:
@@ -57,42 +54,36 @@ def csv(comparison: Mapping[str, Any]) -> str:
 # ---- the page
 
 
-def _html(comparison: Mapping[str, Any], behaviours: Behaviours, made: Sequence[plots.Figure]) -> str:
-    loader = jinja2.FileSystemLoader(TEMPLATES)
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    named = [key for key, _, _ in SECTIONS] + ["headline", "pairs", "settings"]
-    tables: dict[str, list[tabulate.Table]] = {name: [] for name in named}
-    for table in tabulate.tables(comparison):
-        tables[table.name] += [table] if table.rows else []
-    drawn: dict[str, list[dict[str, Any]]] = {name: [] for name in named}
+def _words(comparison: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page says beside its tables and figures."""
+    agents = comparison["agents"]
+    return {
+        "title": facts.title(comparison),
+        "facts": facts.lines(comparison),
+        "answer": verdicts.answer(comparison),
+        "cautions": verdicts.cautions(comparison),
+        "missing": [{name: words.shown(each[name]) for name in ("name", "command")} for each in comparison["missing"]],
+        "swatches": {words.shown(a["name"]): number for number, a in enumerate(agents)},
+        "settings": [(words.shown(a["name"]), facts.pairs(facts.settings(a["config"]))) for a in agents],
+        "versions": facts.pairs(facts.circumstances(comparison)),
+        "commands": facts.commands(comparison),
+        "definitions": definitions.DEFINITIONS,
+    }
+
+
+def _sections(comparison: Mapping[str, Any], made: Sequence[plots.Figure], behaves: bool) -> dict[str, Any]:
+    """Tables and figures by section, sections that have some, and links to all there is."""
+    tables = sections.tables(comparison)
+    drawn: dict[str, list[dict[str, Any]]] = {name: [] for name in tables}
     for figure in made:
         picture = vector.inline(figure.svg, f"{figure.name}-", figure.title)
         drawn[figure.section].append(figure._asdict() | {"svg": picture})
-    sections = [each for each in SECTIONS if tables[each[0]] or drawn[each[0]]]
-    contents = [("headline", "Answer"), *((key, name) for key, name, _ in sections)]
-    behaviours = {name: each for name, each in behaviours.items() if each}
-    contents += [("behaviour", "Behaviour")] if behaviours else []
+    shown = [each for each in sections.every() if not each.apart and (tables[each.name] or drawn[each.name])]
+    contents = [("headline", "Answer"), *((each.name, each.title) for each in shown)]
+    contents += [("behaviour", "Behaviour")] if behaves else []
     contents += [("settings", "Settings"), ("commands", "Commands"), ("reading", "How to read this")]
-    return environment.get_template("report.html").render(
-        style=(TEMPLATES / "report.css").read_text(encoding="utf-8") + _swatches(comparison),
-        title=facts.title(comparison),
-        facts=facts.lines(comparison),
-        contents=contents,
-        answer=verdicts.answer(comparison),
-        cautions=verdicts.cautions(comparison),
-        missing=[{name: words.shown(each[name]) for name in ("name", "command")} for each in comparison["missing"]],
-        tables=tables,
-        drawn=drawn,
-        sections=sections,
-        swatches={words.shown(a["name"]): number for number, a in enumerate(comparison["agents"])},
-        behaviours=[(words.shown(name), _seen(each, place)) for place, (name, each) in enumerate(behaviours.items())],
-        settings=[(words.shown(a["name"]), facts.pairs(tabulate.settings(a["config"]))) for a in comparison["agents"]],
-        versions=facts.pairs(facts.circumstances(comparison)),
-        commands=facts.commands(comparison),
-        definitions=definitions.DEFINITIONS,
-    )
+    apart = {each.name: each for each in sections.every() if each.apart}
+    return {"tables": tables, "drawn": drawn, "sections": shown, "apart": apart, "contents": contents}
 
 
 def _seen(figures: Sequence[Mapping[str, Any]], place: int) -> list[dict[str, Any]]:

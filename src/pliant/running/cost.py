@@ -1,6 +1,6 @@
 """What an agent costs: floating-point operations, seconds, memory, parameters.
 
-Operations are counted by torch's own counter (`torch.utils.flop_counter`), which sees matrix products and convolutions, a
+Operations are counted by torch's own formulas (`torch.utils.flop_counter`), for matrix products and convolutions, a
 multiplication and an addition each; element-wise work is not counted, here as everywhere in the field.
 """
 
@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from pliant.maths import functional
+from pliant.policies.base import traits
 from pliant.running.clock import PARTS
 from pliant.running.learner import Learner
 from pliant.types import Inputs, Rollout, State
@@ -24,16 +26,14 @@ BEFORE = 200
 """Steps into a trial after which acting is measured, or where the trial ends: a memory that grows is not new then."""
 
 
-def of(
-    learner: Learner, rollouts: Sequence[Rollout], steps: float, seconds: float, facts: Mapping[str, Any]
-) -> dict[str, Any]:
+def of(learner: Learner, rollouts: Sequence[Rollout], steps: float, seconds: float, facts: Mapping[str, Any]) -> dict[str, Any]:
     """The `cost` of an evaluation document, whose `rollouts` took `seconds`; `facts` are the counters of the run.
 
     `steps` are the environment steps of one task before its last stage, what its agent adapts from.
     """
     one = [r.part(slice(1)) for r in rollouts[:-1]]  # what the first task adapts from
     first, act = (_flops(_acting(learner, before)) for before in (0, BEFORE))  # a memory that grows costs more at its end
-    by_episode = learner.algorithm.stage == "episode"
+    by_episode = learner.by_episode
     inner = 0 if by_episode or not one else _flops(lambda: learner.algorithm.adapted(one))
     return {
         "train_env_steps": facts.get("env_steps"),
@@ -65,7 +65,7 @@ def _acting(learner: Learner, before: int) -> Callable[[], object]:
     seen = Inputs(*(x.to(device) for x in seen))
     state: State = ()
     with torch.no_grad():
-        for _ in range(min(before, learner.episodes * learner.family.horizon) if getattr(policy, "memory", False) else 0):
+        for _ in range(min(before, learner.episodes * learner.family.horizon) if traits(policy).memory else 0):
             state = functional.apply(policy, params, seen, state)[1]
             seen = seen._replace(first=torch.zeros_like(seen.first))
 
@@ -77,9 +77,32 @@ def _acting(learner: Learner, before: int) -> Callable[[], object]:
 
 
 def _flops(call: Callable[[], object]) -> int:
-    with FlopCounterMode(display=False) as counter:
+    with _Counter() as counter:
         call()
-    return int(counter.get_total_flops())
+    return int(counter.total)
+
+
+class _Counter(TorchDispatchMode):
+    """Counts operations as torch's `FlopCounterMode` does, without the 1.5 seconds of torch._dynamo that that one imports."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.total: int = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled here
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func._overloadpacket not in flop_registry and func is not torch.ops.prim.device.default:
+            with self:
+                if (parts := func.decompose(*args, **kwargs)) is not NotImplemented:
+                    return parts
+        out = func(*args, **kwargs)
+        if formula := flop_registry.get(func._overloadpacket):
+            self.total += int(formula(*args, **kwargs, out_val=out))
+        return out
 
 
 def _median(call: Callable[[], object], repeats: int) -> float:

@@ -8,17 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from pliant.maths import statistics
 from pliant.rollout import episode_returns, episode_sums, rollout
 from pliant.running.learner import Learner
+from pliant.running.schedule import Schedule
 from pliant.streams import Stream
 from pliant.tasks.base import BatchEnv, Tasks
 from pliant.types import Rollout
-
-STAGES = 3
-"""Gradient steps of an evaluation, if nothing else is asked for."""
 
 
 @dataclass(frozen=True)
@@ -61,48 +58,34 @@ class Curve:
         ]
 
 
-def plan(learner: Learner, stages: int | None) -> tuple[int, int]:
-    """(last stage, episodes of a trial) of an evaluation up to stage `stages`, None for the usual one."""
-    if learner.algorithm.stage == "gradient step":
-        return (STAGES if stages is None else stages), learner.episodes
-    episodes = learner.episodes if stages is None else stages + 1
-    return episodes - 1, episodes
+def curve(learner: Learner, split: str, tasks: int, schedule: Schedule, seed: int) -> Curve:
+    """Adapt to `tasks` tasks of a split, and measure every stage."""
+    return played_on(learner, split, tasks, schedule, seed)[0]
 
 
-def curve(learner: Learner, split: str, tasks: int, lanes: int, stages: int | None, seed: int) -> Curve:
-    """Adapt to `tasks` tasks of a split, `lanes` trials each, and measure every stage."""
-    return played_on(learner, split, tasks, lanes, stages, seed)[0]
-
-
-def played_on(
-    learner: Learner, split: str, tasks: int, lanes: int, stages: int | None, seed: int
-) -> tuple[Curve, list[Rollout]]:
+def played_on(learner: Learner, split: str, tasks: int, schedule: Schedule, seed: int) -> tuple[Curve, list[Rollout]]:
     """The `curve`, and the rollouts behind it."""
     streams = Stream(seed).at("evaluate", split)
     chosen = learner.family.sample(tasks, split, streams.at("tasks").rng())
-    last, episodes = plan(learner, stages)
-    return curve_on(learner, learner.family.batch(chosen, lanes, episodes), last, streams.at("acts"))
+    batch = learner.family.batch(chosen, schedule.lanes, schedule.episodes)
+    return curve_on(learner, batch, schedule.last, streams.at("acts"))
 
 
 def curve_on(learner: Learner, batch: BatchEnv, stages: int, stream: Stream) -> tuple[Curve, list[Rollout]]:
-    """Adapt to the tasks of `batch`; the measured curve, and the rollouts behind it."""
+    """Adapt to the tasks of `batch` up to stage `stages`; the measured curve, and the rollouts behind it."""
     begin = time.perf_counter()
     rollouts = learner.algorithm.adapt(partial(rollout, batch, stream), stages)
     seconds = time.perf_counter() - begin
-    by_episode = learner.algorithm.stage == "episode"
-    return measure(rollouts, batch, bool(learner.family.success), seconds, by_episode), rollouts
+    return measure(rollouts, batch, bool(learner.family.success), seconds, learner.by_episode), rollouts
 
 
 def measure(rollouts: list[Rollout], batch: BatchEnv, reports_success: bool, seconds: float, by_episode: bool) -> Curve:
     """The curve of some rollouts: a stage for each, or with `by_episode` one for each episode of the only one."""
+    schedule = Schedule(batch.episodes - 1 if by_episode else len(rollouts) - 1, batch.episodes, batch.lanes, by_episode)
     totals = [episode_returns(r, batch.episodes) for r in rollouts]  # each [M, B, E]
     steps = [episode_sums(r, r.valid, batch.episodes) for r in rollouts]
     hits = [episode_sums(r, r.success, batch.episodes).clamp(max=1) for r in rollouts] if reports_success else []
     trial = torch.stack([r.sum(2).mean(1) for r in totals]).sum(0).numpy()  # [M]
-
-    def staged(each: list[Tensor]) -> NDArray[np.float64]:
-        return (each[0].mean(1) if by_episode else torch.stack([x.mean((1, 2)) for x in each], dim=1)).numpy()  # [M, S]
-
-    episodes = 1 if by_episode else batch.lanes * batch.episodes
-    success = staged(hits) if hits else None
-    return Curve(batch.tasks, staged(totals), success, episodes * staged(steps), episodes, trial, seconds)
+    success = schedule.means(hits).numpy() if hits else None
+    seen = schedule.added * schedule.means(steps).numpy()  # [M, S]
+    return Curve(batch.tasks, schedule.means(totals).numpy(), success, seen, schedule.added, trial, seconds)

@@ -18,13 +18,16 @@ from pliant.maths import statistics
 from pliant.running import cost
 from pliant.running import curve as curves
 from pliant.running import learner as learners
+from pliant.running import schedule as scheduling
 from pliant.running.learner import Learner
 from pliant.running.players import others
+from pliant.running.schedule import Schedule
 from pliant.storage import documents, record
+from pliant.storage.schema import evaluation
 from pliant.tasks.base import SPLITS, Family, Protocol
 from pliant.types import Rollout
 
-SCHEMA = "pliant.evaluation/1"
+SCHEMA = evaluation.SCHEMA
 
 
 def evaluate_run(
@@ -38,61 +41,45 @@ def evaluate_run(
     players: bool = False,
     protocol: bool = False,
     changed: Mapping[str, Any] | None = None,
+    family: Family | None = None,
 ) -> dict[str, Any]:
     """The document `pliant.evaluation/1` of a run's newest checkpoint; also kept in the run's `evaluations` folder.
 
-    With `players` it holds what the family's classical players and exact bounds reach on the same tasks. With `protocol` the
-    evaluation is the family's published one, which settles tasks, lanes and horizon, and the document has a `headline`; an
-    agent with memory plays the protocol's episodes, `stages` gradient steps share those of adaptation. `changed` are settings
-    of the family other than in training, as {"family.simulator": "highway-env"}. Raises UserError for a folder that is no run
-    or has no usable checkpoint, for values out of range, and for a family that has no players or no protocol.
+    With `players` it holds what the family's reference agents and exact bounds reach on the same tasks. With `protocol` it is
+    the family's published one, which settles tasks, lanes and horizon, and has a `headline`.
+    `changed` are settings of the family other than in training, as {"family.simulator": "highway-env"}; `family` is the
+    family under these settings, if it is made already. Raises UserError for a folder that is no run or has no checkpoint, and
+    for what is out of range, contradicts itself or is not there.
     """
-    _check(split, tasks, stages, lanes)
+    require_split(split)
+    scheduling.require_sizes(tasks=tasks, stages=stages, lanes=lanes)
     run = record.Run.open(Path(path))
     config = configuration.override(configuration.from_dict(run.config), changed or {})
     module = registry.players(config.family) if players else None
-    published = _published(config) if protocol else None
-    if published:
-        config = configuration.override(config, {"family.horizon": published.horizon})
-    learner, found = learners.trained(run, device, config)
-    by_episode = learner.algorithm.stage == "episode"
-    if published:
-        tasks, stages = published.tasks, published.adapt + published.measure - 1 if by_episode else stages or curves.STAGES
-        lanes = 1 if by_episode else max(1, published.adapt // (stages * learner.episodes))  # all steps share the episodes
-    result, measured = evaluate_learner(
-        config, learner, split, tasks, stages, lanes, seed, found.facts | {"iteration": found.iteration}
-    )
+    config, family = _at_horizon(config) if protocol else (config, family or learners.family_of(config))
+    learner, found = learners.trained(run, device, config, family=family)
+    published = family.protocol if protocol else None
+    schedule = _as_published(learner, published, stages) if published else learner.schedule(stages, lanes)
+    facts = found.facts | {"iteration": found.iteration}
+    result, measured = evaluate_learner(learner, split, published.tasks if published else tasks, schedule, seed, facts)
     result["protocol"] |= {"changed": dict(changed or {}), "published": published.source if published else None}
     if published:
-        result["headline"] = _headline(measured, published.adapt if by_episode else result["protocol"]["stages"])
+        result["headline"] = _headline(measured, published.adapt if schedule.by_episode else schedule.last)
     if module:
-        plays = result["protocol"]["episodes_per_trial"] if by_episode else learner.family.episodes
-        result |= others(module, family_of(config), measured.tasks, split, result["lanes"], plays, seed)
+        plays = schedule.episodes if schedule.by_episode else family.episodes
+        result["players"] = others(module, family, measured.tasks, split, schedule.lanes, plays, seed)
     result = documents.sealed(result)
     documents.write_json(document_path(run.path, result), result)
     return result
 
 
 def evaluate_learner(
-    config: configuration.Config,
-    learner: Learner,
-    split: str,
-    tasks: int,
-    stages: int | None,
-    lanes: int | None,
-    seed: int,
-    facts: Mapping[str, Any],
+    learner: Learner, split: str, tasks: int, schedule: Schedule, seed: int, facts: Mapping[str, Any]
 ) -> tuple[dict[str, Any], curves.Curve]:
     """The document of a learner as it is, not sealed, and the curve in it; `facts` are its counters."""
-    last, episodes = curves.plan(learner, stages)
-    lanes = lanes or learner.settings.lanes
-    measured, rollouts = curves.played_on(learner, split, tasks, lanes, stages, seed)
+    measured, rollouts = curves.played_on(learner, split, tasks, schedule, seed)
     protocol = {
-        "stage": learner.algorithm.stage,
-        "stages": last,
-        "lanes": lanes,
-        "episodes_per_trial": episodes,
-        "horizon": learner.family.horizon,
+        **played(schedule, learner.family.horizon),
         "changed": {},
         "published": None,
         "tasks_sha256": measured.tasks.digest,
@@ -100,28 +87,51 @@ def evaluate_learner(
         "iteration": facts["iteration"],
     }
     costs = costs_of(learner, measured, rollouts, facts)
-    return document(config, learner, measured, split, seed, protocol, costs), measured
+    return document(learner, measured, split, seed, protocol, costs), measured
 
 
-def _check(split: str, tasks: int, stages: int | None, lanes: int | None) -> None:
+def played(schedule: Schedule, horizon: int) -> dict[str, Any]:
+    """What was played, as the `protocol` of a document begins."""
+    return {
+        "stage": schedule.stage,
+        "stages": schedule.last,
+        "lanes": schedule.lanes,
+        "episodes_per_trial": schedule.episodes,
+        "horizon": horizon,
+    }
+
+
+def require_split(split: str) -> None:
+    """Raise UserError unless a split has this name."""
     if split not in SPLITS:
         raise errors.unknown("split", split, SPLITS)
-    for name, value, least in (("tasks", tasks, 1), ("stages", stages, 0), ("lanes", lanes, 1)):
-        if value is not None and value < least:
-            raise errors.UserError(f"--{name} is {value}: expected at least {least}")
 
 
-def family_of(config: configuration.Config) -> Family:
-    """The family as its players see it: nobody is told the task."""
-    family: Family = registry.load("family", config.family).family(config.parts["family"])
-    return family
-
-
-def _published(config: configuration.Config) -> Protocol:
-    family = family_of(config)
+def _at_horizon(config: configuration.Config) -> tuple[configuration.Config, Family]:
+    """The settings at the horizon of the family's published protocol, and that family. Raises UserError if it has none."""
+    family = learners.family_of(config)
     if family.protocol is None:
-        raise errors.UserError(f"{config.family} has no published protocol: choose --tasks, --stages and --lanes instead")
-    return family.protocol
+        raise errors.UserError(f"{family.name} has no published protocol: choose --tasks, --stages and --lanes instead")
+    if family.horizon != family.protocol.horizon:
+        config = configuration.override(config, {"family.horizon": family.protocol.horizon})
+        family = learners.family_of(config)
+    return config, family
+
+
+def _as_published(learner: Learner, published: Protocol, stages: int | None) -> Schedule:
+    """A family's published protocol for this agent: gradient steps share the episodes of adaptation."""
+    if learner.by_episode:
+        last = published.adapt + published.measure - 1
+        if stages not in (None, last):
+            raise errors.UserError(
+                f"--stages is {stages} with --protocol: the published protocol has {last + 1} episodes, stages 0 to {last};"
+                " leave --stages out"
+            )
+        return learner.schedule(last, lanes=1)
+    if stages == 0:
+        raise errors.UserError("--stages is 0 with --protocol: the published protocol adapts, expected at least 1")
+    steps = stages or scheduling.STEPS
+    return learner.schedule(steps, lanes=max(1, published.adapt // (steps * learner.episodes)))
 
 
 def _headline(measured: curves.Curve, begin: int) -> dict[str, Any]:
@@ -134,7 +144,7 @@ def _headline(measured: curves.Curve, begin: int) -> dict[str, Any]:
 def costs_of(
     learner: Learner, measured: curves.Curve, rollouts: list[Rollout], facts: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What the agent cost so far, and what adapting and acting cost (see `pliant.cost`)."""
+    """What the agent cost so far, and what adapting and acting cost (see `cost`)."""
     return cost.of(learner, rollouts, float(measured.steps[:, :-1].sum(1).mean()), measured.seconds, facts)
 
 
@@ -149,15 +159,10 @@ def document_path(run: Path, document: dict[str, Any]) -> Path:
 
 
 def document(
-    config: configuration.Config,
-    learner: Learner,
-    measured: curves.Curve,
-    split: str,
-    seed: int,
-    protocol: dict[str, Any],
-    costs: dict[str, Any],
+    learner: Learner, measured: curves.Curve, split: str, seed: int, protocol: dict[str, Any], costs: dict[str, Any]
 ) -> dict[str, Any]:
     """Everything an evaluation says, as JSON values."""
+    config = learner.config
     return {
         "schema": SCHEMA,
         "algorithm": config.algorithm,

@@ -6,9 +6,11 @@ import torch
 from torch import nn
 
 from pliant import errors
-from pliant.algorithms.base import Algorithm
+from pliant.algorithms.base import Algorithm, by_episode
 from pliant.config import config as configuration
 from pliant.config import registry, training
+from pliant.running import schedule as scheduling
+from pliant.running.schedule import Schedule
 from pliant.storage import checkpoint, record
 from pliant.streams import Stream
 from pliant.system import outside
@@ -17,26 +19,76 @@ from pliant.tasks.base import Family
 
 
 class Learner(NamedTuple):
-    """An algorithm and the tasks it learns from."""
+    """An algorithm and the tasks it learns from, as a config describes both."""
 
     algorithm: Algorithm
     family: Family
-    settings: training.Settings
+    """As the agent sees it: one that is told the task observes it."""
+    config: configuration.Config
     streams: Stream
+
+    @property
+    def settings(self) -> training.Settings:
+        """Those of training."""
+        settings: training.Settings = self.config.parts["train"]
+        return settings
 
     @property
     def episodes(self) -> int:
         """Episodes of a trial."""
         return self.settings.episodes or self.family.episodes
 
+    @property
+    def by_episode(self) -> bool:
+        """The agent adapts by memory, from episode to episode of a trial; else by gradient, from rollout to rollout."""
+        return by_episode(self.algorithm)
 
-def build(config: configuration.Config, device: str = "cpu", body: nn.Module | None = None) -> Learner:
-    """The learner that a config describes, freshly initialised. `body` replaces the policy's hidden layers."""
+    @property
+    def iterations(self) -> int:
+        """Of its training; none for an algorithm that learns nothing."""
+        return self.settings.iterations if getattr(self.algorithm, "learns", True) else 0
+
+    def schedule(
+        self,
+        stages: int | None = None,
+        lanes: int | None = None,
+        episodes: int | None = None,
+        one_lane: bool = False,
+        steps: int = scheduling.STEPS,
+    ) -> Schedule:
+        """How the agent adapts up to stage `stages`, in `lanes` lanes a task; as in training where nothing is said.
+
+        `episodes` is the experience of each stage of a gradient-based agent, the whole trial of one with memory. With
+        `one_lane` one lane plays all episodes of a stage, as a single environment must. A gradient-based agent takes `steps`
+        gradient steps where no stage is named. Raises UserError for numbers out of range or that contradict each other.
+        """
+        scheduling.require_sizes(stages=stages, lanes=lanes, episodes=episodes)
+        many = lanes or self.settings.lanes
+        if self.by_episode:
+            return scheduling.of_memory(stages, episodes, self.episodes, lanes or 1 if one_lane else many)
+        if one_lane:
+            return scheduling.of_gradient(stages, None, episodes or many * self.episodes, 1, steps)
+        return scheduling.of_gradient(stages, episodes, self.episodes, many, steps)
+
+
+def family_of(config: configuration.Config) -> Family:
+    """The family that a config describes; nobody is told the task."""
+    family: Family = registry.load("family", config.family).family(config.parts["family"])
+    return family
+
+
+def build(
+    config: configuration.Config, device: str = "cpu", body: nn.Module | None = None, family: Family | None = None
+) -> Learner:
+    """The learner that a config describes, freshly initialised.
+
+    `body` replaces the policy's hidden layers. `family` is `family_of(config)`, if it is made already.
+    """
     settings: training.Settings = config.parts["train"]
     if settings.threads:
         torch.set_num_threads(settings.threads)
     module = registry.load("algorithm", config.algorithm)
-    family: Family = registry.load("family", config.family).family(config.parts["family"])
+    family = family or family_of(config)
     if getattr(module, "TOLD", False):
         family = told.told(family)
     streams = Stream(config.seed)
@@ -45,7 +97,7 @@ def build(config: configuration.Config, device: str = "cpu", body: nn.Module | N
     policy = maker(family.spec, config.parts["policy"], streams.at("policy"), **({"body": body} if body else {}))
     spec = family.spec._replace(trial_steps=(settings.episodes or family.episodes) * family.horizon)
     algorithm = module.make(policy.to(device), spec, config.parts, streams.at("algorithm"))
-    return Learner(algorithm, family, settings, streams)
+    return Learner(algorithm, family, config, streams)
 
 
 def _named_body(config: configuration.Config, obs_size: int, stream: Stream) -> nn.Module | None:
@@ -60,13 +112,17 @@ def _named_body(config: configuration.Config, obs_size: int, stream: Stream) -> 
 
 
 def trained(
-    run: record.Run, device: str = "cpu", config: configuration.Config | None = None
+    run: record.Run,
+    device: str = "cpu",
+    config: configuration.Config | None = None,
+    body: nn.Module | None = None,
+    family: Family | None = None,
 ) -> tuple[Learner, checkpoint.Checkpoint]:
     """The learner of a run as its newest checkpoint has it, and that checkpoint; under the settings `config`, or the run's own.
 
-    Raises UserError if there is no usable checkpoint.
+    `body` and `family` are as in `build`. Raises UserError if there is no usable checkpoint.
     """
-    learner = build(config or configuration.from_dict(run.config), device)
+    learner = build(config or configuration.from_dict(run.config), device, body, family)
     found = checkpoint.load_latest(run.checkpoints, warn=errors.warn)
     load(learner.algorithm, found, device)
     return learner, found

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from torch import Tensor
-
 from pliant.rollout import episode_returns, episode_sums, rollout
 from pliant.running.clock import Clock
 from pliant.running.learner import Learner
@@ -24,7 +22,7 @@ class Iteration(NamedTuple):
 
 def iterate(learner: Learner, start: int, stop: int) -> Iterator[Iteration]:
     """Sample tasks, adapt to them, learn from having adapted; iterations `start` to `stop` - 1."""
-    algorithm, family, settings, streams = learner
+    algorithm, family, settings, streams = learner.algorithm, learner.family, learner.settings, learner.streams
     for iteration in range(start, stop):
         clock = Clock()
         tasks = family.sample(settings.meta_batch, "train", streams.at("tasks", iteration).rng())
@@ -42,20 +40,15 @@ def stage_metrics(rollouts: list[Rollout], learner: Learner) -> dict[str, float]
 
     A stage is a rollout, or the first and the last episode of a trial; the return of the whole trial comes with them.
     """
+    schedule = learner.schedule()
     returns = [episode_returns(r, learner.episodes) for r in rollouts]  # each [M, B, E]
-    metrics = _by_stage("return", returns, learner)
-    if learner.algorithm.stage == "episode":
+    metrics = {f"return_{stage}": value for stage, value in schedule.totals(returns).items()}
+    if schedule.by_episode:
         metrics["trial_return"] = float(returns[0].sum(2).mean())
     if learner.family.success:
         hits = [episode_sums(r, r.success, learner.episodes).clamp(max=1) for r in rollouts]
-        metrics |= _by_stage("success", hits, learner)
+        metrics |= {f"success_{stage}": value for stage, value in schedule.totals(hits).items()}
     return metrics
-
-
-def _by_stage(name: str, each: list[Tensor], learner: Learner) -> dict[str, float]:
-    if learner.algorithm.stage == "gradient step":
-        return {f"{name}_{stage}": float(x.mean()) for stage, x in enumerate(each)}
-    return {f"{name}_{stage}": float(each[0][:, :, stage].mean()) for stage in (0, learner.episodes - 1)}
 
 
 def counted(counters: dict[str, Any], done: Iteration, learner: Learner) -> dict[str, float]:

@@ -13,7 +13,7 @@ from pliant.tasks.base import Family, Tasks
 def others(
     module: ModuleType, family: Family, tasks: Tasks, split: str, lanes: int, episodes: int, seed: int
 ) -> dict[str, Any]:
-    """What classical players and those who know more make of trials of `episodes` episodes on the same tasks.
+    """What reference agents reach in trials of `episodes` episodes on the same tasks: classical controllers, exact optima.
 
     The optimum is that of tasks as in training: shifted ones have none. A player that cannot play this long is left out.
     """
@@ -30,4 +30,4 @@ def others(
         played[name] = {"trial_return": whole, "final": final, "return": returns.mean(0).tolist()}
     optimum = None if split == "ood" else module.optimum(family, episodes)
     bounds = {"optimum": optimum, "ceiling": float(module.ceiling(family, tasks, episodes).mean())}
-    return {"players": {"episodes": episodes, **bounds, "each": played}}
+    return {"episodes": episodes, **bounds, "each": played}

@@ -5,23 +5,25 @@ differ in nothing else. A document `pliant.sweep/1` per run and axis, kept in th
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pliant import errors
-from pliant.config import config as configuration
 from pliant.maths import statistics
 from pliant.running import curve as curving
 from pliant.running import learner as learners
 from pliant.running.learner import Learner
+from pliant.running.schedule import Schedule, require_sizes
 from pliant.storage import documents, record
+from pliant.storage.schema import sweep as schema
+from pliant.storage.schema.parts import Config
 from pliant.streams import Stream
 from pliant.system.progress import Progress
 from pliant.tasks.base import Axis, Family
 
-SCHEMA = "pliant.sweep/1"
+SCHEMA = schema.SCHEMA
 POINTS = 9
 """Values of a sweep, unless told otherwise."""
 TASKS = 20
@@ -59,66 +61,76 @@ def sweep_run(
     seed: int = 0,
     device: str = "cpu",
     quiet: bool = True,
-) -> dict[str, Any]:
+) -> schema.Sweep:
     """The document `pliant.sweep/1` of a run's newest checkpoint along `axis` ("velocity=0:4"); also kept in the run.
 
     Raises UserError for a folder that is no run or has no checkpoint, and for an axis or values that the family lacks.
     """
+    require_sizes(points=points, tasks=tasks)
     run = record.Run.open(Path(path))
-    config = configuration.from_dict(run.config)
     learner, found = learners.trained(run, device)
     name, values = parse(axis, learner.family, points)
-    kept = Path(path) / "sweeps" / f"{re.sub(r'[^A-Za-z0-9_-]', '', name)}.json"
-    last, episodes = curving.plan(learner, stages)
-    asked = {
+    schedule = learner.schedule(stages, lanes)
+    asked: schema.Protocol = {
         "tasks": tasks,
-        "lanes": lanes or learner.settings.lanes,
-        "stages": last,
+        "lanes": schedule.lanes,
+        "stages": schedule.last,
         "seed": seed,
         "horizon": learner.family.horizon,
         "iteration": found.iteration,
     }
-    if kept.exists() and _is_same(old := documents.read_sealed(kept, SCHEMA), name, values, asked):
+    kept = Path(path) / "sweeps" / f"{re.sub(r'[^A-Za-z0-9_-]', '', name)}.json"
+    if kept.exists() and _is_same(old := documents.read(kept, schema.KIND), name, values, asked):
         return old
-    along = learner.family.axes[name]
-    curves = []
+    along, curves = learner.family.axes[name], []
     with Progress(len(values), 0, quiet, f"{name} of {run.path.name}", f"{run.path.name}: value") as progress:
         for value in values:
-            curves.append(_measured(learner, along, value, tasks, asked["lanes"], episodes, last, seed))
+            curves.append(_measured(learner, along, value, tasks, schedule, seed))
             progress.update(len(curves), {})
-    document = {
-        "schema": SCHEMA,
-        "algorithm": config.algorithm,
-        "policy": config.policy,
-        "family": config.family,
-        "train_seed": config.seed,
-        "axis": name,
-        "meaning": along.meaning,
-        "values": values,
-        "trained": list(along.trained),
-        "shifted": list(along.shifted),
-        "protocol": asked,
-        "versions": record.versions(),
-        "config": run.config,
-        "curve": [
-            {"value": v, "return": [statistics.summary(c.returns[:, s]) for s in range(last + 1)]}
-            for v, c in zip(values, curves, strict=True)
-        ],
-        "per_task": [c.returns.tolist() for c in curves],  # [values][M][S]
-    }
-    document = documents.sealed(document)
+    document = documents.sealed(_document(run.config, name, along, values, asked, curves))
     documents.write_json(kept, document)
     return document
 
 
-def _measured(
-    learner: Learner, axis: Axis, value: float, tasks: int, lanes: int, episodes: int, last: int, seed: int
-) -> curving.Curve:
+def _document(
+    config: Config,
+    name: str,
+    along: Axis,
+    values: Sequence[float],
+    asked: schema.Protocol,
+    curves: Sequence[curving.Curve],
+) -> schema.Sweep:
+    """Everything a sweep says, as JSON values."""
+    stages = range(asked["stages"] + 1)
+    return {
+        "schema": schema.SCHEMA,
+        "algorithm": config["algorithm"],
+        "policy": config["policy"],
+        "family": config["family"],
+        "train_seed": config["seed"],
+        "axis": name,
+        "meaning": along.meaning,
+        "values": list(values),
+        "trained": list(along.trained),
+        "shifted": list(along.shifted),
+        "protocol": asked,
+        "versions": record.versions(),
+        "config": config,
+        "curve": [
+            {"value": value, "return": [statistics.summary(c.returns[:, s]) for s in stages]}
+            for value, c in zip(values, curves, strict=True)
+        ],
+        "per_task": [c.returns.tolist() for c in curves],  # [values][M][S]
+    }
+
+
+def _measured(learner: Learner, axis: Axis, value: float, tasks: int, schedule: Schedule, seed: int) -> curving.Curve:
     """The curve at one value of an axis."""
     streams = Stream(seed).at("sweep")
     chosen = axis.place(learner.family.sample(tasks, "test", streams.at("tasks").rng()), value)
-    return curving.curve_on(learner, learner.family.batch(chosen, lanes, episodes), last, streams.at("acts"))[0]
+    batch = learner.family.batch(chosen, schedule.lanes, schedule.episodes)
+    return curving.curve_on(learner, batch, schedule.last, streams.at("acts"))[0]
 
 
-def _is_same(document: dict[str, Any], axis: str, values: list[float], asked: dict[str, Any]) -> bool:
+def _is_same(document: schema.Sweep, axis: str, values: list[float], asked: schema.Protocol) -> bool:
     return (document["axis"], document["values"], document["protocol"]) == (axis, values, asked)

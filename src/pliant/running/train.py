@@ -1,11 +1,13 @@
-"""The only training loop, and what surrounds it when it writes a run folder."""
+"""A training in its run folder: the loop, with metrics, checkpoints, progress, and a good moment to stop."""
 
 import time
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from pliant import errors
 from pliant.config import config as configuration
+from pliant.running import curve as curves
 from pliant.running import learner as learners
 from pliant.running import loop
 from pliant.running.clock import PARTS
@@ -27,37 +29,66 @@ def train(
     machine.keep_memory()
     learner = learners.build(config, device)
     learner.family.batch(learner.family.sample(1, "train", Stream(0).rng()), 1, 1)  # what is not installed is said before a run
-    with record.Run.start(out, configuration.to_dict(config), resume) as run, Stop() as stop:
-        counters = _restore(run, learner, device)
-        total = learner.settings.iterations if getattr(learner.algorithm, "learns", True) else 0
-        last = time.monotonic()
-        saved = reached = counters["iteration"]
-        with Progress(total, reached, quiet) as progress:
-            try:
-                for done in loop.iterate(learner, reached, total):
-                    metrics = loop.counted(counters, done, learner)
-                    reached = done.number + 1
-                    try:
-                        if _is_due(reached, learner.settings.evaluate_every):
-                            begin = time.perf_counter()
-                            metrics |= _evaluation(learner)
-                            counters["evaluation_seconds"] += time.perf_counter() - begin
-                    finally:
-                        run.log(done.number, metrics, done.seconds | {"total_seconds": counters["seconds"]})
-                    progress.update(reached, metrics)
-                    if stop.signal:
-                        message = f"stopped after iteration {reached} of {total}, saved; --resume continues {out}"
-                        raise errors.Stopped(message, stop.signal)
-                    if time.monotonic() - last >= learner.settings.checkpoint_every:
-                        run.save(reached, learner.algorithm.state(), counters)
-                        last, saved = time.monotonic(), reached
-            except (errors.UserError, errors.Stopped):  # what came before the iteration that failed is whole
-                if saved < reached:
-                    run.save(reached, learner.algorithm.state(), counters)
-                raise
-        if saved < reached or not total:
-            run.save(reached, learner.algorithm.state(), counters)
+    total = learner.iterations
+    with (
+        record.Run.start(out, configuration.to_dict(config), resume) as run,
+        Stop() as stop,
+        Session(run, learner, device) as session,
+        Progress(total, session.reached, quiet) as progress,
+    ):
+        for done in loop.iterate(learner, session.reached, total):
+            metrics = session.advance(done)
+            progress.update(session.reached, metrics)
+            if stop.signal:
+                message = f"stopped after iteration {session.reached} of {total}, saved; --resume continues {out}"
+                raise errors.Stopped(message, stop.signal)
+            session.save_if_due()
     return out
+
+
+class Session:
+    """What a training has reached, and what of that is saved; a context manager that leaves nothing unsaved.
+
+    After an error of ours (not a UserError) nothing is saved: the state may be half of an iteration.
+    """
+
+    def __init__(self, run: record.Run, learner: Learner, device: str) -> None:
+        self.run, self.learner = run, learner
+        self.counters = _restore(run, learner, device)
+        self.reached: int = self.counters["iteration"]
+        """Iterations that are over."""
+        self._saved = self.reached if self.reached or learner.iterations else -1
+        self._last = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if (error is None or isinstance(error, (errors.UserError, errors.Stopped))) and self._saved < self.reached:
+            self.save()
+
+    def advance(self, done: loop.Iteration) -> dict[str, float]:
+        """Count an iteration in, evaluate if that is due, write its line; the metrics in it."""
+        metrics = loop.counted(self.counters, done, self.learner)
+        self.reached = done.number + 1
+        try:
+            if _is_due(self.reached, self.learner.settings.evaluate_every):
+                begin = time.perf_counter()
+                metrics |= _evaluation(self.learner)
+                self.counters["evaluation_seconds"] += time.perf_counter() - begin
+        finally:
+            self.run.log(done.number, metrics, done.seconds | {"total_seconds": self.counters["seconds"]})
+        return metrics
+
+    def save_if_due(self) -> None:
+        """Save if the last time is long ago."""
+        if time.monotonic() - self._last >= self.learner.settings.checkpoint_every:
+            self.save()
+
+    def save(self) -> None:
+        """Write a checkpoint of what is reached."""
+        self.run.save(self.reached, self.learner.algorithm.state(), self.counters)
+        self._last, self._saved = time.monotonic(), self.reached
 
 
 def _restore(run: record.Run, learner: Learner, device: str) -> dict[str, Any]:
@@ -76,13 +107,10 @@ def _any(folder: Path) -> bool:
 
 
 def _evaluation(learner: Learner) -> dict[str, float]:
-    from pliant.running import curve as curves
-
-    settings = learner.settings
-    has_memory = learner.algorithm.stage == "episode"
-    stages = None if has_memory else settings.evaluate_stages
-    curve = curves.curve(learner, "test", settings.evaluate_tasks, settings.lanes, stages, seed=0)
-    points = curve.summary()[:: learner.episodes - 1 or 1] if has_memory else curve.summary()
+    """Returns on test tasks by stage, for the line of an iteration."""
+    schedule = learner.schedule(steps=learner.settings.evaluate_stages)
+    curve = curves.curve(learner, "test", learner.settings.evaluate_tasks, schedule, seed=0)
+    points = [point for point in curve.summary() if point["stage"] in schedule.shown]
     measured = ("return", "success") if learner.family.success else ("return",)
     return {f"test_{name}_{point['stage']}": point[name]["mean"] for name in measured for point in points}
 

@@ -13,24 +13,26 @@ import hashlib
 import json
 import re
 import shutil
+import stat
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import safetensors
 import safetensors.torch
 from torch import Tensor
 
 from pliant import errors
+from pliant.storage import parsing
+from pliant.storage.schema import checkpoint as schema
+from pliant.storage.schema.kind import D, Kind
 from pliant.system.files import sync_folder, write_synced
 
-SCHEMA = "pliant.checkpoint/1"
+SCHEMA = schema.SCHEMA
 KEPT = 2
 FILES = ("state.safetensors", "facts.json")
 MANIFEST = "manifest.json"
-MOST_MANIFEST = 65536
-"""Bytes above which a manifest is not ours."""
 
 _NAME = re.compile(r"(\d{8,12})|\.(\d{8,12})\.replaced")
 
@@ -166,41 +168,47 @@ def _iteration_of(path: Path) -> int:
 
 def _verified(path: Path) -> tuple[int, bytes, dict[str, Any]]:
     """(iteration, state bytes, facts) of the checkpoint at `path`, every byte of which is as written."""
-    manifest = _json(path, _read(path, MANIFEST, None))
-    if manifest.get("schema") != SCHEMA:
-        raise Damaged(f"checkpoint {path} is foreign: its schema is {manifest.get('schema')!r}, expected {SCHEMA!r}")
-    iteration, files = manifest.get("iteration"), manifest.get("files")
-    if type(iteration) is not int or not _NAME.fullmatch(path.name) or iteration != _iteration_of(path):
+    manifest = _json(path, MANIFEST, _read(path, MANIFEST, None), schema.KIND)
+    iteration, files = manifest["iteration"], manifest["files"]
+    if not _NAME.fullmatch(path.name) or iteration != _iteration_of(path):
         raise Damaged(f"checkpoint {path} is damaged: its manifest is of iteration {iteration!r}")
-    if not isinstance(files, dict) or set(files) != set(FILES) or not all(isinstance(f, dict) for f in files.values()):
-        raise Damaged(f"checkpoint {path} is damaged: its manifest does not list {' and '.join(FILES)}")
-    state, facts = (_read(path, name, files[name]) for name in FILES)
-    return iteration, state, _json(path, facts, FILES[1])
+    state = _read(path, FILES[0], files["state.safetensors"])
+    facts = _json(path, FILES[1], _read(path, FILES[1], files["facts.json"]), schema.FACTS)
+    if facts.get("iteration", iteration) != iteration:
+        raise Damaged(f"checkpoint {path} is damaged: its facts are of iteration {facts['iteration']!r}")
+    return iteration, state, dict(facts)
 
 
-def _read(path: Path, name: str, expected: dict[str, Any] | None) -> bytes:
+def _read(path: Path, name: str, expected: schema.File | None) -> bytes:
     """The bytes of one file, which must have the size and SHA-256 that its manifest expects (None: is the manifest)."""
     try:
-        size = (path / name).stat().st_size
-        if expected is not None and size != expected.get("bytes"):
+        found = (path / name).stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise Damaged(f"checkpoint {path} is damaged: {name} is not a file")
+        if expected is not None and found.st_size != expected["bytes"]:
             raise Damaged(
-                f"checkpoint {path} is damaged: {name} has {size} bytes, not {expected.get('bytes')} as its manifest says"
+                f"checkpoint {path} is damaged: {name} has {found.st_size} bytes, not {expected['bytes']} as its manifest says"
             )
-        if expected is None and size > MOST_MANIFEST:
-            raise Damaged(f"checkpoint {path} is damaged: {name} has {size} bytes")
+        if expected is None and found.st_size > schema.KIND.most:
+            raise Damaged(f"checkpoint {path} is damaged: {name} has {found.st_size} bytes")
         data = (path / name).read_bytes()
     except OSError as error:
         raise Damaged(f"checkpoint {path} is damaged: cannot read {name}: {(error.strerror or str(error)).lower()}") from error
-    if expected is not None and hashlib.sha256(data).hexdigest() != expected.get("sha256"):
+    if expected is not None and hashlib.sha256(data).hexdigest() != expected["sha256"]:
         raise Damaged(f"checkpoint {path} is damaged: the SHA-256 of {name} is not the one in its manifest")
     return data
 
 
-def _json(path: Path, data: bytes, name: str = MANIFEST) -> dict[str, Any]:
+def _json(path: Path, name: str, data: bytes, kind: Kind[D]) -> D:
+    """What one JSON file holds, which must be what its kind holds."""
+    from pliant.storage import validation  # late: pydantic takes a while to import
+
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise Damaged(f"checkpoint {path} is damaged: {name} is not JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise Damaged(f"checkpoint {path} is damaged: {name} is not a JSON object")
-    return value
+        value = parsing.parsed(data)
+    except parsing.Unreadable as error:
+        raise Damaged(f"checkpoint {path} is damaged: {name} {error}") from error
+    if kind.schema and value.get("schema") != kind.schema:
+        raise Damaged(f"checkpoint {path} is foreign: its schema is {value.get('schema')!r:.60}, expected {kind.schema!r}")
+    if wrong := validation.faults(kind, value):
+        raise Damaged(f"checkpoint {path} is damaged: {name}: {wrong}")
+    return cast(D, value)

@@ -1,13 +1,26 @@
-"""JSON documents on disk: written whole or not at all, sealed by a checksum where numbers must be true."""
+"""JSON documents on disk: written whole or not at all, read only if they are what their kind says.
+
+    evaluation = documents.read(path, schema.evaluation.KIND)     # typed, sealed, every number finite, or a UserError
+
+Kinds with numbers that must be true are sealed by a checksum of themselves.
+"""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from pliant import errors
+from pliant.storage import parsing
+from pliant.storage.schema import kinds
+from pliant.storage.schema.kind import MIB, D, Kind
 from pliant.system import files
+
+M = TypeVar("M", bound=Mapping[str, Any])
+
+MOST = 256 * MIB
+"""Bytes above which a JSON file is not ours."""
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> Path:
@@ -19,33 +32,48 @@ def write_json(path: Path, document: Mapping[str, Any]) -> Path:
 
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in `path`. Raises UserError if it cannot be read or is something else."""
-    try:
-        document = json.loads(Path(path).read_bytes(), parse_constant=_not_finite)
-    except OSError as error:
-        raise files.cannot("read", Path(path), error) from error
-    except (ValueError, RecursionError) as error:
-        raise errors.UserError(f"{path} is not JSON ({error})") from error
-    if not isinstance(document, dict):
-        raise errors.UserError(f"{path} is not a JSON object")
-    return document
+    return parsing.read(Path(path), MOST)
 
 
-def _not_finite(word: str) -> float:
-    raise ValueError(f"{word}: a number that is not finite")
+def by_episode(document: Mapping[str, Any]) -> bool:
+    """The stages of an evaluation are the episodes of an agent with memory, not gradient steps."""
+    return bool(document["protocol"].get("stage") == "episode")
 
 
-def sealed(document: Mapping[str, Any]) -> dict[str, Any]:
+def sealed(document: M) -> M:
     """`document` with its checksum under "sha256": who edits it by hand breaks the seal."""
     content = {name: value for name, value in document.items() if name != "sha256"}
     text = json.dumps(content, sort_keys=True, allow_nan=False)
-    return content | {"sha256": hashlib.sha256(text.encode()).hexdigest()}
+    return cast(M, content | {"sha256": hashlib.sha256(text.encode()).hexdigest()})
+
+
+def read(path: Path, kind: Kind[D], unsealed: bool = False) -> D:
+    """The document of a kind in `path`, exactly as it was written.
+
+    With `unsealed`, one of a version that did not seal its kind yet is read too. Raises UserError, which says in one line
+    what is wrong: it cannot be read, is too long, no JSON object, of another schema, edited since it was written, or does not
+    hold what its kind holds.
+    """
+    path = Path(path)
+    document = parsing.read(path, kind.most)
+    if document.get("schema") != kind.schema:
+        raise errors.UserError(f"{path} has schema {document.get('schema')!r:.60}: expected {kind.schema!r}")
+    seals = kind.sealed == "always" or (kind.sealed == "since 0.2" and not unsealed) or "sha256" in document
+    if kind.sealed != "never" and seals and sealed(document)["sha256"] != document.get("sha256"):
+        raise errors.UserError(f"{path} was edited since it was measured (its checksum does not fit): delete it, measure again")
+    return checked(path, kind, document)
 
 
 def read_sealed(path: Path, schema: str) -> dict[str, Any]:
-    """The document of a schema in `path`. Raises UserError for another schema, and for one that was edited since."""
-    document = read_json(path)
-    if document.get("schema") != schema:
-        raise errors.UserError(f"{path} has schema {document.get('schema')!r}: expected {schema!r}")
-    if sealed(document)["sha256"] != document.get("sha256"):
-        raise errors.UserError(f"{path} was edited since it was measured (its checksum does not fit): delete it, measure again")
-    return document
+    """The document of a schema, such as "pliant.sweep/1", in `path`: `read` for who knows the kind by its name only."""
+    kind = next(kind for kind in kinds.KINDS.values() if kind.schema == schema)
+    return dict(read(path, kind))
+
+
+def checked(path: Path, kind: Kind[D], document: Mapping[str, Any]) -> D:
+    """`document` itself, if it holds what its kind holds. Raises UserError in the name of `path` if not."""
+    from pliant.storage import validation  # late: pydantic takes a while to import
+
+    if wrong := validation.faults(kind, document):
+        raise errors.UserError(f"{path}: {wrong}")
+    return cast(D, document)

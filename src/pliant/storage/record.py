@@ -22,16 +22,18 @@ from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import filelock
 
 from pliant import errors
-from pliant.storage import checkpoint, documents
+from pliant.storage import checkpoint, documents, parsing
+from pliant.storage.schema import run as schema
+from pliant.storage.schema.parts import Config
 from pliant.system import files
 from pliant.version import VERSION
 
-SCHEMA = "pliant.run/1"
+SCHEMA = schema.SCHEMA
 RECORDED = ("torch", "numpy", "gymnasium", "mujoco", "safetensors")
 """Packages whose versions may change a result."""
 
@@ -39,7 +41,7 @@ RECORDED = ("torch", "numpy", "gymnasium", "mujoco", "safetensors")
 class Run:
     """A run folder. Made by `start` (to train: locked, writable) or `open` (to read); a context manager."""
 
-    def __init__(self, path: Path, document: dict[str, Any], lock: filelock.BaseFileLock | None = None) -> None:
+    def __init__(self, path: Path, document: schema.Run, lock: filelock.BaseFileLock | None = None) -> None:
         self.path, self.document, self._lock = path, document, lock
         self.resumed = False
         """The folder held this run already."""
@@ -77,7 +79,7 @@ class Run:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """The run at `path`, for reading, locked or not. Raises UserError if it is not a run of this version's schema."""
+        """The run at `path`, for reading, locked or not. Raises UserError if it is not a run, or its run.json is damaged."""
         path = Path(path)
         if not path.exists():
             raise errors.UserError(f"{path} does not exist: give the folder of a run, such as those in runs/")
@@ -106,9 +108,9 @@ class Run:
                 self._lock.release()
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Config:
         """The settings as recorded; `config.from_dict` reads them."""
-        return dict(self.document["config"])
+        return self.document["config"].copy()
 
     @property
     def checkpoints(self) -> Path:
@@ -134,10 +136,7 @@ class Run:
 
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl. One that was cut off while it was written is left out, at the end or not."""
-        if not self._metrics_path.exists():
-            return []
-        rows = (_row(line) for line in self._metrics_path.read_bytes().split(b"\n"))
-        return [row for row in rows if row is not None]
+        return metrics(self.path)
 
     def rewind(self, iteration: int) -> None:
         """Drop the lines of `iteration` and after, which a run that resumes there will write again."""
@@ -189,6 +188,15 @@ class Run:
                 self._board.add_scalar(name, value, iteration)
 
 
+def metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl in the run folder `path`, as `Run.metrics`, whether it is a whole run or not."""
+    file = path / "metrics.jsonl"
+    if not file.exists():
+        return []
+    rows = (_row(line) for line in file.read_bytes().split(b"\n"))
+    return [row for row in rows if row is not None]
+
+
 def default_out(algorithm: str, family: str, seed: int, resume: bool = False, root: Path = Path("runs")) -> Path:
     """`runs/ALGORITHM-FAMILY-seedN`, or the next free -2, -3...; with `resume`, the last of them that exists."""
     base = root / f"{algorithm}-{family}-seed{seed}"
@@ -222,19 +230,20 @@ def require_free(path: Path, resume: bool) -> None:
         raise errors.UserError(f"{path} holds a run already: --resume continues it, or choose another --out")
 
 
-def _read(path: Path) -> dict[str, Any]:
-    document = documents.read_json(path / "run.json")
-    if document.get("schema") != SCHEMA or not isinstance(document.get("config"), dict):
-        schema = document.get("schema")
-        raise errors.UserError(f"{path} is not a run of this version: its run.json has schema {schema!r}, expected {SCHEMA!r}")
-    return document
+def _read(path: Path) -> schema.Run:
+    return documents.read(path / "run.json", schema.KIND)
 
 
-def _document(config: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> dict[str, Any]:
-    now = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "versions": versions(), "platform": platform.platform()}
+def _document(config: Mapping[str, Any], earlier: schema.Run | None) -> schema.Run:
+    now: schema.Begun = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": versions(),
+        "platform": platform.platform(),
+    }
+    asked = cast(Config, dict(config))
     if earlier is None:
-        return {"schema": SCHEMA, "config": dict(config), "created": now, "resumed": []}
-    return {**earlier, "config": dict(config), "resumed": [*earlier.get("resumed", []), now]}
+        return {"schema": schema.SCHEMA, "config": asked, "created": now, "resumed": []}
+    return {**earlier, "config": asked, "resumed": [*earlier.get("resumed", []), now]}
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -248,7 +257,7 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _row(line: bytes) -> dict[str, Any] | None:
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
+        row = parsing.parsed(line)
+    except parsing.Unreadable:
         return None
-    return row if isinstance(row, dict) and isinstance(row.get("iteration"), int) else None
+    return row if type(row.get("iteration")) is int else None

@@ -23,6 +23,8 @@ def import_outside(name: str) -> ModuleType:
     Raises UserError if there is none of that name, and for a file whose name stands for another module.
     """
     module, here = _module_name(name), str(Path.cwd())
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise errors.UserError(f"{name!r} names no code: expected package.module, or a file such as my_family.py")
     for folder in (here, str(Path(name).resolve().parent)) if _is_elsewhere(name) else (here,):
         if folder not in sys.path:
             sys.path.append(folder)

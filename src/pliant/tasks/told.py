@@ -11,6 +11,8 @@ from pliant.tasks.base import BatchEnv, Family, Tasks
 def told(family: Family) -> Family:
     """`family` with observations [M, B, D + K]: the K numbers of `Family.described` stand behind the family's own.
 
+    Its environments keep the sizes that they were made with: they may read them to fill their own D numbers.
+
     Raises UserError for images, which have no room for them.
     """
     own = family.spec
@@ -27,7 +29,6 @@ def told(family: Family) -> Family:
             return torch.cat([seen, known.to(seen)], dim=-1)
 
         batch.observe = observe  # type: ignore[method-assign]
-        batch.family, batch.spec = wider, wider.spec
         return batch
 
     return dataclasses.replace(family, spec=own._replace(obs_size=own.obs_size + own.task_size), environment=environment)

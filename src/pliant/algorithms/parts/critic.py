@@ -7,11 +7,13 @@ is told can also be a lesson: features from which the task can be read are featu
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
+from annotated_types import Ge, MinLen
 from torch import Tensor, nn
 
+from pliant.system import ranges
 from pliant.types import Spec
 
 
@@ -21,26 +23,22 @@ class CriticSettings:
 
     told: bool = False
     """Tell the critic the task's parameters. The policy never sees them."""
-    hidden: tuple[int, ...] = (64,)
+    hidden: Annotated[tuple[Annotated[int, Ge(1)], ...], MinLen(1)] = (64,)
     """Width of each hidden layer, units."""
-    weight: float = 0.5
+    weight: Annotated[float, Ge(0)] = 0.5
     """Weight of the value loss, whose targets are standardised."""
     shared: bool = True
     """The value loss also trains the memory."""
-    infer: float = 0.0
+    infer: Annotated[float, Ge(0)] = 0.0
     """Weight of half the mean squared error with which a linear layer reads from the features what the critic is told of the
     task: the memory learns to know its task (Humplik et al. 2019, arXiv:1905.06424). Needs `told`."""
-    predict: float = 0.0
+    predict: Annotated[float, Ge(0)] = 0.0
     """Weight of half the mean squared error with which the standardised reward of a step is predicted from features and action,
     linear in either: the memory learns what actions bring (a small part of what the decoder of Zintgraf et al. 2020,
     arXiv:1910.08348, does)."""
 
     def __post_init__(self) -> None:
-        if not self.hidden or min(self.hidden) < 1:
-            raise ValueError(f"hidden is {self.hidden}: expected one or more widths of at least 1")
-        for name in ("weight", "infer", "predict"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}: expected at least 0")
+        ranges.check(self)
         if self.infer and not self.told:
             raise ValueError(f"infer is {self.infer}: expected 0, because the critic is not told the task (--critic.told)")
 
@@ -65,17 +63,22 @@ class Critic(nn.Module):
     def __init__(self, features: int, spec: Spec, settings: CriticSettings, generator: torch.Generator) -> None:
         super().__init__()
         self.told, self.shared = settings.told and spec.task_size > 0, settings.shared
-        first, self.actions = settings.hidden[0], spec.action_size
-        self.of_features, self.of_time = nn.Linear(features, first), nn.Linear(1, first, bias=False)
-        self.of_task = nn.Linear(spec.task_size, first, bias=False) if self.told else None
-        self.reads = nn.Linear(features, spec.task_size) if settings.infer and self.told else None
-        self.predicts = nn.Linear(features, self.actions + 1) if settings.predict else None
-        self.layers = nn.ModuleList([nn.Linear(i, o) for i, o in pairwise((*settings.hidden, 1))])
+        self.actions = spec.action_size
+        with torch.random.fork_rng(devices=[]):  # torch's layers draw where everybody draws; what they draw is replaced below
+            self._layers(features, spec, settings)
         for name, p in self.named_parameters():
             if name.endswith("bias"):
                 nn.init.zeros_(p)
             else:
                 nn.init.xavier_uniform_(p, generator=generator)
+
+    def _layers(self, features: int, spec: Spec, settings: CriticSettings) -> None:
+        first = settings.hidden[0]
+        self.of_features, self.of_time = nn.Linear(features, first), nn.Linear(1, first, bias=False)
+        self.of_task = nn.Linear(spec.task_size, first, bias=False) if self.told else None
+        self.reads = nn.Linear(features, spec.task_size) if settings.infer and self.told else None
+        self.predicts = nn.Linear(features, self.actions + 1) if settings.predict else None
+        self.layers = nn.ModuleList([nn.Linear(i, o) for i, o in pairwise((*settings.hidden, 1))])
 
     def forward(self, features: Tensor, task: Tensor, elapsed: Tensor, action: Tensor) -> Judgement:
         x: Tensor = self.of_features(features if self.shared else features.detach()) + self.of_time(elapsed[:, None])

@@ -1,23 +1,29 @@
-"""The inner loop shared by MAML, FOMAML and Reptile: adapt parameters to tasks by policy gradient.
+"""The inner loop of every algorithm that adapts by gradient: adapt parameters to tasks by policy gradient.
 
-    stage 0    roll out with the meta-parameters
-    stage k    params <- params - lr * d loss(params, rollout k-1) / d params, then roll out with them
+stage 0    roll out with the meta-parameters
+stage k    params <- params - lr * d loss(params, rollout k-1) / d params, then roll out with them
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
+from annotated_types import Ge, Gt, Le
 from torch import Tensor, nn
 
 from pliant.algorithms.base import Collect
 from pliant.errors import UserError
 from pliant.maths import advantages, distributions, functional, losses, masks
 from pliant.maths.distributions import Distribution
+from pliant.policies.base import traits
+from pliant.system import ranges
 from pliant.types import Inputs, Params, Rollout, Spec, inputs_of
 
+META = "meta/"
+"""What stands before the names of meta-parameters in a checkpoint."""
 RATE = "rate/"
+"""What stands before the name of a parameter for its learned rate."""
 NEGLIGIBLE = 1e-3
 
 
@@ -25,33 +31,24 @@ NEGLIGIBLE = 1e-3
 class InnerSettings:
     """How parameters are adapted to one task."""
 
-    steps: int = 1
+    steps: Annotated[int, Ge(1)] = 1
     """Gradient steps in training; an evaluation may take another number."""
-    lr: float = 0.1
+    lr: Annotated[float, Gt(0)] = 0.1
     """Learning rate of the first step, or where learned rates start."""
-    decay: float = 0.5
+    decay: Annotated[float, Gt(0), Le(1)] = 0.5
     """Factor on the rate from each step to the next. Advantages are standardised, so a step does not shorten by itself as the
     task is mastered; MAML's authors halve the rate after the first step too."""
     learn_lr: bool = False
     """Learn one positive rate per parameter tensor together with the parameters (Meta-SGD, arXiv:1707.09835)."""
-    gamma: float = 0.99
+    gamma: Annotated[float, Ge(0), Le(1)] = 0.99
     """Discount per step."""
-    lam: float = 1.0
+    lam: Annotated[float, Ge(0), Le(1)] = 1.0
     """Trace decay of the generalised advantage estimate, per step."""
     objective: Literal["surrogate", "reinforce"] = "surrogate"
-    """Inner loss: both have the same gradient, `surrogate` has the right curvature (see pliant.losses)."""
+    """Inner loss: both have the same gradient, `surrogate` has the right curvature (see `maths.losses`)."""
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"steps is {self.steps}: expected at least 1 gradient step")
-        if not self.lr > 0:
-            raise ValueError(f"lr is {self.lr}: expected a rate above 0")
-        if not 0 < self.decay <= 1:
-            raise ValueError(f"decay is {self.decay}: expected above 0, at most 1")
-        if not (0 <= self.gamma <= 1 and 0 <= self.lam <= 1):
-            raise ValueError(f"gamma is {self.gamma} and lam {self.lam}: expected both between 0 and 1")
-        if self.objective not in ("surrogate", "reinforce"):
-            raise ValueError(f"objective is {self.objective!r}: expected surrogate or reinforce")
+        ranges.check(self)
 
 
 class Experience(NamedTuple):
@@ -158,11 +155,11 @@ class Inner:
 
     def state(self) -> dict[str, Tensor]:
         """The meta-parameters under "meta/NAME"."""
-        return {"meta/" + name: p.detach().clone() for name, p in self.meta.items()}
+        return {META + name: p.detach().clone() for name, p in self.meta.items()}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Restore the meta-parameters."""
-        self.meta = {name: state["meta/" + name].clone() for name in self.meta}
+        self.meta = {name: state[META + name].clone() for name in self.meta}
 
     def _rates(self, meta: Params, stage: int) -> Any:
         factor = self.settings.decay**stage
@@ -173,7 +170,8 @@ class Inner:
 
 def _require_differentiable(policy: nn.Module, spec: Spec) -> None:
     """Raise UserError if a memory from outside cannot be adapted by gradient: torch's own recurrent layers, for one."""
-    if not getattr(policy, "memory", False) or getattr(policy, "broadcasts", False):
+    own = traits(policy)
+    if not own.memory or own.broadcasts:
         return
     one = torch.zeros(2, 1, 2)  # two tasks: parameters of one need no stacking
     action = one.long() if spec.discrete else torch.zeros(2, 1, 2, spec.action_size)

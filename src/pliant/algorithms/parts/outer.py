@@ -1,4 +1,4 @@
-"""The outer step shared by MAML and FOMAML: improve what the policy becomes after its inner steps.
+"""The outer step of MAML, FOMAML and joint training: improve what the policy becomes after its inner steps.
 
 The objective of meta-parameters is the mean over tasks of the surrogate loss of the adapted policy on the rollout that it
 made itself. Two ways to lower it: a trust-region step (TRPO), or a few Adam epochs on the clipped surrogate.
@@ -6,17 +6,20 @@ made itself. Two ways to lower it: a trust-region step (TRPO), or a few Adam epo
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
+from annotated_types import Ge, Gt, Le
 from torch import Tensor
 
 from pliant.algorithms.parts import adam
 from pliant.algorithms.parts.adam import Adam, require_finite
-from pliant.algorithms.parts.inner import Experience, Inner, constants
+from pliant.algorithms.parts.inner import META, Experience, Inner, constants
 from pliant.errors import UserError
 from pliant.maths import functional, losses, masks, trust_region
-from pliant.types import Params
+from pliant.policies.base import traits
+from pliant.system import ranges
+from pliant.types import Params, Rollout
 
 CHUNK_STEPS = 16_000
 """Environment steps of one stage whose graph is held at a time: bounds memory, and what fits the cache runs faster."""
@@ -30,42 +33,29 @@ class OuterSettings:
     """Trust-region step, or epochs of Adam on the clipped surrogate."""
     stages: Literal["last", "all"] = "last"
     """Improve the policy after its last inner step, or after each of them (Antoniou et al. 2019, arXiv:1810.09502)."""
-    lr: float = 1e-3
+    lr: Annotated[float, Gt(0)] = 1e-3
     """Adam's learning rate (clipped)."""
-    epochs: int = 5
+    epochs: Annotated[int, Ge(1)] = 5
     """Adam steps per iteration, each on all samples (clipped)."""
-    clip: float = 0.2
+    clip: Annotated[float, Gt(0)] = 0.2
     """Largest change of a probability ratio that is rewarded (clipped)."""
-    entropy: float = 0.0
+    entropy: Annotated[float, Ge(0)] = 0.0
     """Weight of the entropy bonus, per nat (clipped)."""
-    max_grad_norm: float = 1.0
+    max_grad_norm: Annotated[float, Gt(0)] = 1.0
     """Gradients longer than this are scaled down to it (clipped)."""
-    max_kl: float = 0.01
+    max_kl: Annotated[float, Gt(0)] = 0.01
     """Mean KL divergence that one iteration may move the adapted policies, nats (trpo)."""
-    cg_steps: int = 10
+    cg_steps: Annotated[int, Ge(1)] = 10
     """Conjugate-gradient steps (trpo)."""
-    damping: float = 1e-2
+    damping: Annotated[float, Ge(0)] = 1e-2
     """Added to the Fisher matrix's diagonal (trpo); the fewer steps it is estimated from, the more it needs."""
-    fisher_fraction: float = 0.2
+    fisher_fraction: Annotated[float, Gt(0), Le(1)] = 0.2
     """Share of each task's steps that Fisher products use (trpo); whole lanes for a policy with memory."""
-    backtracks: int = 15
+    backtracks: Annotated[int, Ge(1)] = 15
     """Step lengths tried by the line search, each 0.8 of the one before (trpo)."""
 
     def __post_init__(self) -> None:
-        if self.method not in ("trpo", "clipped"):
-            raise ValueError(f"method is {self.method!r}: expected trpo or clipped")
-        if self.stages not in ("last", "all"):
-            raise ValueError(f"stages is {self.stages!r}: expected last or all")
-        for name in ("lr", "clip", "max_grad_norm", "max_kl"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}: expected above 0")
-        for name in ("epochs", "cg_steps", "backtracks"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: expected at least 1")
-        if not 0 < self.fisher_fraction <= 1:
-            raise ValueError(f"fisher_fraction is {self.fisher_fraction}: expected above 0, at most 1")
-        if self.damping < 0 or self.entropy < 0:
-            raise ValueError(f"damping is {self.damping} and entropy {self.entropy}: expected both at least 0")
+        ranges.check(self)
 
 
 class Local(NamedTuple):
@@ -117,26 +107,38 @@ class Problem:
         each = [self._loss(dist, experience, clip) for dist, experience in zip(dists, outer, strict=True)]
         return torch.stack(each).mean(0)
 
+    def objective(self, meta: Params, tasks: slice, clip: float | None = None) -> tuple[Tensor, list[Tensor], list[Params]]:
+        """What m of the tasks add to the objective, [], differentiable by `meta`; and what is found on the way to it.
+
+        That is the distribution parameters [m, B, T, P] of the adapted policies, by outer stage, and the parameters before and
+        after each inner step, stacked per task.
+        """
+        experience = [e.part(tasks) for e in self.experience]
+        path = self.inner.path(meta, experience[:-1], self.second_order, len(experience[-1].advantage))
+        dists = self.dists(path, experience)
+        return self.losses(dists, tasks, clip).sum() / self.tasks, dists, path
+
     def gradient(self, meta: Params, clip: float | None = None) -> Local:
         """The objective and its gradient at `meta`, a few tasks at a time.
 
         Raises UserError when the gradient is not finite.
         """
         meta = constants(meta)
-        total = torch.zeros_like(functional.flatten(meta).detach())
-        loss_sum, dists, paths = 0.0, [], []
-        for tasks in self.chunks():
-            experience = [e.part(tasks) for e in self.experience]
-            path = self.inner.path(meta, experience[:-1], self.second_order, len(experience[-1].advantage))
-            dist = self.dists(path, experience)
-            loss = self.losses(dist, tasks, clip).sum() / self.tasks
-            total += _flat(torch.autograd.grad(loss, list(meta.values()), allow_unused=True), meta)
-            loss_sum += float(loss.detach())
-            dists.append([d.detach() for d in dist])
-            paths.append([{name: p.detach() for name, p in params.items()} for params in path])
-        require_finite(functional.unflatten(total, meta), "gradient")
-        whole = [{name: torch.cat([p[name] for p in stage]) for name in stage[0]} for stage in zip(*paths, strict=True)]
-        return Local(total, loss_sum, dists, whole)
+        parts = [self._local(meta, tasks, clip) for tasks in self.chunks()]
+        gradient = torch.zeros_like(parts[0].gradient)
+        for part in parts:
+            gradient += part.gradient
+        require_finite(functional.unflatten(gradient, meta), "gradient")
+        by_stage = zip(*(part.path for part in parts), strict=True)
+        path = [{name: torch.cat([params[name] for params in stage]) for name in stage[0]} for stage in by_stage]
+        return Local(gradient, sum(part.loss for part in parts), [dists for part in parts for dists in part.dists], path)
+
+    def _local(self, meta: Params, tasks: slice, clip: float | None) -> Local:
+        """What some of the tasks add, without the graph that led to it."""
+        loss, dists, path = self.objective(meta, tasks, clip)
+        gradient = _flat(torch.autograd.grad(loss, list(meta.values()), allow_unused=True), meta)
+        values = [{name: p.detach() for name, p in params.items()} for params in path]
+        return Local(gradient, float(loss.detach()), [[d.detach() for d in dists]], values)
 
     @torch.no_grad()
     def evaluate(self, meta: Params, old: Sequence[Sequence[Tensor]]) -> tuple[float, float]:
@@ -170,7 +172,7 @@ class Problem:
 
     def _thinned(self, experience: Experience) -> Experience:
         lanes, fraction = experience.advantage.shape[1], self.settings.fisher_fraction
-        if getattr(self.inner.policy, "memory", False):
+        if traits(self.inner.policy).memory:
             return experience.part(slice(None), slice(max(1, round(fraction * lanes))))
         return experience.thinned(fraction)
 
@@ -214,7 +216,7 @@ class ClippedStep:
 
     def __init__(self, meta: Params, settings: OuterSettings) -> None:
         self.settings = settings
-        self.adam = Adam(meta, settings.lr)
+        self.adam = Adam(meta, settings.lr, prefix=META)
 
     def __call__(self, problem: Problem, meta: Params) -> tuple[Params, dict[str, float]]:
         """The meta-parameters after all epochs."""
@@ -234,12 +236,39 @@ class ClippedStep:
         return new, {"loss": loss - first, "gradient_norm": norm}
 
     def state(self) -> dict[str, Tensor]:
-        """Adam's moments and step counts; empty before the first step."""
-        return self.adam.moments()
+        """The meta-parameters as they were last, and Adam's moments and step counts after a first step."""
+        return self.adam.state()
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Restore the moments."""
-        self.adam.load_moments(state)
+        """Restore `state()`."""
+        self.adam.load(state)
+
+
+class OuterStep:
+    """One step of the meta-parameters by the rollouts of an iteration: a trust-region step or epochs of Adam.
+
+    With `second_order` it differentiates through the inner gradients. `steps` is how many inner steps it looks at, None for
+    all that the rollouts hold.
+    """
+
+    def __init__(self, meta: Params, settings: OuterSettings, second_order: bool, steps: int | None = None) -> None:
+        self.settings, self.second_order, self.steps = settings, second_order, steps
+        self.clipped = ClippedStep(meta, settings)
+
+    def __call__(self, inner: Inner, rollouts: list[Rollout]) -> tuple[Params, dict[str, float]]:
+        """(the new meta-parameters, numbers for the record)."""
+        chosen = rollouts if self.steps is None else rollouts[: self.steps + 1]
+        problem = Problem(inner, inner.experience(chosen), self.second_order, self.settings)
+        step = trpo if self.settings.method == "trpo" else self.clipped
+        return step(problem, inner.meta)
+
+    def state(self) -> dict[str, Tensor]:
+        """What Adam keeps."""
+        return self.clipped.state()
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Restore `state()`."""
+        self.clipped.load(state)
 
 
 def _weights(valid: Tensor, dtype: torch.dtype) -> Tensor:

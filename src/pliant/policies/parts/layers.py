@@ -2,10 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Gt
 from torch import Tensor, nn
 
+from pliant.system import ranges
 from pliant.types import Spec
 
 
@@ -16,14 +19,15 @@ class HeadSettings:
     Data that the settings of policies extend.
     """
 
-    init_std: float = 1.0
+    init_std: Annotated[float, Gt(0)] = 1.0
     """Standard deviation of a continuous policy before training, in units of the action range [-1, 1]."""
-    min_std: float = 0.05
+    min_std: Annotated[float, Gt(0)] = 0.05
     """Standard deviation a continuous policy cannot fall below, same units."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.min_std <= self.init_std:
-            raise ValueError(f"min_std is {self.min_std} and init_std {self.init_std}: expected 0 < min_std <= init_std")
+        ranges.check(self)
+        if not self.min_std <= self.init_std:
+            raise ValueError(f"min_std is {self.min_std} and init_std {self.init_std}: expected min_std <= init_std")
 
 
 class Linear(nn.Module):

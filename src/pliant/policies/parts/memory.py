@@ -2,23 +2,24 @@
 
     inputs -> encoder -> memory -> linear head -> distribution parameters
 
-A memory is a module with `size_out`, `start(M, B) -> state` and `forward(x [M, B, T, E], inputs, state) -> (features
-[M, B, T, F], state)`, x being the encoded inputs. Going through T steps at once equals going through them one by one. Its state
-is a nest of tensors [M, B, *] that may be saved, restored and used again: nothing is changed in place.
+What a memory must keep to is said in `policies.base.Memory`. A memory of your own is a module that does, and a `make` that
+hands it to `MemoryPolicy`, which is all that the files of our memories have besides.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
+from pliant.policies.base import Memory
 from pliant.policies.parts import images, layers
 from pliant.policies.parts.layers import HeadSettings, Linear
 from pliant.streams import Stream
-from pliant.types import Inputs, Output, Spec, State
+from pliant.types import Inputs, Output, Params, Spec, State
 
 
 @dataclass(frozen=True)
@@ -28,31 +29,25 @@ class MemorySettings(HeadSettings):
     Data that the settings of each memory extend.
     """
 
-    size: int = 64
+    size: Annotated[int, Ge(1)] = 64
     """Units of the memory."""
-    embed: tuple[int, ...] = ()
+    embed: tuple[Annotated[int, Ge(1)], ...] = ()
     """Width of each tanh layer between the inputs and the memory, units; none: the memory reads the inputs themselves."""
     reward: bool = True
     """The previous reward is an input. Without it no memory can learn from experience: for controls."""
     symlog: bool = False
     """Compress observations and rewards to sign(x) log(1 + |x|) first."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.size < 1:
-            raise ValueError(f"size is {self.size}: expected at least 1 unit")
-        if self.embed and min(self.embed) < 1:
-            raise ValueError(f"embed is {self.embed}: expected widths of at least 1, or none")
 
-
-MakeMemory = Callable[[int, torch.Generator], Any]
+MakeMemory = Callable[[int, torch.Generator], Memory]
 """(E, generator) -> a memory, freshly initialised."""
 
 
 class Encoder(nn.Module):
     """Observation, previous action (one-hot when discrete), previous reward, whether an episode opens -> [M, B, T, E].
 
-    The buffers hold a shift and scales, which an algorithm may set; they change no more once it has learned.
+    The buffers hold a shift and scales, which an algorithm may set (`policies.base.Scaled`); they change no more once it has
+    learned.
     """
 
     obs_shift: Tensor
@@ -90,13 +85,21 @@ class Encoder(nn.Module):
         return x
 
 
+def _scales(obs: tuple[Tensor, Tensor] | None, reward: Tensor | None) -> Params:
+    """The buffers of an encoder that bring observations and rewards of these means and deviations to unit size."""
+    scales = {} if obs is None else {"obs_shift": obs[0], "obs_scale": 1 / obs[1]}  # [D]
+    return scales if reward is None else scales | {"reward_scale": (1 / reward).view(1)}
+
+
 class MemoryPolicy(nn.Module):
-    """Acts on what `memory` makes of the inputs so far."""
+    """Acts on what `memory` makes of the inputs so far: a policy with memory and with scales, as `policies.base` has them."""
+
+    core: Memory
 
     broadcasts = True
     memory = True
 
-    def __init__(self, spec: Spec, settings: MemorySettings, memory: "MakeMemory", stream: Stream) -> None:
+    def __init__(self, spec: Spec, settings: MemorySettings, memory: MakeMemory, stream: Stream) -> None:
         super().__init__()
         generator = stream.generator()
         self.encoder = Encoder(spec, settings, generator)
@@ -110,6 +113,10 @@ class MemoryPolicy(nn.Module):
     def start(self, tasks: int, lanes: int) -> State:
         """The memory where a trial opens, [M, B, *]; learned, if the memory says so."""
         return self.core.start(tasks, lanes)
+
+    def rescale(self, fixed: Params, obs: tuple[Tensor, Tensor] | None, reward: Tensor | None) -> Params:
+        """The buffers `fixed` with the encoder's scales for observations and rewards of these statistics."""
+        return fixed | {(name := f"encoder.{own}"): value.to(fixed[name]) for own, value in _scales(obs, reward).items()}
 
     def forward(self, inputs: Inputs, state: State) -> tuple[Output, State]:
         M, B = inputs.first.shape[:2]

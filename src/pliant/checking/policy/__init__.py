@@ -1,0 +1,1 @@
+"""What is asked of a policy: what its module says (`says`), how it acts (`acts`), what it keeps (`keeps`), its gradients."""

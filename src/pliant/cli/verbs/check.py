@@ -1,0 +1,61 @@
+"""`pliant check`: does code of yours keep its contract?"""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from pliant import errors
+from pliant.cli import arguments as shared_arguments
+from pliant.cli import shared
+
+if TYPE_CHECKING:
+    from pliant.checking.report import Kind
+
+HELP = "does code of yours keep its contract? what is wrong, how to mend it"
+EXAMPLES = """\
+pliant check my_family.py
+pliant check package.module:make_family
+pliant check --algorithm my_algorithm.py
+pliant check --policy my_memory.py
+pliant check point --json
+"""
+PLACE = 8
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    family = "my_family.py, package.module, module:attribute, or a name of pliant's"
+    parser.add_argument("family", nargs="?", metavar="FAMILY", help=family)
+    parser.add_argument("--algorithm", metavar="MODULE", help="an algorithm instead: my_algorithm.py, package.module or a name")
+    policy = "a policy instead: my_policy.py, package.module, module:Factory (a body) or a name"
+    parser.add_argument("--policy", metavar="MODULE", help=policy)
+    shared_arguments.add_seed(parser)
+    parser.add_argument("--json", action="store_true", help="print one pliant.check/1 document")
+
+
+def run(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
+    """Print what the contract of a family, an algorithm or a policy says of it."""
+    from pliant.checking import check
+
+    with shared.only_json(arguments):
+        found = check.check(*_subject(arguments), seed=arguments.seed)
+    if arguments.json:
+        shared.print_json(found.document())
+    else:
+        shared.console().print(found.table())
+    if found.failed:
+        raise errors.UserError(found.line())
+    return 0
+
+
+def _subject(arguments: argparse.Namespace) -> "tuple[Kind, str]":
+    """What kind of code is to be checked, and its name."""
+    named: dict[Kind, str | None] = {
+        "family": arguments.family,
+        "algorithm": arguments.algorithm,
+        "policy": arguments.policy,
+    }
+    given = [(kind, name) for kind, name in named.items() if name]
+    if len(given) != 1:
+        got = " and ".join(name for _, name in given) or "nothing"
+        raise errors.UserError(f"check got {got}: expected one of FAMILY, --algorithm MODULE, --policy MODULE")
+    return given[0]

@@ -1,0 +1,77 @@
+"""`pliant evaluate`: the adaptation curve of a run on tasks it has not seen."""
+
+import argparse
+from typing import Any
+
+from pliant import errors
+from pliant.cli import arguments as shared_arguments
+from pliant.cli import shared
+
+HELP = "adaptation curve of a run on tasks of a split"
+EXAMPLES = """\
+pliant evaluate runs/maml-point-seed0
+pliant evaluate runs/maml-point-seed0 --split ood --stages 5 --json
+pliant evaluate runs/rl2-bandit-seed0 --tasks 1000 --lanes 1 --players
+pliant evaluate runs/maml-driving-seed0 --tasks 10 --family.simulator highway-env
+"""
+PLACE = 2
+SETTINGS = True
+TASKS = 40
+"""Tasks, unless told otherwise."""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    shared_arguments.add_run(parser)
+    shared_arguments.add_split(parser)
+    positive = shared_arguments.positive
+    parser.add_argument("--tasks", type=positive, metavar="N", help=f"number of tasks (default: {TASKS})")
+    parser.add_argument("--lanes", type=positive, metavar="N", help="lanes per task (default: as in training)")
+    players = "play the family's reference agents (classical controllers, exact optima) on the same tasks too"
+    parser.add_argument("--players", action="store_true", help=players)
+    parser.add_argument("--protocol", action="store_true", help="evaluate as the family's publishers do, e.g. Meta-World's")
+    parser.add_argument("--json", action="store_true", help="print one pliant.evaluation/1 document")
+
+
+def run(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
+    """Print the adaptation curve."""
+    if other := [flag for flag in settings if not flag.startswith("family.")]:
+        raise errors.UserError(f"--{other[0]} cannot be changed in an evaluation: settings of the family can, as --family.NAME")
+    if arguments.protocol and (given := [n for n in ("tasks", "lanes") if getattr(arguments, n) is not None]):
+        raise errors.UserError(f"--{given[0]} and --protocol: the published protocol settles tasks and lanes; give one")
+    shared.prepare(arguments)
+    from pliant.running import evaluate
+
+    with shared.only_json(arguments):
+        document = evaluate.evaluate_run(
+            arguments.run,
+            split=arguments.split,
+            tasks=arguments.tasks or TASKS,
+            stages=arguments.stages,
+            lanes=arguments.lanes,
+            seed=arguments.seed,
+            device=arguments.device,
+            players=arguments.players,
+            protocol=arguments.protocol,
+            changed=settings,
+        )
+    if arguments.json:
+        shared.print_json(document)
+    else:
+        _show(arguments, document)
+    return 0
+
+
+def _show(arguments: argparse.Namespace, document: dict[str, Any]) -> None:
+    """The document as tables and a picture."""
+    from pliant.reporting import curves, terminal
+    from pliant.running import evaluate
+
+    console = shared.console()
+    console.print(terminal.curve_table(document))
+    if "headline" in document:
+        print(terminal.headline(document))
+    if "players" in document:
+        console.print(terminal.players_table(document))
+    kept = evaluate.document_path(arguments.run, document)
+    print(f"document: {kept}\npicture: {curves.curve_picture(document, kept.with_suffix('.png'))}")

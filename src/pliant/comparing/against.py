@@ -1,0 +1,28 @@
+"""Every contender against every other on the same tasks."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pliant.comparing.contenders import Contender
+from pliant.maths import studies
+
+
+def pairs(contenders: Sequence[Contender], split: str) -> list[dict[str, Any]]:
+    """A row for every pair, after adaptation; p-values corrected for their number (Holm)."""
+    final = {c.name: c.score(split, -1) for c in contenders}
+    both = [(a, b) for i, a in enumerate(contenders) for b in contenders[i + 1 :]]
+    found = [studies.paired_difference(final[a.name], final[b.name]) for a, b in both]
+    corrected = studies.holm([each["p_value"] for each in found]) if found else []
+    return [
+        {
+            "agent": a.name,
+            "other": b.name,
+            "difference": each["mean"],
+            "ci95": each["ci95"],
+            "p_value": each["p_value"],
+            "p_holm": p,
+            "probability_of_improvement": studies.probability_of_improvement(final[a.name], final[b.name]),
+            "verdict": studies.verdict(final[a.name], final[b.name]),
+        }
+        for (a, b), each, p in zip(both, found, corrected, strict=True)
+    ]

@@ -1,0 +1,130 @@
+"""What a comparison says of one contender."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pliant.comparing import retrain
+from pliant.comparing.contenders import Asked, Contender
+from pliant.comparing.kept import TrainingCurve
+from pliant.comparing.span import Span
+from pliant.config import config as configuration
+from pliant.maths import measures, studies
+from pliant.storage import documents
+
+MOST_POINTS = 200
+"""Points of a training curve that a document keeps."""
+
+Document = dict[str, Any]
+Curves = Mapping[int, TrainingCurve]
+"""Training curves by seed."""
+
+
+def entry(contender: Contender, asked: Asked, span: Span, trained: Curves) -> Document:
+    """All of it, as JSON values."""
+    found, scores = contender.documents(asked.split), _scores(contender, asked.split)
+    costs = [document["cost"] for document in found]
+    config = configuration.to_dict(contender.config)
+    return {
+        **_facts(contender, found),
+        "curve": _curve(found, scores),
+        "no_adaptation": studies.summary(scores[0]),
+        "final": studies.summary(scores[-1]),
+        "gain": studies.paired_difference(scores[-1], scores[0], same_seeds=True),
+        "speed": _speed(found, scores, span),
+        "efficiency": _efficiency(found, span.target, trained),
+        "generalisation": _generalisation(contender, asked.splits),
+        "cost": {name: _mean([cost.get(name) for cost in costs]) for name in costs[0]},
+        "training": [curve.thinned(MOST_POINTS) | {"seed": seed} for seed, curve in trained.items()],
+        "per_task": scores[-1].tolist(),
+        "config": config,
+        "command": retrain.command(contender.config, contender.seeds),
+    }
+
+
+def _facts(contender: Contender, found: Sequence[Document]) -> Document:
+    """What it is."""
+    return {
+        "name": contender.name,
+        "algorithm": contender.config.algorithm,
+        "policy": contender.config.policy,
+        "baseline": contender.is_baseline,
+        "seeds": contender.seeds,
+        "runs": [str(run) for run in contender.runs],
+        "by_episode": documents.by_episode(found[0]),
+    }
+
+
+def _scores(contender: Contender, split: str) -> list[measures.Array]:
+    """Returns [S, M] of each stage."""
+    return [contender.score(split, stage) for stage in range(len(contender.documents(split)[0]["curve"]))]
+
+
+def _curve(found: Sequence[Document], scores: Sequence[measures.Array]) -> list[Document]:
+    """The adaptation curve, an entry a stage."""
+    return [
+        {
+            "stage": stage,
+            "episodes_seen": found[0]["curve"][stage]["episodes_seen"],
+            "steps_seen": _seen(found, stage),
+            "return": studies.summary(score),
+            "success": _success(found, stage),
+        }
+        for stage, score in enumerate(scores)
+    ]
+
+
+def _seen(found: Sequence[Document], stage: int) -> float:
+    """Environment steps of a task seen before a stage, the mean over seeds."""
+    return float(np.mean([d["curve"][stage]["steps_seen"] for d in found]))
+
+
+def _success(found: Sequence[Document], stage: int) -> Document | None:
+    if any(row["success"] is None for d in found for row in d["per_task"]):
+        return None
+    return studies.summary(np.array([[row["success"][stage] for row in d["per_task"]] for d in found]))
+
+
+def _speed(found: Sequence[Document], scores: Sequence[measures.Array], span: Span) -> Document:
+    """The area under the curve, and where its mean has the target: in steps, episodes and stages."""
+    steps = np.array([[row["steps_seen"] for row in d["per_task"]] for d in found])  # [S, M, stages]
+    returns = np.array([[row["return"] for row in d["per_task"]] for d in found])
+    area = span.area(steps, returns)
+    value = np.array([score.mean() for score in scores])  # [stages]
+    seen = np.array([_seen(found, stage) for stage in range(len(scores))])
+    episodes = np.array([point["episodes_seen"] for point in found[0]["curve"]], dtype=np.float64)
+    return {
+        "area": None if area is None else studies.summary(area),
+        "steps_to_fraction": span.reached(seen, value),
+        "episodes_to_fraction": span.reached(episodes, value),
+        "stages_to_fraction": span.reached(np.arange(len(scores), dtype=np.float64), value),
+    }
+
+
+def _efficiency(found: Sequence[Document], target: float | None, trained: Curves) -> Document:
+    """Experience that was spent; steps of training to the target where every seed has a curve of adapted returns."""
+    curves = [(curve.env_steps, curve.after) for curve in trained.values() if len(curve.after)]
+    enough = [] if target is None else [measures.train_steps_to(*curve, target) for curve in curves]
+    return {
+        "train_env_steps": _mean([document["cost"].get("train_env_steps") for document in found]),
+        "train_steps_to_target": _mean(enough) if len(enough) == len(found) else None,
+        "adapt_env_steps": _seen(found, -1),
+        "target": target,
+    }
+
+
+def _generalisation(contender: Contender, splits: Iterable[str]) -> Document:
+    """Returns after adaptation on each split, and the gaps between them: tasks differ, so seeds are what is paired."""
+    final = {split: contender.score(split, -1) for split in splits if contender.documents(split)}
+    shown: Document = {split: studies.summary(final[split]) if split in final else None for split in splits}
+    for one, other in (("test", "train"), ("ood", "test")):
+        both = one in final and other in final
+        shown[f"{one}_minus_{other}"] = studies.gap(final[one], final[other]) if both else None
+    return shown
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """The mean of numbers that are all known."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known and len(known) == len(values) else None
