@@ -146,7 +146,7 @@ _FINITE = {
     "reward": ("reward", "environment"),
     "next_obs": ("observation", "environment"),
 }
-"""What must be finite, in the order in which a step makes it, and who is to blame."""
+"""What must be finite, in the order in which a step makes it, and what is to blame."""
 
 
 def _require_finite(rollout: Rollout) -> None:

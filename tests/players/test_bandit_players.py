@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from pliant.families import bandit
-from pliant.players import _exact, _gittins
 from pliant.players import bandit as players
+from pliant.players.parts import exact, gittins
 from pliant.rollout import episode_returns, rollout
 from pliant.streams import Stream
 from pliant.tasks.base import Family, Tasks
@@ -154,11 +154,11 @@ def test_another_seed_samples_other_numbers(name: str) -> None:
 @pytest.mark.parametrize("gamma, index", [(0.5, 0.5590), (0.9, 0.7029), (0.95, 0.7614), (0.99, 0.8699)])
 def test_the_index_of_an_untried_arm_is_that_of_the_published_tables(gamma: float, index: float) -> None:
     """Gittins, Glazebrook and Weber 2011, tables of chapter 8."""
-    assert abs(float(_gittins.table(gamma, 2)[0, 0]) - index) < 6e-5
+    assert abs(float(gittins.table(gamma, 2)[0, 0]) - index) < 6e-5
 
 
 def test_without_a_future_the_index_is_the_mean() -> None:
-    table = _gittins.table(0.0, 6)
+    table = gittins.table(0.0, 6)
     for s, f in itertools.product(range(6), repeat=2):
         assert s + f >= 6 or abs(float(table[s, f]) - (s + 1) / (s + f + 2)) < 1e-9
 
@@ -179,11 +179,11 @@ def test_indices_are_those_of_the_restart_problem(s: int, f: int) -> None:
         if abs(value[0, 0] - back) < 1e-9:
             break
         back = value[0, 0]
-    assert abs((1 - gamma) * back - float(_gittins.table(gamma, 6)[s, f])) < 1e-4
+    assert abs((1 - gamma) * back - float(gittins.table(gamma, 6)[s, f])) < 1e-4
 
 
 def test_indices_grow_with_successes_and_shrink_with_failures() -> None:
-    table = _gittins.table(0.95, 20)
+    table = gittins.table(0.95, 20)
     for s, f in itertools.product(range(19), repeat=2):
         if s + f < 19:
             assert table[s + 1, f] > table[s, f] > table[s, f + 1]
@@ -193,7 +193,7 @@ def test_indices_grow_with_successes_and_shrink_with_failures() -> None:
 @pytest.mark.parametrize("gamma, pulls", [(1.0, 3), (-0.1, 3), (0.9, 0)])
 def test_a_discount_out_of_range_is_refused(gamma: float, pulls: int) -> None:
     with pytest.raises(ValueError, match="expected 0 <= gamma < 1 and at least 1 pull"):
-        _gittins.table(gamma, pulls)
+        gittins.table(gamma, pulls)
 
 
 # ---- ceilings and optima
@@ -280,7 +280,7 @@ def test_states_are_counted_without_being_made() -> None:
         return sum(sum(map(sum, state)) < pulls for state in states)
 
     for pulls, arms in ((1, 1), (2, 2), (4, 2), (6, 2), (4, 3), (5, 4)):
-        assert _exact.state_count(pulls, arms) == count(pulls, arms)
+        assert exact.state_count(pulls, arms) == count(pulls, arms)
 
 
 # ---- play

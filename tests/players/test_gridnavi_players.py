@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from pliant.families import gridnavi
-from pliant.players import _tour
 from pliant.players import gridnavi as players
+from pliant.players.parts import tour as touring
 from pliant.rollout import episode_returns, rollout
 from pliant.streams import Stream
 from pliant.tasks.base import Family, Tasks
@@ -92,7 +92,7 @@ def test_an_optimum_that_is_not_proven_is_none_and_a_wider_search_proves_it() ->
     family = family_of(4, 6)
     assert players.optimum(family, 2) is None
     _, believed = by_force(4, 6, 2)
-    tour = _tour.search(4, gridnavi.goals(4), 6, 2, width=1_000_000)
+    tour = touring.search(4, gridnavi.goals(4), 6, 2, width=1_000_000)
     known = players.ceiling(family, tasks_of(gridnavi.goals(4)), 2).mean()
     assert tour.proven and math.isclose(known - 1.1 * tour.late / 12, believed(), abs_tol=1e-12)
 
@@ -101,7 +101,7 @@ def test_the_best_search_of_the_published_grid_is_late_by_135_steps_and_none_is_
     # No path searches faster: a goal in each of the steps 2 to 15, the other 7 in a later episode, which costs 16 or more each
     # in k + e (16 - d). All goals together are 96 moves away.
     assert sum(range(2, 16)) + 7 * 16 - 96 == 135 and sum(sum(divmod(goal, 5)) for goal in gridnavi.goals(5)) == 96
-    tour = _tour.search(5, gridnavi.goals(5), 15, 4)
+    tour = touring.search(5, gridnavi.goals(5), 15, 4)
     late = {}
     for e, episode in enumerate(tour.cells.tolist()):
         for k, (before, cell) in enumerate(zip([0, *episode], episode, strict=False), start=1):
@@ -135,7 +135,7 @@ def test_bayes_earns_the_optimum_of_other_grids(size: int, horizon: int) -> None
 
 
 def test_bayes_takes_a_goal_that_training_does_not_have_and_is_indifferent_when_nothing_is_left_to_search() -> None:
-    on_the_way = int(_tour.search(5, gridnavi.goals(5), 15, 4).cells[0, 0])
+    on_the_way = int(touring.search(5, gridnavi.goals(5), 15, 4).cells[0, 0])
     assert torch.allclose(episode_returns(play("bayes", [on_the_way], 1, family_of()), 4), torch.tensor(15.0).double())
     played = play("bayes", [6], 50, family_of())
     assert played.log_prob[:, :, :30].abs().max() < 1e-6

@@ -1,4 +1,4 @@
-"""Driving in traffic that nobody has described: other drivers, other lanes, and a car whose pedals and wheel may be reversed.
+"""Driving in traffic that is not described: other drivers, other lanes, and a car whose pedals and wheel may be reversed.
 
 A batched twin of highway-env 1.12.1 (Leurent 2018, github.com/Farama-Foundation/HighwayEnv): its highway, at the frame rate and
 with the collision checks of highway-fast-v0, and its merge, the road of merge-generic-v1. The agent sees the five rows of the

@@ -6,7 +6,7 @@ A batched twin of rooms of the package minigrid 3.2.0 (Chevalier-Boisvert et al.
     empty     Empty-Random, with the goal anywhere: reach the goal         3 actions
     crossing  SimpleCrossing: find the opening in a wall, reach the goal   3 actions
     lava      LavaCrossing: the same, and lava ends the episode            3 actions
-    colours   pick up the right one of four things, nobody says which      4 actions
+    colours   pick up the right one of four things, not told which        4 actions
 
 An episode that reaches its aim in step t of at most H pays 1 - 0.9 t / H, all else 0. In `colours`, a game of ours by the rules
 of MiniGrid's Fetch, picking up anything else ends the episode; the room is new in every episode, and only what is right stays.
@@ -16,9 +16,10 @@ The agent sees 7x7 cells before and beside it, not through walls and closed door
 it carries. Each cell in view is told one-hot: its type, of those that the game has; its colour, where that matters; and the
 door's state. A cell out of sight is all zeros. Then the agent's direction, one-hot. `Rooms.image` gives MiniGrid's own image.
 
-Three things are ours. H is short, three times the side, so that who knows the layout succeeds more often than who has to look
-for it (MiniGrid has 10 size^2 in `key-door` and 4 size^2 elsewhere). An aim that is reached in the last step terminates the
-episode and does not truncate it too. And all episodes of a trial open where the first one does, unless `start` is random.
+Three things are ours. H is short, three times the side, so that an agent that knows the layout succeeds more often than one
+that has to look for it (MiniGrid has 10 size^2 in `key-door` and 4 size^2 elsewhere). An aim that is reached in the last step
+terminates the episode and does not truncate it too. And all episodes of a trial open where the first one does, unless `start`
+is random.
 """
 
 from dataclasses import dataclass

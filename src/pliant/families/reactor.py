@@ -1,4 +1,4 @@
-"""A stirred tank reactor that can run away: keep its temperature at a set-point that changes, in a plant nobody knows.
+"""A stirred tank reactor that can run away: keep its temperature at a set-point that changes, in an unknown plant.
 
 The standard exothermic benchmark of process control: an irreversible first-order reaction A -> B in a continuous stirred
 tank with a cooling jacket. Seborg, Edgar and Mellichamp, Process Dynamics and Control; Henson and Seborg 1997, Nonlinear

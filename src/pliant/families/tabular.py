@@ -2,8 +2,8 @@
 
 Duan et al. 2016, arXiv:1611.02779, section 3.2 and table 2. The mean reward of every state and action is N(1, 1), an observed
 reward adds N(0, 1), the next state's distribution is Dirichlet(1, ..., 1) for every state and action. An episode opens in state
-0 and is cut after `horizon` steps; the observation is the state, one-hot. Somebody who knows the MDP earns 21.83 an episode,
-somebody who acts at random 10.
+0 and is cut after `horizon` steps; the observation is the state, one-hot. An agent that knows the MDP earns 21.83 an
+episode, one that acts at random 10.
 
 A critic is told the mean rewards, and what the MDP is worth instead of its transitions: for the best and for the random policy
 the value of a whole episode from state 0, how much better or worse each other state is, and what one step in each state brings.
@@ -110,7 +110,7 @@ def value_iteration(reward: Tensor, transition: Tensor, horizon: int, bonus: Ten
 
 
 def random_values(reward: Tensor, transition: Tensor, horizon: int) -> Tensor:
-    """What a whole episode from each state brings somebody who acts at random, [*, S]; arguments as in `value_iteration`."""
+    """What a whole episode from each state brings an agent that acts at random, [*, S]; arguments as in `value_iteration`."""
     one, move = reward.mean(-1), transition.mean(-2)  # [*, S], [*, S, S]
     value = one
     for _ in range(1, horizon):

@@ -1,6 +1,6 @@
-"""Classical players of Bernoulli bandits, and what perfect play is worth.
+"""Reference agents for Bernoulli bandits, and what perfect play is worth.
 
-The players of Duan et al. 2016, arXiv:1611.02779, Table 1. All of them know s successes and f failures of each arm and take
+Those of Duan et al. 2016, arXiv:1611.02779, Table 1. All of them know s successes and f failures of each arm and take
 arms as independent with a uniform prior (then the mean is (s + 1) / (s + f + 2)), whatever the prior of the family.
 """
 
@@ -15,13 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pliant.families import bandit
-from pliant.players import _exact, _gittins
+from pliant.players.parts import choices, exact, gittins
 from pliant.streams import Stream
 from pliant.tasks.base import Family, Tasks
 from pliant.types import Inputs, Output, State
 
-NEVER = -1e4
-"""Logit of an arm that a player has decided against."""
 CONFIDENCE = 0.2
 """Width of UCB1's bound, which the paper tunes too: the best of 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4 and 0.6 on training tasks
 of 100 pulls and 10 arms (`benchmarks/bandits.py tune`), used for every number of pulls and arms."""
@@ -72,7 +70,7 @@ class Player(nn.Module):
 
 
 def players(family: Family, stream: Stream) -> dict[str, nn.Module]:
-    """The players by name; for two arms that add up to 1 also `bayes`, which is optimal there."""
+    """The agents by name; for two arms that add up to 1 also `bayes`, which is optimal there."""
     settings: bandit.Settings = family.settings
     table = partial(_gittins_index, settings.pulls)
     made: dict[str, tuple[Callable[[Tally], Tensor], Callable[[Tensor], Tensor]]] = {
@@ -91,7 +89,7 @@ def players(family: Family, stream: Stream) -> dict[str, nn.Module]:
 
 
 def ceiling(family: Family, tasks: Tasks, episodes: int) -> NDArray[np.float64]:
-    """Expected return of a trial for somebody who knows the best arm, [M]."""
+    """Expected return of a trial of an agent that knows the best arm, [M]."""
     return np.asarray(episodes * bandit.probabilities(tasks).max(1))
 
 
@@ -103,8 +101,8 @@ def optimum(family: Family, episodes: int) -> float | None:
     """
     settings: bandit.Settings = family.settings
     if settings.prior == "independent":
-        return _exact.independent(episodes, settings.arms)
-    return _exact.paired(episodes, bandit.PAIRS.get(settings.prior))
+        return exact.independent(episodes, settings.arms)
+    return exact.paired(episodes, bandit.PAIRS.get(settings.prior))
 
 
 # ---- scores: tally -> [M, B, arms]
@@ -148,7 +146,7 @@ def _gittins_index(pulls: int, tally: Tally) -> Tensor:
     if tally.pulls >= pulls:
         raise ValueError(f"gittins has made {pulls} pulls: a trial has no more, set pulls to its number of episodes")
     place = tally.success * pulls + tally.failure  # [M, B, arms]
-    return _gittins.table(1 - 1 / pulls, pulls).take(place.long())
+    return gittins.table(1 - 1 / pulls, pulls).take(place.long())
 
 
 def _paired(tally: Tally) -> Tensor:
@@ -176,14 +174,14 @@ def _log_density(tally: Tally, x: Tensor) -> Tensor:
 
 def spread(score: Tensor) -> Tensor:
     """The best arm, evenly over ties."""
-    return torch.where(score == score.amax(-1, keepdim=True), 0.0, NEVER)
+    return torch.where(score == score.amax(-1, keepdim=True), 0.0, choices.NEVER)
 
 
 def first(score: Tensor, epsilon: float = 0.0) -> Tensor:
     """The first of the best arms; with chance `epsilon` any arm.
 
-    Ties are common with greedy (1 of 2 and untried are both 1/2). The published returns are those of a player that stays
+    Ties are common with greedy (1 of 2 and untried are both 1/2). The published returns are those of an agent that stays
     with the arm it tried first; one that spreads gets 80.5 where 78.0 is published (100 pulls, 50 arms).
     """
     best = nn.functional.one_hot(score.argmax(-1), score.shape[-1])
-    return ((1 - epsilon) * best + epsilon / score.shape[-1]).log().clamp(min=NEVER)
+    return ((1 - epsilon) * best + epsilon / score.shape[-1]).log().clamp(min=choices.NEVER)

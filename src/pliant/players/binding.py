@@ -1,4 +1,4 @@
-"""Players of binding: memories that keep the last so many pairs, exactly."""
+"""Reference agents for binding: memories that keep the last so many pairs, exactly."""
 
 import numpy as np
 import torch
@@ -6,12 +6,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pliant.families import binding
+from pliant.players.parts import choices
 from pliant.streams import Stream
 from pliant.tasks.base import Family, Tasks
 from pliant.types import Inputs, Output, State
-
-NEVER = -1e4
-"""Logit of what a player has decided against."""
 
 
 class Memory(nn.Module):
@@ -34,7 +32,7 @@ class Memory(nn.Module):
         match = (key == symbol).long()
         answer = value.gather(-1, match.argmax(-1, keepdim=True))  # [M, B, 1]
         against = (torch.arange(s.labels) != answer) & match.any(-1, keepdim=True)  # [M, B, labels]
-        return Output((against * NEVER).unsqueeze(2)), (key, value)
+        return Output((against * choices.NEVER).unsqueeze(2)), (key, value)
 
     def _empty(self, symbol: Tensor) -> tuple[Tensor, Tensor]:
         key = torch.full((*symbol.shape[:2], self.capacity), -1)
@@ -61,7 +59,7 @@ def players(family: Family, stream: Stream) -> dict[str, nn.Module]:
 
 
 def ceiling(family: Family, tasks: Tasks, episodes: int) -> NDArray[np.float64]:
-    """Expected return of a trial for somebody who knows the labels: every answer is right, [M]."""
+    """Expected return of a trial of an agent that knows the labels: every answer is right, [M]."""
     return np.full(len(tasks), float(episodes * family.settings.asked))
 
 

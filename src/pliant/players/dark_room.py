@@ -1,4 +1,4 @@
-"""Players of the dark room: a systematic search that forgets nothing, random moves, and what knowing the task is worth.
+"""Reference agents for the dark room: a systematic search that forgets nothing, random moves, and what the task is worth.
 
 The best agent without that knowledge is not known: what it should search first depends on what it has searched with and without
 the key, and on where the next episode opens.
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pliant.families import dark_room
-from pliant.players._grid import Map, Random
+from pliant.players.parts.grid import Map, Random
 from pliant.simulators import grid
 from pliant.streams import Stream
 from pliant.tasks.base import Family, Tasks
@@ -20,7 +20,7 @@ from pliant.types import Inputs, Output, State
 
 
 def players(family: Family, stream: Stream) -> dict[str, nn.Module]:
-    """The players by name."""
+    """The agents by name."""
     return {"sweep": Sweep(family), "random": Random(family)}
 
 

@@ -1,4 +1,4 @@
-"""Players of driving: a careful driver in a vehicle that he takes to be an ordinary one, an idle one, and a random one.
+"""Reference agents for driving: a careful driver that takes its vehicle for an ordinary one, an idle one, and a random one.
 
 None of them learns: `idm` is what the intelligent driver model makes of the observation, with controls as they usually are.
 Where they are reversed it brakes by accelerating.
@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pliant.players._grid import NEVER, Random
+from pliant.players.parts import choices
+from pliant.players.parts.grid import Random
 from pliant.simulators.highway import scene as scenes
 from pliant.simulators.highway.state import BRAKING, FASTER, IDLE, JAM, LEFT, RIGHT, SLOWER
 from pliant.streams import Stream
@@ -27,7 +28,7 @@ ROOM = 30.0
 
 
 def players(family: Family, stream: Stream) -> dict[str, nn.Module]:
-    """The players by name."""
+    """The agents by name."""
     return {"idm": Careful(), "idle": Idle(), "random": Random(family)}
 
 
@@ -87,4 +88,4 @@ class Idle(nn.Module):
 
 def _certain(action: Tensor) -> Tensor:
     """Logits [*, 5] that take `action` [*]."""
-    return torch.where(nn.functional.one_hot(action, 5) > 0, 0.0, NEVER)
+    return torch.where(nn.functional.one_hot(action, 5) > 0, 0.0, choices.NEVER)

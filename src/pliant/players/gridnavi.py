@@ -1,4 +1,4 @@
-"""Players of grid navigation: the Bayes-optimal search, posterior sampling, random moves, and what it is worth to know.
+"""Reference agents for grid navigation: the Bayes-optimal search, posterior sampling, random moves; what knowing is worth.
 
 In the default grid (21 possible goals, 15 steps an episode, 4 episodes) knowing the goal is worth 44.286 on average, and the
 best that an agent can earn that does not know it is 37.214: any search loses 7.071 or more, that of `bayes` exactly this.
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pliant.families import gridnavi
-from pliant.players import _tour
-from pliant.players._grid import Map, Random
+from pliant.players.parts import tour as touring
+from pliant.players.parts.grid import Map, Random
 from pliant.simulators import grid
 from pliant.streams import Stream
 from pliant.tasks.base import Family, Tasks
@@ -24,7 +24,7 @@ UNKNOWN = -1
 
 
 def players(family: Family, stream: Stream) -> dict[str, nn.Module]:
-    """The players by name."""
+    """The agents by name."""
     return {
         "bayes": Bayes(family),
         "posterior-sampling": PosteriorSampling(family, stream.at("posterior-sampling")),
@@ -45,7 +45,7 @@ def ceiling(family: Family, tasks: Tasks, episodes: int) -> NDArray[np.float64]:
 def optimum(family: Family, episodes: int) -> float | None:
     """Expected return of a trial of the best agent that does not know the goal; exact.
 
-    The ceiling less the steps that the best search is late on the goal (`players/_tour.py`, with its proof). None where that
+    The ceiling less the steps that the best search is late on the goal (`parts/tour.py`, with its proof). None where that
     search is not proven best; in the default grid it is.
     """
     tour = _best(family.settings.size, family.horizon, episodes)
@@ -56,8 +56,8 @@ def optimum(family: Family, episodes: int) -> float | None:
 
 
 @lru_cache
-def _best(size: int, horizon: int, episodes: int) -> _tour.Tour:
-    return _tour.search(size, gridnavi.goals(size), horizon, episodes)
+def _best(size: int, horizon: int, episodes: int) -> touring.Tour:
+    return touring.search(size, gridnavi.goals(size), horizon, episodes)
 
 
 class _Search(NamedTuple):

@@ -1,4 +1,4 @@
-"""Players of ML1: Meta-World's scripted controller of the class, which takes every goal to be the usual one, and chance.
+"""Reference agents for ML1: Meta-World's scripted controller, which takes every goal to be the usual one, and chance.
 
 The scripted controllers of package metaworld 3.1.1 are told where things must go. `scripted` is told the mean of the places of
 the 50 training goals: what an engineer would write who knows the task and the workspace but not today's goal.
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pliant import errors
-from pliant.players.reactor import CERTAIN
+from pliant.players.parts import choices
 from pliant.simulators.metaworld import goals
 from pliant.streams import Stream
 from pliant.tasks.base import Family, Tasks
@@ -25,12 +25,12 @@ SPELLED = {"peg-insert-side-v3": "PegInsertionSide"}
 
 
 def players(family: Family, stream: Stream) -> dict[str, nn.Module]:
-    """The players by name."""
+    """The agents by name."""
     return {"scripted": Scripted(family.settings.task), "random": Random(family, stream.at("random"))}
 
 
 def ceiling(family: Family, tasks: Tasks, episodes: int) -> NDArray[np.float64]:
-    """Return of a trial with the goal reached from the first step on, [M]; nobody has it."""
+    """Return of a trial with the goal reached from the first step on, [M]; no agent reaches it."""
     return np.full(len(tasks), BEST * family.horizon * episodes)
 
 
@@ -71,7 +71,7 @@ class Random(nn.Module):
 
 def _certain(action: Tensor) -> Output:
     """The action [M, B, A] and nothing else, as a distribution [M, B, 1, 2 A]."""
-    return Output(torch.cat([action, torch.full_like(action, CERTAIN)], dim=-1).unsqueeze(2))
+    return Output(torch.cat([action, torch.full_like(action, choices.CERTAIN)], dim=-1).unsqueeze(2))
 
 
 def controller(name: str) -> Any:

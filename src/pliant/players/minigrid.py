@@ -1,4 +1,4 @@
-"""Players of the rooms of MiniGrid: random actions, and what knowing the layout is worth.
+"""Reference agents for the rooms of MiniGrid: random actions, and what knowing the layout is worth.
 
 The best agent without that knowledge is not known.
 """
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pliant.families import minigrid
-from pliant.players._grid import Random
+from pliant.players.parts.grid import Random
 from pliant.simulators.minigrid import rooms
 from pliant.simulators.minigrid.world import DOOR, EMPTY, GOAL, GREEN, KEY, LOCKED, YELLOW, Grid, code
 from pliant.streams import Stream
@@ -22,7 +22,7 @@ DRAWN = 2000
 
 
 def players(family: Family, stream: Stream) -> dict[str, nn.Module]:
-    """The players by name."""
+    """The agents by name."""
     return {"random": Random(family)}
 
 

@@ -1,4 +1,4 @@
-"""Players of motor control: PI controllers tuned on the original motor and for all motors alike, and noise.
+"""Reference agents for motor control: PI controllers tuned on the original motor and for all motors alike, and noise.
 
 Field-oriented control. Each current has a PI controller, and what the turning rotor induces is fed forward (decoupling):
 
@@ -25,14 +25,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pliant.families import motor
+from pliant.players.parts import choices
 from pliant.rollout import episode_returns, rollout
 from pliant.simulators import drives
 from pliant.streams import Stream
 from pliant.tasks.base import Family, Tasks
 from pliant.types import Inputs, Output, State
 
-SURE = -20.0
-"""Log standard deviation of a player that does not explore."""
 LANES = 8
 """Trials per task from which the ceiling is taken."""
 
@@ -78,7 +77,7 @@ GAINS: dict[tuple[str, str], dict[str, Gains]] = {
 
 
 def players(family: Family, stream: Stream) -> dict[str, nn.Module]:
-    """The players by name."""
+    """The agents by name."""
     settings: motor.Settings = family.settings
     nominal = motor.plant_of(settings, nominal_task(family))[0]
     gains = GAINS[settings.machine, settings.control]
@@ -162,7 +161,7 @@ class Pi(nn.Module):
             wanted, sums = self.cascade(plate.speed_limit * reference - speed[..., None], sums)
         action, sums = self.currents(wanted - currents, currents, speed, sums)
         action = action.unsqueeze(2).to(inputs.obs.dtype)  # [M, B, 1, A]
-        return Output(torch.cat([action, torch.full_like(action, SURE)], dim=-1)), sums
+        return Output(torch.cat([action, torch.full_like(action, choices.CERTAIN)], dim=-1)), sums
 
     def currents(self, error: Tensor, currents: Tensor, speed: Tensor, sums: _Sums) -> tuple[Tensor, _Sums]:
         """The action [M, B, A] for errors [M, B, A] in A."""

@@ -1,4 +1,4 @@
-"""Players of the reactor: a PI controller tuned on the nominal plant, the same one tuned on training plants, and chance.
+"""Reference agents for the reactor: a PI controller tuned on the nominal plant, one tuned on training plants, and chance.
 
 The controller in position form, with the error e in K, the time dt between control steps and the nominal coolant as its bias:
 
@@ -21,6 +21,7 @@ from scipy import optimize
 from torch import Tensor, nn
 
 from pliant.families import reactor
+from pliant.players.parts import choices
 from pliant.rollout import episode_returns, rollout
 from pliant.streams import Stream
 from pliant.tasks.base import Family, Tasks
@@ -42,12 +43,10 @@ ROBUST = Tuning(3.2, 0.453)
 """The best on the plants of training, all alike."""
 START = Tuning(5.0, 0.5)
 """Where a search begins."""
-CERTAIN = -20.0
-"""Logarithm of the standard deviation of an action that is none of chance."""
 
 
 def players(family: Family, stream: Stream) -> dict[str, nn.Module]:
-    """The players by name."""
+    """The agents by name."""
     return {
         "pi": ProportionalIntegral(family, NOMINAL),
         "pi-robust": ProportionalIntegral(family, ROBUST),
@@ -56,7 +55,7 @@ def players(family: Family, stream: Stream) -> dict[str, nn.Module]:
 
 
 def ceiling(family: Family, tasks: Tasks, episodes: int) -> NDArray[np.float64]:
-    """Return of a trial without any error, 0, [M]; nobody has it, because a temperature does not jump with its set-point."""
+    """Return of a trial without any error, 0, [M]; no agent reaches it, as a temperature does not jump with its set-point."""
     return np.zeros(len(tasks))
 
 
@@ -110,7 +109,7 @@ class Random(nn.Module):
 
 def _certain(action: Tensor) -> Output:
     """The action [M, B] and nothing else, as a distribution [M, B, 1, 2]."""
-    return Output(torch.stack([action, torch.full_like(action, CERTAIN)], dim=-1).unsqueeze(2))
+    return Output(torch.stack([action, torch.full_like(action, choices.CERTAIN)], dim=-1).unsqueeze(2))
 
 
 def nominal() -> Tasks:

@@ -1,4 +1,4 @@
-"""Players of recall: exact posteriors over each context's good arm, kept or forgotten; exact values; regret by encounter.
+"""Reference agents for recall: exact posteriors of each context's good arm, kept or forgotten; exact values; regret.
 
 With one good arm among equals, pulling the likeliest arm is optimal whatever the number of pulls that are left: Feldman 1962
 (Annals of Mathematical Statistics 33) for two arms, and for more by comparison with full dynamic programming (the
@@ -15,12 +15,11 @@ from scipy import stats
 from torch import Tensor, nn
 
 from pliant.families import recall
+from pliant.players.parts import choices
 from pliant.streams import Stream
 from pliant.tasks.base import Family, Tasks
 from pliant.types import Inputs, Output, Rollout, State
 
-NEVER = -1e4
-"""Logit of what a player has decided against."""
 TIE = 1e-9
 """Posterior log-odds nearer than this are the same."""
 MOST_STATES = 100_000
@@ -52,7 +51,7 @@ class Bayes(nn.Module):
         place = torch.where(match.any(-1, keepdim=True), match.argmax(-1, keepdim=True), room)  # [M, B, 1]
         here = evidence.gather(2, place[..., None].expand(-1, -1, 1, s.arms))  # [M, B, 1, arms]
         against = here < here.amax(-1, keepdim=True) - TIE
-        return Output(against * NEVER), (known.scatter(2, place, barcode), evidence, place)
+        return Output(against * choices.NEVER), (known.scatter(2, place, barcode), evidence, place)
 
     def _learned(self, inputs: Inputs, evidence: Tensor, place: Tensor) -> Tensor:
         """The log-likelihood ratios [M, B, contexts, arms] after the last pull, which was in the context at `place`."""
@@ -81,7 +80,7 @@ def players(family: Family, stream: Stream) -> dict[str, nn.Module]:
 
 
 def ceiling(family: Family, tasks: Tasks, episodes: int) -> NDArray[np.float64]:
-    """Expected return of a trial for somebody who knows the good arms, [M]."""
+    """Expected return of a trial of an agent that knows the good arms, [M]."""
     return np.full(len(tasks), episodes * family.settings.pulls * family.settings.p_good)
 
 

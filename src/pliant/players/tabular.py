@@ -1,4 +1,4 @@
-"""Players of random tabular MDPs: the seven of Duan et al. 2016, and two that know how MDPs are drawn.
+"""Reference agents for random tabular MDPs: the seven of Duan et al. 2016, and two that know how MDPs are drawn.
 
 All of them count what they have seen, plan by finite-horizon value iteration where an episode opens, and follow the plan.
 
@@ -12,10 +12,10 @@ All of them count what they have seen, plan by finite-horizon value iteration wh
   bonus to rewards alone, which earned most in training tasks.
 
 The published numbers (arXiv:1611.02779, table 2) belong to agents of Osband's TabulaRL with its default prior, which is not the
-law of the tasks: mean rewards N(0, 1) for the Bayesian agents, and next to no prior for the others, who believe that an action
-never tried brings 0 and leads anywhere. These defaults are kept here: with N(1, 1) PSRL earns 134, not the published 138.
-What that costs is told by the informed players: 155 and 157 in ten episodes, where the best published classical agent has 150.2
-and RL^2 156.2. The last transition of an episode is not learned from, as nobody sees where it leads.
+law of the tasks: mean rewards N(0, 1) for the Bayesian agents, and next to no prior for the others, which believe that an
+action never tried brings 0 and leads anywhere. These defaults are kept here: with N(1, 1) PSRL earns 134, not the published
+138. What that costs is shown by the informed agents: 155 and 157 in ten episodes, where the best published classical agent has
+150.2 and RL^2 156.2. The last transition of an episode is not learned from, as no agent sees where it leads.
 
 Constants were tuned as in the paper, on its grids (epsilon 0.1 to 1; 21 scales from 1e-4 to 1; up to 20 samples), each for the
 best mean over ten episodes, but on 4,000 training tasks: the paper tuned on the tasks it reports.
@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pliant.families.tabular import CONCENTRATION, MEAN_REWARD, NOISE, REWARD_SPREAD, Settings, mdps, value_iteration
+from pliant.players.parts import choices
 from pliant.streams import Stream
 from pliant.tasks.base import Family, Tasks
 from pliant.types import Inputs, Output, State
@@ -44,8 +45,6 @@ UCRL2_SCALE = 10**-0.4
 """Of the width of the confidence bounds, what `ucrl2` uses."""
 UCRL2_DELTA = 0.05
 """Probability with which the unscaled confidence bounds may fail."""
-NEVER = -1e4
-"""Logit of an action that is not taken."""
 ROUNDING = 1e-9
 """Values that differ by less are equal."""
 
@@ -90,7 +89,7 @@ class Counts(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What a player carries through a trial."""
+    """What an agent carries through a trial."""
 
     counts: Counts
     plan: Tensor
@@ -152,7 +151,7 @@ class Planner(nn.Module):
     def _logits(self, value: Tensor) -> Tensor:
         best = value >= value.amax(-1, keepdim=True) - ROUNDING
         if not self.epsilon:
-            return torch.where(best, 0.0, NEVER)
+            return torch.where(best, 0.0, choices.NEVER)
         share = best.double() / best.sum(-1, keepdim=True)
         return (self.epsilon / self.settings.actions + (1 - self.epsilon) * share).log()
 
@@ -236,7 +235,7 @@ def most(p: Tensor, width: Tensor, value: Tensor) -> Tensor:
 
 
 def players(family: Family, stream: Stream) -> dict[str, nn.Module]:
-    """Every player by name."""
+    """The agents by name."""
     settings: Settings = family.settings
     H = settings.horizon
     plans = {
@@ -255,7 +254,7 @@ def players(family: Family, stream: Stream) -> dict[str, nn.Module]:
 
 
 def ceiling(family: Family, tasks: Tasks, episodes: int) -> NDArray[np.float64]:
-    """Expected return of a trial for somebody who knows the MDP, [M]: value iteration from state 0. Mean over the law 21.83."""
+    """Expected return of a trial of an agent that knows the MDP, [M]: value iteration from state 0. Mean over the law 21.83."""
     settings: Settings = family.settings
     value = value_iteration(*mdps(tasks, settings), settings.horizon)[:, 0, 0].amax(-1)  # [M]
     return episodes * value.numpy()

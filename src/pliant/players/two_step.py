@@ -1,4 +1,4 @@
-"""Players of the two-step task, and the analysis that tells model-free from model-based choices.
+"""Reference agents for the two-step task, and the analysis that tells model-free from model-based choices.
 
 - `bayes` infers which second stage is better, as in a training task, and takes the first action that commonly leads there:
   optimal (see `optimum`).
@@ -22,14 +22,13 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from pliant.families.two_step import Settings
+from pliant.players.parts import choices
 from pliant.streams import Stream
 from pliant.tasks.base import Family, Tasks
 from pliant.types import Inputs, Output, Rollout, State
 
 LEARNING_RATE = 0.5
 INVERSE_TEMPERATURE = 5.0
-NEVER = -1e4
-"""Logit of an action that is not taken."""
 ROUNDING = 1e-9
 """Log odds closer to 0 than this are even."""
 FINENESS = 1000
@@ -39,7 +38,7 @@ SURE = 40.0
 
 
 class Rule(NamedTuple):
-    """How a player learns and chooses."""
+    """How an agent learns and chooses."""
 
     opening: tuple[float, ...]
     """What it believes where a trial opens: N numbers."""
@@ -50,7 +49,7 @@ class Rule(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What a player carries through a trial."""
+    """What an agent carries through a trial."""
 
     belief: Tensor
     """[M, B, N]"""
@@ -94,7 +93,7 @@ def bayes(reward: float, swap: float) -> Rule:
 
     def logits(belief: Tensor) -> Tensor:
         against = torch.cat([belief, -belief], dim=-1)  # [M, B, 2]
-        return torch.where(against <= ROUNDING, 0.0, NEVER)
+        return torch.where(against <= ROUNDING, 0.0, choices.NEVER)
 
     return Rule((0.0,), learn, logits)
 
@@ -140,7 +139,7 @@ def _swapped(odds: Tensor, swap: float) -> Tensor:
 
 
 def players(family: Family, stream: Stream) -> dict[str, nn.Module]:
-    """Every player by name. None of them draws random numbers of its own."""
+    """The agents by name. None of them draws random numbers of its own."""
     settings: Settings = family.settings
     rules = {
         "random": Rule((0.0, 0.0), lambda belief, *_: belief, lambda belief: belief),
@@ -152,7 +151,7 @@ def players(family: Family, stream: Stream) -> dict[str, nn.Module]:
 
 
 def ceiling(family: Family, tasks: Tasks, episodes: int) -> NDArray[np.float64]:
-    """Expected return of a trial for somebody who sees at all times which second stage is the better one, [M]."""
+    """Expected return of a trial of an agent that sees at all times which second stage is the better one, [M]."""
     settings: Settings = family.settings
     return np.full(len(tasks), episodes * settings.best)
 
@@ -206,10 +205,10 @@ class Signature(NamedTuple):
 def stay_probabilities(rollout: Rollout, better: Tensor | None = None) -> Signature:
     """How first actions are repeated, by what followed them. Daw et al. 2011, figure 2.
 
-    The plain comparison sees a model where there is none: who has learned which action is right repeats it, and rewards after
-    common and failures after rare transitions are what the right action brings (Akam et al. 2015, PLoS Comput. Biol. 11(12)).
-    With `better`, the better second stage of each lane [M, B] or of each episode [M, B, E], episodes that began with the right
-    action are compared with each other, and so are the others; that removes it.
+    The plain comparison sees a model where there is none: an agent that has learned which action is right repeats it, and
+    rewards after common and failures after rare transitions are what the right action brings (Akam et al. 2015, PLoS Comput.
+    Biol. 11(12)). With `better`, the better second stage of each lane [M, B] or of each episode [M, B, E], episodes that began
+    with the right action are compared with each other, and so are the others; that removes it.
 
     Raises ValueError for a single lane, and where one of the four outcomes was never seen.
     """

@@ -1,6 +1,6 @@
 """Worker processes and what they share: starting them, sending messages, replacing those that fail.
 
-Whoever has a trial in play owns a pool (`take`), and gives it back at the trial's end for the next one (`give_back`).
+A batch with a trial in play owns a pool (`take`), and gives it back at the trial's end for the next one (`give_back`).
 """
 
 import contextlib

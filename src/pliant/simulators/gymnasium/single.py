@@ -1,4 +1,4 @@
-"""One Gymnasium environment that somebody hands us, as a batch of one task and one lane."""
+"""One Gymnasium environment that a caller hands us, as a batch of one task and one lane."""
 
 from typing import Any
 

@@ -9,7 +9,7 @@ Meta-World in which
   `Rotation` instead of the general ones: the same function objects' code, with other globals;
 - `step`, the observation and the contact test are written out, without what nothing reads (`mj_rnePostConstraint`, site
   positions that the next `mj_forward` overwrites);
-- all environments of a class share one compiled model (21 MB): who steps one puts its own body and site positions in before.
+- all environments of a class share one compiled model (21 MB): a step puts its lane's body and site positions in before.
 
 Observations, rewards and success are the original's bit for bit; the tests play both side by side. Meta-World itself is not
 altered, and nothing here is random.

@@ -1,18 +1,16 @@
-"""What players of square grids share: knowing where a step led, walking straight to a cell, and walking at random."""
+"""What reference agents on square grids share: knowing where a step led, walking straight to a cell, and walking at random."""
 
 import torch
 from torch import Tensor, nn
 
+from pliant.players.parts import choices
 from pliant.simulators import grid
 from pliant.tasks.base import Family
 from pliant.types import Inputs, Output, State
 
-NEVER = -1e4
-"""The logit of an action that a player has decided against."""
-
 
 class Map:
-    """The grid as every player knows it."""
+    """The grid as every agent knows it."""
 
     def __init__(self, size: int) -> None:
         self.destination = grid.destinations(size)  # [cells, actions]
@@ -30,7 +28,7 @@ class Map:
         """Logits [M, B, 1, actions] that take the shortest way from `here` to `target` [M, B], all such ways alike."""
         left = self.distance[self.destination[here], target[..., None]]  # [M, B, actions]
         best = left == left.amin(-1, keepdim=True)
-        return torch.where(best, 0.0, NEVER).unsqueeze(2)
+        return torch.where(best, 0.0, choices.NEVER).unsqueeze(2)
 
 
 class Random(nn.Module):

@@ -1,0 +1,1 @@
+"""What reference agents of several families share, and the computations behind them."""
