@@ -16,6 +16,7 @@ from pliant import Agent, errors
 from pliant.cli import complete, listing, names, shared, verbs
 from pliant.cli import main as cli
 from pliant.config import config, registry, values
+from pliant.reporting import curves
 from pliant.storage import record, shown
 
 PYTHON = [sys.executable, "-m", "pliant"]
@@ -82,7 +83,7 @@ WRONG: list[tuple[str, str]] = [
     ("train maml point --inner.steps -1", "--inner.steps is -1: expected at least 1"),
     ("train maml point --inner.lr nan", "--inner.lr is 'nan': expected a number"),
     ("train maml point --inner.steps 1 --inner.steps=2", "--inner.steps is given twice"),
-    ("train maml point --policy.hidden 1,x", "--policy.hidden is '1,x': expected integers separated by commas"),
+    ("train maml point --policy.hidden 1,x", "--policy.hidden is '1,x': expected one or more integers of at least 1"),
     ("train maml point --iterations 0", "--iterations is '0': expected an integer of at least 1"),
     ("train maml point --iterations 1 --train.iterations 2", "the same setting"),
     ("train maml point --seed -1", "--seed is '-1': expected an integer of at least 0"),
@@ -309,6 +310,8 @@ def test_shown_names() -> None:
     assert shown.family_of({"family": "gymnasium", "config": config}) == "ALE/Pong-v5"
     assert shown.family_of({"family": "gymnasium", "family_settings": {"env": "worlds:Camera-v0"}}) == "Camera-v0"
     assert shown.family_of({"family": "gymnasium"}) == "gymnasium"
+    document = {"algorithm": "mine.anil", "family": "gymnasium", "config": config, "split": "test", "tasks": 1, "per_task": []}
+    assert curves.title({**document, "per_task": [{"task": 1}]}) == "anil on ALE/Pong-v5: 1 held-out tasks"
     assert shown.family_of({"family": "package.room", "parts": {"family": {"env": "x"}}}) == "room"
 
 
@@ -464,7 +467,7 @@ def test_help_of_a_pair_shows_every_setting(capsys: pytest.CaptureFixture[str]) 
     text = help_of(capsys, "train", "maml", "point", "--help", "--inner.steps", "77")
     for setting in names.of_pair("maml", "point"):
         assert f"--{setting} " in text
-    assert "--inner.steps 77    (an integer)" in text
+    assert "--inner.steps 77    (an integer of at least 1)" in text
     assert "--policy.hidden 64,64    (integers separated by commas)" in text or "preset" in text
     assert "Gradient steps in training" in text
 

@@ -62,3 +62,12 @@ def test_slips_are_counted_as_by_hand() -> None:
     pairs = {("abc", "abc"): 0, ("abc", "acb"): 1, ("abc", "ab"): 1, ("abc", "abcd"): 1, ("abc", "axc"): 1, ("abcd", "badc"): 2}
     for (a, b), slips in pairs.items():
         assert errors._slips(a, b) == errors._slips(b, a) == slips
+
+
+def test_too_little_memory_is_one_line() -> None:
+    processor = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 800 bytes. Error code 12")
+    card = RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 8 GiB")
+    for error, asked in ((processor, "800 bytes"), (card, "20.00 GiB"), (MemoryError(), "")):
+        tried = f" (tried to allocate {asked})" if asked else ""
+        assert errors.one_line(error) == f"there is not enough memory{tried}: fewer tasks, lanes or units take less"
+    assert errors.one_line(RuntimeError("a bug")) is None

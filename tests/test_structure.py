@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "pliant"
 FILES = sorted(SOURCE.rglob("*.py"))
 READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
-MOST_LINES = 300
+MOST_LINES, MOST_FUNCTION = 300, 40
 
 WORDS = {"errors", "streams", "types", "version"}
 """Single files that every room may import."""
@@ -182,6 +182,21 @@ def test_nothing_runs_code_from_a_file(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_a_file_is_short(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MOST_LINES
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_function_is_short(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            lines = (node.end_lineno or 0) - node.lineno + 1
+            assert lines <= MOST_FUNCTION, f"{name_of(path)}.{node.name} has {lines} lines"
+
+
+def test_what_stages_are_is_asked_in_two_places() -> None:
+    """An algorithm says it, a document says it; everybody else asks a `Schedule`."""
+    asks = re.compile(r"""(==|!=) ["'](episode|gradient step)["']""")
+    found = {name_of(path) for path in FILES if asks.search(path.read_text())}
+    assert found <= {"algorithms.base", "storage.documents", "maths.advantages", "checking.algorithm.says"}, found
 
 
 def test_every_extra_that_an_error_names_exists() -> None:

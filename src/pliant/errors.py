@@ -30,6 +30,8 @@ MOST_NEAR = 4
 MOST_SLIPS = 3
 """No name is so long that more slips of the fingers are forgiven."""
 
+_NO_MEMORY = re.compile("can't allocate memory|out of memory")
+"""What torch says on a processor and on a graphics card."""
 _HERE = Path(__file__).resolve().parent
 
 
@@ -130,7 +132,7 @@ def one_line(error: BaseException) -> str | None:
     """What the command line says for an expected error, or None for a bug.
 
     Expected are: a `UserError`; a ValueError or non-finite number raised by a line of pliant itself (its settings and families
-    explain themselves that way), not by a library below it; a missing extra; what the operating system refuses.
+    explain themselves that way), not by a library below it; a missing extra; what the operating system refuses, memory too.
     """
     if isinstance(error, ImportError):
         extra = missing_extra(error)
@@ -138,6 +140,10 @@ def one_line(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return _flat(f"{where}{error.strerror.lower()}")
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error))):
+        asked = re.search(r"allocate ([\d.]+ \w+)", str(error))
+        tried = f" (tried to allocate {asked[1]})" if asked else ""
+        return f"there is not enough memory{tried}: fewer tasks, lanes or units take less"
     ours = isinstance(error, (ValueError, FloatingPointError)) and _raised_here(error)
     return _flat(str(error)) if isinstance(error, (UserError, Stopped)) or ours else None
 

@@ -43,3 +43,8 @@ class Algorithm(Protocol):
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Restore what `state` returned, bit for bit."""
+
+
+def by_episode(algorithm: Algorithm) -> bool:
+    """It adapts by memory, from episode to episode of one rollout; else by gradient, from rollout to rollout."""
+    return algorithm.stage == "episode"

@@ -32,43 +32,66 @@ def train(command: Sequence[str], outs: Mapping[int, Path], jobs: int, iteration
     A seed that fails does not stop the others. Raises UserError that names those which failed, with what the first one said;
     Stopped after Ctrl-C or SIGTERM, when all have saved.
     """
-    jobs = min(jobs, len(outs))
-    threads = str(max(1, machine.cores() // jobs))
-    environment = os.environ | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads)}
-    waiting, running = list(outs), dict[int, subprocess.Popen[bytes]]()
-    said_by = dict[int, IO[str]]()
-    failed: dict[int, str] = {}
-    shown = 0.0
     bar = Progress(len(outs) * iterations, 0, quiet, f"{len(outs)} seeds")
-    with contextlib.ExitStack() as files, _Relay(running) as relay, bar:
-        while running or (waiting and not relay.signal):
-            while waiting and len(running) < jobs and not relay.signal:
-                seed = waiting.pop(0)
-                words = [sys.executable, "-m", "pliant", *command, "--seed", str(seed), "--out", str(outs[seed]), "--quiet"]
-                said_by[seed] = files.enter_context(tempfile.TemporaryFile("w+"))  # a pipe that nobody reads would fill
-                running[seed] = subprocess.Popen(
-                    words, stdout=subprocess.DEVNULL, stderr=said_by[seed], env=environment, start_new_session=True
-                )
-            for seed, process in list(running.items()):
-                if process.poll() is not None:
-                    with said_by.pop(seed) as file:
-                        file.seek(0)
-                        said = file.read().strip()
-                    if process.returncode:
-                        last = said.splitlines()[-1] if said else f"status {process.returncode}"
-                        failed[seed] = last.removeprefix("pliant: ")
-                    del running[seed]
-            if not quiet and (time.monotonic() - shown > SHOW or not running):
+    shown = 0.0
+    with contextlib.ExitStack() as files:
+        processes = _Processes(command, outs, min(jobs, len(outs)), files)
+        relay = files.enter_context(_Relay(processes.running))
+        files.enter_context(bar)
+        while processes.running or (processes.waiting and not relay.signal):
+            if not relay.signal:
+                processes.begin()
+            processes.end()
+            if not quiet and (time.monotonic() - shown > SHOW or not processes.running):
                 shown = time.monotonic()
                 rows = [row for out in outs.values() if (row := _last(out))]
                 bar.update(sum(min(iterations, int(row["iteration"]) + 1) for row in rows), _mean_return(rows))
             time.sleep(POLL)
     if relay.signal:
         raise errors.Stopped(f"stopped, saved; --resume continues the seeds {', '.join(map(str, outs))}", relay.signal)
-    if failed:
+    if failed := processes.failed:
         first = next(iter(failed))
         names = ", ".join(map(str, failed))
         raise errors.UserError(f"{len(failed)} of {len(outs)} seeds failed ({names}); seed {first}: {failed[first]}")
+
+
+class _Processes:
+    """A process for each seed, so many at a time; what they say goes to files that close with `files`."""
+
+    def __init__(self, command: Sequence[str], outs: Mapping[int, Path], jobs: int, files: contextlib.ExitStack) -> None:
+        self._files = files
+        self.command, self.outs, self.jobs = [sys.executable, "-m", "pliant", *command], outs, jobs
+        self.waiting = list(outs)
+        self.running = dict[int, subprocess.Popen[bytes]]()
+        self.failed = dict[int, str]()
+        """What each failed seed said last."""
+        self._said = dict[int, IO[str]]()
+        threads = str(max(1, machine.cores() // jobs))
+        self._environment = os.environ | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads)}
+
+    def begin(self) -> None:
+        """Begin as many of those that wait as there is room for."""
+        while self.waiting and len(self.running) < self.jobs:
+            seed = self.waiting.pop(0)
+            words = [*self.command, "--seed", str(seed), "--out", str(self.outs[seed]), "--quiet"]
+            file = tempfile.TemporaryFile("w+")  # noqa: SIM115 (a pipe that nobody reads would fill)
+            self._said[seed] = self._files.enter_context(file)
+            self.running[seed] = subprocess.Popen(
+                words, stdout=subprocess.DEVNULL, stderr=self._said[seed], env=self._environment, start_new_session=True
+            )
+
+    def end(self) -> None:
+        """Take those out that have ended, and keep what the failed ones said."""
+        for seed, process in list(self.running.items()):
+            if process.poll() is None:
+                continue
+            with self._said.pop(seed) as file:
+                file.seek(0)
+                said = file.read().strip()
+            if process.returncode:
+                last = said.splitlines()[-1] if said else f"status {process.returncode}"
+                self.failed[seed] = last.removeprefix("pliant: ")
+            del self.running[seed]
 
 
 class _Relay:
@@ -98,7 +121,7 @@ class _Relay:
 def _last(out: Path) -> dict[str, float] | None:
     """The latest line of a run's metrics, if it has any."""
     try:
-        rows = record.metrics(out)
+        rows = record.Run(out, {}).metrics()
     except OSError:
         return None
     return rows[-1] if rows else None

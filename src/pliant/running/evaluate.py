@@ -45,11 +45,10 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """The document `pliant.evaluation/1` of a run's newest checkpoint; also kept in the run's `evaluations` folder.
 
-    With `players` it holds what the family's reference agents and exact bounds reach on the same tasks. With `protocol` the
-    evaluation is the family's published one, which settles tasks, lanes and horizon, and the document has a `headline`.
-    `changed` are settings of the family other than in training, as {"family.simulator": "highway-env"}; `family` is the
-    family under these settings, if it is made already. Raises UserError for a folder that is no run or has no checkpoint, and
-    for what is out of range, contradicts itself or is not there.
+    With `players` it holds what the family's reference agents and exact bounds reach on the same tasks. With `protocol` it is
+    the family's published one, which settles tasks, lanes and horizon, and has a `headline`.
+    `changed` are settings of the family other than in training, as {"family.simulator": "highway-env"}; `family` is the family
+    under these settings, if it is made already. Raises UserError for what is out of range, contradicts itself or is missing.
     """
     require_split(split)
     scheduling.require_sizes(tasks=tasks, stages=stages, lanes=lanes)
@@ -62,12 +61,18 @@ def evaluate_run(
     schedule = _as_published(learner, published, stages) if published else learner.schedule(stages, lanes)
     facts = found.facts | {"iteration": found.iteration}
     result, measured = evaluate_learner(learner, split, published.tasks if published else tasks, schedule, seed, facts)
-    result["protocol"] |= {"changed": dict(changed or {}), "published": published.source if published else None}
+    result["protocol"]["changed"] = dict(changed or {})
     if published:
+        result["protocol"]["published"] = published.source
         result["headline"] = _headline(measured, published.adapt if schedule.by_episode else schedule.last)
     if module:
         plays = schedule.episodes if schedule.by_episode else family.episodes
         result["players"] = others(module, family, measured.tasks, split, schedule.lanes, plays, seed)
+    return _kept(run, result)
+
+
+def _kept(run: record.Run, result: dict[str, Any]) -> dict[str, Any]:
+    """The document sealed, and kept in its run."""
     result = documents.sealed(result)
     documents.write_json(document_path(run.path, result), result)
     return result

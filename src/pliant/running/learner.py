@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from pliant import errors
-from pliant.algorithms.base import Algorithm
+from pliant.algorithms.base import Algorithm, by_episode
 from pliant.config import config as configuration
 from pliant.config import registry, training
 from pliant.running import schedule as scheduling
@@ -41,7 +41,7 @@ class Learner(NamedTuple):
     @property
     def by_episode(self) -> bool:
         """The agent adapts by memory, from episode to episode of a trial; else by gradient, from rollout to rollout."""
-        return self.algorithm.stage == "episode"
+        return by_episode(self.algorithm)
 
     @property
     def iterations(self) -> int:

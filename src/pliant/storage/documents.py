@@ -37,7 +37,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def by_episode(document: Mapping[str, Any]) -> bool:
     """The stages of an evaluation are the episodes of an agent with memory, not gradient steps."""
-    return bool(document["protocol"]["stage"] == "episode")
+    return bool(document["protocol"].get("stage") == "episode")
 
 
 def sealed(document: M) -> M:

@@ -231,7 +231,13 @@ def require_free(path: Path, resume: bool) -> None:
 
 
 def _read(path: Path) -> schema.Run:
-    return documents.read(path / "run.json", schema.KIND)
+    file = path / "run.json"
+    document = parsing.read(file, schema.KIND.most)
+    if (found := document.get("schema")) != SCHEMA:
+        raise errors.UserError(
+            f"{path} is not a run of this version: its run.json has schema {found!r:.60}, expected {SCHEMA!r}"
+        )
+    return documents.checked(file, schema.KIND, document)
 
 
 def _document(config: Mapping[str, Any], earlier: schema.Run | None) -> schema.Run:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from pliant.algorithms.base import by_episode
 from pliant.checking.algorithm.subject import M, Subject, broken, collector, tensors, unlike
 from pliant.checking.answer import Answer, Checks, Fault, kind_of
 from pliant.types import Carry, Params, Rollout
@@ -20,7 +21,7 @@ def adapt(subject: Subject) -> Answer:
     learner, algorithm = subject.learner, subject.algorithm
     assert learner is not None
     before = tensors(algorithm)
-    by_steps = algorithm.stage == "gradient step"
+    by_steps = not by_episode(algorithm)
     for steps in (0, STEPS):
         expected = steps + 1 if by_steps else 1
         rollouts: Any = algorithm.adapt(collector(learner, 0), steps)
@@ -72,7 +73,7 @@ def zero(subject: Subject) -> Answer:
 def adapted(subject: Subject) -> Answer:
     """adapted(rollouts) is finite, by the policy's names: parameters [M, *s], or [1, *s] where all tasks share them."""
     found = subject.algorithm.adapted(subject.rollouts)
-    by_steps = subject.algorithm.stage == "gradient step"
+    by_steps = not by_episode(subject.algorithm)
     if fault := _unfit(subject, found, _sets(found) if by_steps else 1):
         return fault
     params, carry = found
@@ -149,7 +150,7 @@ def untouched(subject: Subject) -> Answer:
 
 def alone(subject: Subject) -> Answer:
     """A task is adapted to by what was seen of it alone."""
-    if subject.algorithm.stage != "gradient step":
+    if by_episode(subject.algorithm):
         return "a memory sees one lane"
     together = subject.algorithm.adapted(subject.rollouts)[0]
     apart = subject.algorithm.adapted([r.part(slice(1)) for r in subject.rollouts])[0]
