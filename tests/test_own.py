@@ -32,6 +32,7 @@ def test_an_example_is_short(name: str) -> None:
     assert len((EXAMPLES / f"{name}.py").read_text(encoding="utf-8").splitlines()) < 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "module"),
     [
