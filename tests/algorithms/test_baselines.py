@@ -25,7 +25,6 @@ def played(learner: Learner, steps: int, split: str = "test") -> list[Rollout]:
     return learner.algorithm.adapt(partial(rollout, learner.family.batch(tasks, 4), Stream(1)), steps)
 
 
-@pytest.mark.slow
 def test_conditioned_sees_the_task_behind_the_observation_and_nobody_else_does() -> None:
     told, plain = learner_of("conditioned"), learner_of("maml")
     tasks = told.family.sample(3, "test", np.random.default_rng(0))

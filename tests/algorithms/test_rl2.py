@@ -46,7 +46,6 @@ def double(learner: train.Learner) -> rl2.Rl2:
 # ---- credit
 
 
-@pytest.mark.slow
 def test_advantages_cross_episodes_and_targets_are_standardised() -> None:
     algorithm = double(learner_of(outer__gamma=0.9, outer__lam=0.8))
     played = play(learner_of())
