@@ -64,6 +64,7 @@ def test_an_example_keeps_its_contract(name: str, mine: None) -> None:
     assert {f.verdict for f in report.findings} == {"ok"}, report.line()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "module"),
     [

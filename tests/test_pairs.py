@@ -36,7 +36,7 @@ def pairs() -> Iterator[Any]:
                 yield pytest.param(algorithm, family, marks=[] if short else pytest.mark.whole)
 
 
-@pytest.mark.parametrize("algorithm, family", pairs())
+@pytest.mark.parametrize("algorithm, family", [*pairs()])
 def test_an_algorithm_learns_and_is_evaluated_on_a_family(algorithm: str, family: str) -> None:
     if registry.source("family", family).read_text().find("simulators.mujoco") >= 0:
         pytest.importorskip("mujoco")

@@ -292,6 +292,7 @@ def not_above(family: Family, name: str, tasks: Tasks) -> None:
     assert best is not None and total.mean() <= best + 3 * total.std() / np.sqrt(len(total)), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*PUBLISHED, "optimistic-thompson"])
 def test_no_player_beats_the_optimum_of_ten_pulls_of_five_arms(name: str) -> None:
     family = family_of()

@@ -43,6 +43,7 @@ def test_the_controller_takes_every_goal_to_be_in_the_middle() -> None:
     assert torch.allclose(action[:3], torch.tensor([0.5, 0.0, -0.1]), atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Constant")
 def test_it_goes_to_the_middle_where_few_goals_are() -> None:
     family = metaworld_ml1.family(metaworld_ml1.Settings(horizon=80, workers=1))

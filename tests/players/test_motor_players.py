@@ -74,6 +74,7 @@ def test_the_speed_controller_asks_for_the_torque_that_takes_its_share_of_the_er
     assert float(asked) == pytest.approx(0.9 * 210) and torch.equal(later.current, state.current), "at its bound"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("machine, control", DRIVES)
 def test_the_original_motor_follows_its_controller_to_the_set_point(machine: str, control: str) -> None:
     family = family_of(machine, control, hold=1e9, horizon=400)
@@ -83,6 +84,7 @@ def test_the_original_motor_follows_its_controller_to_the_set_point(machine: str
     assert float(played.reward[..., -1].min()) > -0.004 and float(played.reward[..., 0].mean()) < -0.01
 
 
+@pytest.mark.slow
 def test_a_motor_is_followed_closer_the_more_its_controller_knows_of_it() -> None:
     family = family_of()
     tasks = family.sample(60, "test", Stream(2).rng())

@@ -87,6 +87,7 @@ def test_no_neighbour_of_the_constants_is_better_by_more_than_noise(plants: str,
         assert float(gained.mean()) < 3 * float(gained.std()) / len(gained) ** 0.5, (gain, reset)
 
 
+@pytest.mark.slow
 def test_far_neighbours_are_worse() -> None:
     best = players.returns(FAMILY, players.nominal(), 100, players.NOMINAL)
     for gain, reset in ((0.5, 1.0), (2.0, 1.0), (1.0, 0.2), (1.0, 10.0)):

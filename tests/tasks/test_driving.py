@@ -146,6 +146,7 @@ def test_success_is_an_episode_without_a_crash_and_comes_with_its_last_step() ->
     assert torch.equal(succeeded, ~crashed) and bool(succeeded.any()) and bool(crashed.any())
 
 
+@pytest.mark.slow
 def test_dropping_ended_scenes_changes_nothing_for_the_others() -> None:
     """A lane's numbers do not depend on what became of the others, nor on their number."""
     family = driving.family(driving.Settings(vehicles=6, horizon=15))

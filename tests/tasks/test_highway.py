@@ -216,6 +216,7 @@ def test_who_changes_lane_sees_what_those_before_him_in_the_list_decided(order: 
     assert by_place == ([True, True, False] if order[0] == 0 else [False, True, False])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("collisions", ["agent", "all"])
 def test_piles_of_vehicles_collide_as_in_the_original(collisions: str, length: Callable[[int, int], int]) -> None:
     """Seven vehicles and an obstacle on 20 x 10 m, turned anyhow: who has crashed, who is pushed, and where to."""

@@ -220,6 +220,7 @@ def play_both(name: str, goal: int, steps: int) -> tuple[int, float]:
     return seen, best
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Constant")
 @pytest.mark.parametrize("name", SOME)
 def test_a_quick_class_is_the_original_bit_for_bit(name: str) -> None:
@@ -389,6 +390,7 @@ def test_an_evaluation_of_200_tasks_plays_each_of_40_goals_of_5_classes_once() -
     assert sorted(np.unique(meta_batch // 1000, return_counts=True)[1].tolist()) == [2] * 10, "two of each class"
 
 
+@pytest.mark.slow
 def test_a_resumed_run_of_ml10_is_the_uninterrupted_one(tmp_path: Path) -> None:
     simulators()
     words = "train rl2 metaworld-ml10 --preset none --horizon 5 --train.meta_batch 10 --train.lanes 1 --policy.size 8 --quiet"

@@ -162,6 +162,7 @@ def test_several_faults_in_one_trial(faulty: Any, tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["kill", "raise", "nan", "hang"])
 def test_a_fault_that_returns_ends_with_one_line_and_leaves_nothing(
     kind: str, faulty: Any, capfd: pytest.CaptureFixture[str]
@@ -250,6 +251,7 @@ def family(settings=None):
 """
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_its_last_checkpoint_whole(faulty: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second iteration meets an environment that always fails; the run goes on from the first when that is mended."""
     (tmp_path / "walks.py").write_text(MODULE)
