@@ -138,6 +138,11 @@ def test_no_simulator_knows_another() -> None:
         assert {m.split(".")[2] for m in within(path) if m.startswith("pliant.simulators.")} <= {own}, path.name
 
 
+def test_tests_mirror_the_package() -> None:
+    folders = {path.parent.name for path in (ROOT / "tests").rglob("test_*.py")} - {"tests"}
+    assert folders <= {path.name for path in SOURCE.iterdir() if path.is_dir()}
+
+
 def test_few_files_stand_outside_the_rooms() -> None:
     assert len([path for path in SOURCE.iterdir() if path.is_file()]) <= 8
     assert not [path.name for path in SOURCE.glob("_*") if not path.name.startswith("__")]

@@ -290,7 +290,7 @@ def test_several_seeds_take_what_is_trained_already(processes: list[Any], capsys
 def test_folders_of_runs_read_well(trained: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", list(sys.path))
     Path("homes").mkdir()
-    text = (Path(__file__).resolve().parent.parent / "examples" / "own_family.py").read_text()
+    text = (Path(__file__).resolve().parent.parent.parent / "examples" / "own_family.py").read_text()
     for path in ("a_room.py", "homes/a_room.py"):
         Path(path).write_text(text)
     gymnasium = "gymnasium --env CartPole-v1 --vary length=0.5:1"
