@@ -15,6 +15,7 @@ from pliant.comparing.contenders import Asked, Contender
 from pliant.running import learner as learners
 from pliant.storage import record
 from pliant.storage.schema import comparison as schema
+from pliant.storage.schema.evaluation import Evaluation
 from pliant.system import machine
 from pliant.tasks.base import Family
 
@@ -91,7 +92,7 @@ def document(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _circumstances(one: dict[str, Any], split: str) -> dict[str, Any]:
+def _circumstances(one: Evaluation, split: str) -> dict[str, Any]:
     """What all evaluations share, as one of them says it, and where the comparison was made."""
     return {
         "family": one["family"],

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from pliant import errors
 from pliant.config import config as configuration
-from pliant.running import evaluate
 from pliant.storage import checkpoint, documents, record
+from pliant.storage.schema import evaluation
+from pliant.storage.schema.evaluation import Evaluation
 from pliant.tasks.base import SPLITS
 
 BASELINES = ("random", "scratch", "pretrain", "conditioned")
@@ -56,7 +57,7 @@ class Training:
     """Of the folder or the document; None for a baseline that is made for a comparison."""
     iteration: int | None = None
     """Of the newest checkpoint of a run, None where there is no run."""
-    measured: dict[str, dict[str, Any]] = field(default_factory=dict)
+    measured: dict[str, Evaluation] = field(default_factory=dict)
     """Evaluation documents by split."""
 
     @property
@@ -97,7 +98,7 @@ class Contender:
         """The folders of those that are runs."""
         return [training.run for training in self.trainings if training.run is not None]
 
-    def documents(self, split: str) -> list[dict[str, Any]]:
+    def documents(self, split: str) -> list[Evaluation]:
         """The evaluation of each training on a split; [] unless all have one."""
         found = [t.measured[split] for t in self.trainings if split in t.measured]
         return found if len(found) == len(self.trainings) else []
@@ -113,7 +114,7 @@ def opened(path: Path) -> Training:
     Raises UserError for anything else, for a document that was edited, and for a run without a whole checkpoint.
     """
     if path.is_file():
-        document = documents.read_sealed(path, evaluate.SCHEMA)
+        document = documents.read(path, evaluation.KIND)
         if document["split"] not in SPLITS:
             raise errors.UserError(f"{path} is of a single task: expected an evaluation of a split, {', '.join(SPLITS)}")
         return Training(configuration.from_dict(document["config"]), path, measured={document["split"]: document})

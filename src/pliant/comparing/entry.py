@@ -12,6 +12,7 @@ from pliant.comparing.span import Span
 from pliant.config import config as configuration
 from pliant.maths import measures, studies
 from pliant.storage import documents
+from pliant.storage.schema.evaluation import Evaluation
 
 MOST_POINTS = 200
 """Points of a training curve that a document keeps."""
@@ -24,7 +25,7 @@ Curves = Mapping[int, TrainingCurve]
 def entry(contender: Contender, asked: Asked, span: Span, trained: Curves) -> Document:
     """All of it, as JSON values."""
     found, scores = contender.documents(asked.split), _scores(contender, asked.split)
-    costs = [document["cost"] for document in found]
+    costs: list[Mapping[str, Any]] = [document["cost"] for document in found]
     config = configuration.to_dict(contender.config)
     return {
         **_facts(contender, found),
@@ -43,7 +44,7 @@ def entry(contender: Contender, asked: Asked, span: Span, trained: Curves) -> Do
     }
 
 
-def _facts(contender: Contender, found: Sequence[Document]) -> Document:
+def _facts(contender: Contender, found: Sequence[Evaluation]) -> Document:
     """What it is."""
     return {
         "name": contender.name,
@@ -61,7 +62,7 @@ def _scores(contender: Contender, split: str) -> list[measures.Array]:
     return [contender.score(split, stage) for stage in range(len(contender.documents(split)[0]["curve"]))]
 
 
-def _curve(found: Sequence[Document], scores: Sequence[measures.Array]) -> list[Document]:
+def _curve(found: Sequence[Evaluation], scores: Sequence[measures.Array]) -> list[Document]:
     """The adaptation curve, an entry a stage."""
     return [
         {
@@ -75,18 +76,19 @@ def _curve(found: Sequence[Document], scores: Sequence[measures.Array]) -> list[
     ]
 
 
-def _seen(found: Sequence[Document], stage: int) -> float:
+def _seen(found: Sequence[Evaluation], stage: int) -> float:
     """Environment steps of a task seen before a stage, the mean over seeds."""
     return float(np.mean([d["curve"][stage]["steps_seen"] for d in found]))
 
 
-def _success(found: Sequence[Document], stage: int) -> Document | None:
-    if any(row["success"] is None for d in found for row in d["per_task"]):
+def _success(found: Sequence[Evaluation], stage: int) -> Document | None:
+    shares = [[hits[stage] for row in d["per_task"] if (hits := row.get("success")) is not None] for d in found]  # [S][M]
+    if any(len(each) < len(d["per_task"]) for each, d in zip(shares, found, strict=True)):
         return None
-    return studies.summary(np.array([[row["success"][stage] for row in d["per_task"]] for d in found]))
+    return studies.summary(np.array(shares))
 
 
-def _speed(found: Sequence[Document], scores: Sequence[measures.Array], span: Span) -> Document:
+def _speed(found: Sequence[Evaluation], scores: Sequence[measures.Array], span: Span) -> Document:
     """The area under the curve, and where its mean has the target: in steps, episodes and stages."""
     steps = np.array([[row["steps_seen"] for row in d["per_task"]] for d in found])  # [S, M, stages]
     returns = np.array([[row["return"] for row in d["per_task"]] for d in found])
@@ -102,7 +104,7 @@ def _speed(found: Sequence[Document], scores: Sequence[measures.Array], span: Sp
     }
 
 
-def _efficiency(found: Sequence[Document], target: float | None, trained: Curves) -> Document:
+def _efficiency(found: Sequence[Evaluation], target: float | None, trained: Curves) -> Document:
     """Experience that was spent; steps of training to the target where every seed has a curve of adapted returns."""
     curves = [(curve.env_steps, curve.after) for curve in trained.values() if len(curve.after)]
     enough = [] if target is None else [measures.train_steps_to(*curve, target) for curve in curves]

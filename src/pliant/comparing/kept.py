@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from pliant import errors
 from pliant.comparing.contenders import Asked, Training
 from pliant.maths import studies
-from pliant.running import evaluate, sweep
 from pliant.running import schedule as scheduling
+from pliant.running import sweep
 from pliant.storage import checkpoint, documents, record
+from pliant.storage.schema import evaluation as schema
+from pliant.storage.schema.evaluation import Evaluation
 from pliant.tasks.base import Family
 
 
-def evaluation(training: Training, split: str, asked: Asked, family: Family) -> dict[str, Any] | None:
+def evaluation(training: Training, split: str, asked: Asked, family: Family) -> Evaluation | None:
     """An evaluation in the folder of a run that answers the question and is of its newest checkpoint; None without one.
 
     Raises UserError if one that would answer was edited.
@@ -25,7 +27,7 @@ def evaluation(training: Training, split: str, asked: Asked, family: Family) -> 
     if training.run is None:
         return None
     for path in sorted((training.run / "evaluations").glob(f"{split}-seed{asked.seed}-tasks{asked.tasks}-*.json")):
-        document = documents.read_sealed(path, evaluate.SCHEMA)
+        document = documents.read(path, schema.KIND)
         protocol = document["protocol"]
         stages = usual_stages(document, family) if asked.stages is None else asked.stages
         wanted = (stages, document["config"]["parts"]["train"]["lanes"], training.iteration)

@@ -1,11 +1,13 @@
 """Evaluations of contenders: those that runs have kept, and new ones for what has not been measured yet."""
 
 from collections.abc import Sequence
+from typing import cast
 
 from pliant.comparing import kept
 from pliant.comparing.contenders import Asked, Contender, Training
 from pliant.running import evaluate
 from pliant.running import learner as learners
+from pliant.storage.schema.evaluation import Evaluation
 from pliant.system.progress import Progress
 from pliant.tasks.base import Family
 
@@ -40,11 +42,12 @@ def measure(left: Sequence[Job], asked: Asked, family: Family, quiet: bool) -> N
             progress.update(number + 1, {})
 
 
-def _measured(training: Training, split: str, asked: Asked, family: Family) -> dict[str, object]:
+def _measured(training: Training, split: str, asked: Asked, family: Family) -> Evaluation:
     if training.run is not None:
         return evaluate.evaluate_run(
             training.run, split, asked.tasks, asked.stages, None, asked.seed, asked.device, family=family
         )
     learner = learners.build(training.config, asked.device, family=family)
     facts = {"iteration": 0, "env_steps": 0, "seconds": 0.0}
-    return evaluate.evaluate_learner(learner, split, asked.tasks, learner.schedule(asked.stages), asked.seed, facts)[0]
+    found = evaluate.evaluate_learner(learner, split, asked.tasks, learner.schedule(asked.stages), asked.seed, facts)[0]
+    return cast(Evaluation, found)

@@ -75,8 +75,8 @@ def _steps(into: Iterable[Tensor], back: Callable[[Tensor], Tensor], h: Tensor) 
 class _Lanes(torch.autograd.Function):
     """Every h [T, N, H], from x [T, N, E], the h before [N, H], and weights that all lanes share.
 
-    The gradient by hand needs one matrix product for each weight instead of one per step; docs/design/decisions.md has what that saves. A
-    gradient that is itself to be differentiated is left to autograd.
+    The gradient by hand needs one matrix product for each weight instead of one per step; docs/design/decisions.md has what
+    that saves. A gradient that is itself to be differentiated is left to autograd.
     """
 
     @staticmethod

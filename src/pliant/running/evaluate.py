@@ -9,7 +9,7 @@ draws from its own random streams, by its own seed.
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pliant import errors
 from pliant.config import config as configuration
@@ -24,6 +24,7 @@ from pliant.running.players import others
 from pliant.running.schedule import Schedule
 from pliant.storage import documents, record
 from pliant.storage.schema import evaluation
+from pliant.storage.schema.evaluation import Evaluation
 from pliant.tasks.base import SPLITS, Family, Protocol
 from pliant.types import Rollout
 
@@ -42,7 +43,7 @@ def evaluate_run(
     protocol: bool = False,
     changed: Mapping[str, Any] | None = None,
     family: Family | None = None,
-) -> dict[str, Any]:
+) -> Evaluation:
     """The document `pliant.evaluation/1` of a run's newest checkpoint; also kept in the run's `evaluations` folder.
 
     With `players` it holds what the family's reference agents and exact bounds reach on the same tasks. With `protocol` it is
@@ -71,11 +72,11 @@ def evaluate_run(
     return _kept(run, result)
 
 
-def _kept(run: record.Run, result: dict[str, Any]) -> dict[str, Any]:
+def _kept(run: record.Run, result: dict[str, Any]) -> Evaluation:
     """The document sealed, and kept in its run."""
-    result = documents.sealed(result)
-    documents.write_json(document_path(run.path, result), result)
-    return result
+    sealed = cast(Evaluation, documents.sealed(result))
+    documents.write_json(document_path(run.path, sealed), sealed)
+    return sealed
 
 
 def evaluate_learner(
@@ -153,7 +154,7 @@ def costs_of(
     return cost.of(learner, rollouts, float(measured.steps[:, :-1].sum(1).mean()), measured.seconds, facts)
 
 
-def document_path(run: Path, document: dict[str, Any]) -> Path:
+def document_path(run: Path, document: Evaluation) -> Path:
     """Where a run keeps an evaluation of itself."""
     protocol = document["protocol"]
     size = f"tasks{document['tasks']}-lanes{protocol['lanes']}-stages{protocol['stages']}"

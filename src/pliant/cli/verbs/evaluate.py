@@ -1,11 +1,14 @@
 """`pliant evaluate`: the adaptation curve of a run on tasks it has not seen."""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pliant import errors
 from pliant.cli import arguments as shared_arguments
 from pliant.cli import shared
+
+if TYPE_CHECKING:
+    from pliant.storage.schema.evaluation import Evaluation
 
 HELP = "adaptation curve of a run on tasks of a split"
 EXAMPLES = """\
@@ -62,7 +65,7 @@ def run(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
     return 0
 
 
-def _show(arguments: argparse.Namespace, document: dict[str, Any]) -> None:
+def _show(arguments: argparse.Namespace, document: "Evaluation") -> None:
     """The document as tables and a picture."""
     from pliant.reporting import curves, terminal
     from pliant.running import evaluate
