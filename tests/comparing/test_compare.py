@@ -16,11 +16,12 @@ import pytest
 
 from pliant import errors
 from pliant.cli import main as cli
-from pliant.comparing import compare, kept
+from pliant.comparing import compare, kept, measuring
 from pliant.comparing.contenders import Asked
 from pliant.config import config
 from pliant.maths import studies
 from pliant.running import evaluate, sweep, train
+from pliant.running import learner as learners
 from pliant.storage import documents, record
 
 TINY = {"train.iterations": 2, "train.meta_batch": 3, "train.lanes": 3, "family.horizon": 12, "policy.hidden": "8"}
@@ -309,10 +310,12 @@ def test_an_evaluation_of_a_single_task_is_refused(tmp_path: Path, made: Path, c
 
 
 def test_the_family_is_built_once(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    built, build = [], evaluate.family_of
-    monkeypatch.setattr(evaluate, "family_of", lambda config: built.append(config) or build(config))
+    built, build = [], learners.family_of
+    monkeypatch.setattr(learners, "family_of", lambda config: built.append(config) or build(config))
     prepared = compare.prepare(sorted(made.iterdir()), Asked(tasks=7))
     assert len(built) == 1 and len(prepared.jobs) == 3 * (3 + 3 + 6)  # on each split: maml, the others, two untrained baselines
+    measuring.measure(prepared.jobs[:1] + prepared.jobs[-1:], prepared.asked, prepared.family, quiet=True)
+    assert len(built) == 1, "evaluations of a run and of a baseline take the same"
 
 
 def test_a_document_with_nan_is_refused(tmp_path: Path) -> None:

@@ -257,7 +257,7 @@ def test_an_iteration_whose_evaluation_fails_is_logged_and_kept(tmp_path: Path, 
     def fail(*_: object, **__: object) -> None:
         raise errors.UserError("observation is not finite")
 
-    monkeypatch.setattr(evaluate, "curve", fail)
+    monkeypatch.setattr(curves, "curve", fail)
     settings = POINT | {"train.iterations": 4, "train.evaluate_every": 2}
     with pytest.raises(errors.UserError, match="not finite"):
         train.train(configured(settings=settings), tmp_path / "run", quiet=True)
@@ -276,9 +276,9 @@ def test_an_evaluation_leaves_the_algorithm_as_it_was() -> None:
     "wrong, message",
     [
         ({"split": "tets"}, "did you mean 'test'"),
-        ({"tasks": 0}, "--tasks is 0: expected at least 1"),
-        ({"stages": -1}, "--stages is -1: expected at least 0"),
-        ({"lanes": 0}, "--lanes is 0: expected at least 1"),
+        ({"tasks": 0}, "tasks is 0: expected at least 1"),
+        ({"stages": -1}, "stages is -1: expected at least 0"),
+        ({"lanes": 0}, "lanes is 0: expected at least 1"),
     ],
 )
 def test_values_out_of_range_are_refused(run: Path, wrong: dict[str, Any], message: str) -> None:
