@@ -23,9 +23,9 @@ def family_of(machine: str, control: str, **settings: Any) -> Family:
 
 
 def tasks_of(family: Family, each: int) -> Tasks:
-    """The original motor, then some of each split."""
+    """The original motor, then the first of three of each split, or all of them."""
     own = family.task({p.name: 1.0 for p in family.parameters})
-    parts = [own, *(family.sample(each, split, Stream(3).at(split).rng()) for split in ("train", "test", "ood"))]
+    parts = [own, *(family.sample(3, split, Stream(3).at(split).rng())[:each] for split in ("train", "test", "ood"))]
     return Tasks("motor", {name: np.concatenate([p.arrays[name] for p in parts]) for name in own.arrays})
 
 

@@ -19,7 +19,7 @@ from pliant.tasks.base import Family
 
 FOLDER = Path(registry.__file__).parent.parent / "players"
 NAMES = sorted(path.stem.replace("_", "-") for path in FOLDER.glob("[!_]*.py"))
-SIZES = {"metaworld-ml1": (8, 2)}
+SIZES = {"metaworld-ml1": (8, 2), "driving": (60, 1)}
 """(tasks, episodes) where a simulator takes more than a second for 300 tasks and the family's own trials."""
 SMALL = {"train.meta_batch": 4, "train.lanes": 1, "policy.size": 8}
 
