@@ -394,7 +394,7 @@ def test_a_sweep_of_an_earlier_checkpoint_or_of_other_stages_is_left_out(
 
 
 def test_a_sweep_of_whole_numbers_has_whole_values() -> None:
-    family = evaluate.family_of(config.load_config("rl2", "bandit", preset="none"))
+    family = learners.family_of(config.load_config("rl2", "bandit", preset="none"))
     assert sweep.parse("arms=2,5,10", family) == ("arms", [2.0, 5.0, 10.0])
     assert sweep.parse("arms=2:6", family, 9)[1] == [2.0, 3.0, 4.0, 5.0, 6.0]
 
