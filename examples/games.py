@@ -17,8 +17,8 @@ from pliant.running import curve as curves
 from pliant.simulators.minigrid import world
 from pliant.streams import Stream
 
-GREY, GOLD, KHAKI, GREEN, WHITE = (90, 90, 90), (255, 215, 0), (240, 230, 140), (50, 205, 50), (255, 255, 255)
-COLOUR = {world.WALL_TYPE: GREY, world.DOOR: GOLD, world.KEY: KHAKI, world.GOAL: GREEN}
+COLOUR = {world.WALL_TYPE: (90, 90, 90), world.DOOR: (255, 215, 0), world.KEY: (240, 230, 140), world.GOAL: (50, 205, 50)}
+WHITE = (255, 255, 255)
 
 
 def main() -> None:

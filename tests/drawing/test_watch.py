@@ -20,7 +20,6 @@ from pliant.drawing import _gl, base, behaviour, film, video, watch
 from pliant.families import cartpole, dark_room, driving, gridnavi, minigrid, point
 from pliant.running import curve as curves
 from pliant.running import learner as learners
-from pliant.running import train as training
 from pliant.running.learner import Learner
 from pliant.storage import record
 from pliant.streams import Stream
@@ -388,7 +387,7 @@ def test_a_folder_that_may_not_be_written_is_one_line(tmp_path: Path) -> None:
 
 def test_a_place_that_may_not_be_written_is_told_before_anything_is_played(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda *words: False)
-    monkeypatch.setattr(training, "trained", lambda *words: pytest.fail("it is played"))
+    monkeypatch.setattr(learners, "trained", lambda *words: pytest.fail("it is played"))
     with pytest.raises(errors.UserError, match=r"cannot write deep/x\.gif in .*: it may not be written"):
         watch.watch(Path("point"), out=Path("deep/x.gif"), quiet=True)
 

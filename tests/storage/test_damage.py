@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import pliant
 from pliant import errors
-from pliant.comparing import compare, kept
+from pliant.comparing import compare, contenders, kept
 from pliant.storage import documents, parsing, record, validation
 from pliant.storage.schema import evaluation, run
 from pliant.storage.schema.kinds import KINDS
@@ -83,7 +83,7 @@ def test_a_damaged_evaluation_in_a_runs_folder_is_refused_by_name(tmp_path: Path
         damaged = documents.sealed(changed("evaluation", put("protocol", None)))
         path = made.write_json("evaluations/test-seed0-tasks3-lanes2-stages3.json", damaged)
     with pytest.raises(errors.UserError) as error:
-        kept.kept(tmp_path / "run", "test", 3, None, 0)
+        compare.prepare([tmp_path / "run"], contenders.Asked(tasks=3))
     assert str(error.value) == f"{path}: protocol is null: expected an object"
 
 

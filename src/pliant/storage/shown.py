@@ -7,8 +7,11 @@ from typing import Any
 
 
 def name(full: str) -> str:
-    """`room` for code outside pliant named as `room.py`, `there/room.py` or `package.room`; pliant's own names as they are."""
-    return PurePath(full).stem if full.endswith(".py") else full.rpartition(".")[2]
+    """`room` for code outside pliant named as `room.py`, `there/room.py` or `package.room`; other names as they are."""
+    if full.endswith(".py"):
+        return PurePath(full).stem
+    parts = full.split(".")
+    return parts[-1] if all(part.isidentifier() for part in parts) else full
 
 
 def family(full: str, settings: Mapping[str, Any]) -> str:
