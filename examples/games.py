@@ -18,7 +18,6 @@ from pliant.simulators.minigrid import world
 from pliant.streams import Stream
 
 COLOUR = {world.WALL_TYPE: (90, 90, 90), world.DOOR: (255, 215, 0), world.KEY: (240, 230, 140), world.GOAL: (50, 205, 50)}
-WHITE = (255, 255, 255)
 
 
 def main() -> None:
@@ -40,7 +39,7 @@ def main() -> None:
     batch.reset(stream.at("stage", 0).at("env"))  # once more, to see where it went
     began = played.first[:, 0].cumsum(1) * played.valid[:, 0]  # [rooms, steps] the episode, from 1
     m, where = int(((began == 1).sum(1) - (began == 3).sum(1)).argmax()) if asked.room is None else asked.room, []
-    picture = [COLOUR.get(kind, WHITE) for kind in world.PARTS[batch.world.cells[m, 0, :-1], 0].tolist()]
+    picture = [COLOUR.get(kind, (255,) * 3) for kind in world.PARTS[batch.world.cells[m, 0, :-1], 0].tolist()]
     for t in range(int(played.valid[m].sum())):
         where.append((int(began[m, t]), int(batch.world.position[m, 0])))
         batch.step(played.action[:, :, t])
