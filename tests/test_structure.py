@@ -6,9 +6,8 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 import pliant
 from pliant import errors
@@ -59,6 +58,11 @@ def name_of(path: Path) -> str:
     return ".".join(path.relative_to(SOURCE).with_suffix("").parts)
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imports(tree: ast.AST) -> Iterator[str]:
     """Every module that a piece of code imports, as far as its text says: "torch.nn", "pliant.tasks.base"."""
     for node in ast.walk(tree):
@@ -74,10 +78,11 @@ def room(module: str) -> str:
     return [*module.split("."), "__init__"][1]
 
 
+@cache
 def within(path: Path) -> set[str]:
     """Our modules that a file imports, whatever of them it takes."""
     found = set()
-    for module in imports(ast.parse(path.read_text())):
+    for module in imports(parsed(path)):
         while module.startswith("pliant") and not is_module(module):
             module = module.rpartition(".")[0]
         if module.startswith("pliant"):
@@ -85,6 +90,7 @@ def within(path: Path) -> set[str]:
     return found - {f"pliant.{name_of(path)}".removesuffix(".__init__")}
 
 
+@cache
 def is_module(module: str) -> bool:
     place = SOURCE.parent.joinpath(*module.split("."))
     return place.with_suffix(".py").is_file() or (place / "__init__.py").is_file()
@@ -108,13 +114,13 @@ def circle(arrows: Mapping[str, set[str]]) -> list[str]:
     return next((found for start in sorted(arrows) if (found := walk(start, []))), [])
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_a_room_imports_only_rooms_that_it_may(path: Path) -> None:
-    own = room(f"pliant.{name_of(path)}")
-    assert own in ROOMS.keys() | WORDS, f"{path.name} is in no room: say in which"
-    for module in within(path):
-        there = room(module)
-        assert there in WORDS | {own} | ROOMS.get(own, set()), f"{name_of(path)} imports {module}: {own} may not"
+def test_a_room_imports_only_rooms_that_it_may() -> None:
+    for path in FILES:
+        own = room(f"pliant.{name_of(path)}")
+        assert own in ROOMS.keys() | WORDS, f"{path.name} is in no room: say in which"
+        for module in within(path):
+            there = room(module)
+            assert there in WORDS | {own} | ROOMS.get(own, set()), f"{name_of(path)} imports {module}: {own} may not"
 
 
 def test_no_file_and_no_room_imports_itself_by_a_circle() -> None:
@@ -148,15 +154,15 @@ def test_few_files_stand_outside_the_rooms() -> None:
     assert not [path.name for path in SOURCE.glob("_*") if not path.name.startswith("__")]
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_a_file_says_what_it_is_for(path: Path) -> None:
-    said = (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0]
-    assert said.endswith((".", "?", ":")), f"{name_of(path)} begins with {said!r}"
+def test_a_file_says_what_it_is_for() -> None:
+    for path in FILES:
+        said = (ast.get_docstring(parsed(path)) or "").partition("\n")[0]
+        assert said.endswith((".", "?", ":")), f"{name_of(path)} begins with {said!r}"
 
 
 def test_algorithms_see_no_environment_and_no_file() -> None:
     for path in (SOURCE / "algorithms").rglob("*.py"):
-        seen = set(imports(ast.parse(path.read_text())))
+        seen = set(imports(parsed(path)))
         forbidden = ("pliant.tasks", "pliant.rollout", "pliant.policies", "gymnasium", "pathlib", "os", "io", "safetensors")
         seen -= {m for m in seen if m.startswith("pliant.policies.base.")}  # what a policy is, not which there are
         assert not [m for m in seen if m.startswith(forbidden)], path.name
@@ -170,31 +176,31 @@ def test_one_family_or_policy_does_not_know_another() -> None:
                     assert module.split(".")[2] in {"base", "parts"}, f"{path.name} imports {module}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_nothing_runs_code_from_a_file(path: Path) -> None:
-    tree = ast.parse(path.read_text())
-    assert not {m.partition(".")[0] for m in imports(tree)} & UNPICKLERS
-    assert "torch.load" not in set(imports(tree))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            assert node.func.id not in RUNNERS, f"{path.name}:{node.lineno}"
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            assert (node.value.id, node.attr) not in {("torch", "load"), ("torch", "save")}, f"{path.name}:{node.lineno}"
-        if isinstance(node, ast.keyword):
-            assert node.arg != "allow_pickle", f"{path.name}:{node.lineno}"
+def test_nothing_runs_code_from_a_file() -> None:
+    for path in FILES:
+        tree = parsed(path)
+        assert not {m.partition(".")[0] for m in imports(tree)} & UNPICKLERS, path
+        assert "torch.load" not in set(imports(tree)), path
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in RUNNERS, f"{path}:{node.lineno}"
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                assert (node.value.id, node.attr) not in {("torch", "load"), ("torch", "save")}, f"{path}:{node.lineno}"
+            if isinstance(node, ast.keyword):
+                assert node.arg != "allow_pickle", f"{path}:{node.lineno}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_a_file_is_short(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= MOST_LINES
+def test_a_file_is_short() -> None:
+    for path in FILES:
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES, path
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_a_function_is_short(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.FunctionDef):
-            lines = (node.end_lineno or 0) - node.lineno + 1
-            assert lines <= MOST_FUNCTION, f"{name_of(path)}.{node.name} has {lines} lines"
+def test_a_function_is_short() -> None:
+    for path in FILES:
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.FunctionDef):
+                lines = (node.end_lineno or 0) - node.lineno + 1
+                assert lines <= MOST_FUNCTION, f"{name_of(path)}.{node.name} has {lines} lines"
 
 
 def test_what_stages_are_is_asked_in_two_places() -> None:
@@ -210,7 +216,7 @@ def test_every_extra_that_an_error_names_exists() -> None:
 
 def test_every_package_that_is_imported_is_declared() -> None:
     declared = {name.replace("-", "_") for name in requirements()} | {"PIL"}  # as pillow calls its package
-    imported = {m.partition(".")[0] for path in FILES for m in imports(ast.parse(path.read_text()))}
+    imported = {m.partition(".")[0] for path in FILES for m in imports(parsed(path))}
     assert imported - set(sys.stdlib_module_names) - {"pliant"} <= declared
 
 
