@@ -38,7 +38,7 @@ test-all: setup  ## the same with every test at full length: before anything is 
 define checked
 	$(BIN)/ruff check
 	@found=$$(mktemp) && { $(BIN)/mypy > $$found 2>&1 & types=$$!; trap 'kill $$types 2>/dev/null; rm -f $$found; exit 130' INT TERM; \
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal $(1); status=$$?; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal --durations=30 --durations-min=4 $(1); status=$$?; \
 	wait $$types || { status=1; cat $$found; }; rm -f $$found; exit $$status; }
 endef
 

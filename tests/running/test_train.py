@@ -4,7 +4,6 @@ Kills need many processes, and importing torch takes seconds. They are therefore
 everything and trained nothing (`forked`, of conftest.py); what runs in them is the command line's own `main`.
 """
 
-import gc
 import json
 import os
 import random
@@ -285,28 +284,43 @@ def test_an_environment_that_diverges_stops_the_run_in_one_line(
 # ---- nothing grows
 
 
+GROWTH = """
+import gc, json, os, sys
+import torch
+from pathlib import Path
+from pliant.config import load_config
+from pliant.running import train
+from pliant.storage import record
+
+measured, log, iterations = [], record.Run.log, int(sys.argv[1])
+
+def usage():
+    gc.collect()
+    resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    alive = sum(issubclass(type(o), torch.Tensor) for o in gc.get_objects())
+    return resident, alive, len(os.listdir("/proc/self/fd"))
+
+def logged(self, number, *given):
+    log(self, number, *given)
+    if number in (49, iterations - 1):
+        measured.append(usage())
+
+record.Run.log = logged
+train.train(load_config("maml", "point", json.loads(sys.argv[2]), preset="none"), Path("grown"), quiet=True)
+print(json.dumps(measured))
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
-def test_nothing_grows_over_hundreds_of_iterations(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: Callable[[int, int], int]
-) -> None:
+def test_nothing_grows_over_hundreds_of_iterations(forked: Any, tmp_path: Path, length: Callable[[int, int], int]) -> None:
     """Memory, tensors alive and open files after 50 iterations and after 150 or 550, a checkpoint every quarter of a second."""
-    measured, log, iterations = [], record.Run.log, length(150, 550)
-
-    def usage() -> tuple[float, int, int]:
-        gc.collect()
-        resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-        alive = sum(issubclass(type(o), torch.Tensor) for o in gc.get_objects())
-        return resident, alive, len(os.listdir("/proc/self/fd"))
-
-    def logged(self: record.Run, number: int, *given: Any) -> None:
-        log(self, number, *given)
-        if number in (49, iterations - 1):
-            measured.append(usage())
-
-    monkeypatch.setattr(record.Run, "log", logged)
-    train.train(configured(iterations, **{"train.checkpoint_every": 0.25, "outer.epochs": 1}), tmp_path / "run", quiet=True)
-    (memory, tensors, files), (more_memory, more_tensors, more_files) = measured
+    iterations = length(150, 550)
+    own = ALGORITHMS["maml clipped"][1]
+    settings = TINY | own | {"train.iterations": iterations, "train.checkpoint_every": 0.25, "outer.epochs": 1}
+    done = forked.run(GROWTH, iterations, json.dumps(settings), cwd=tmp_path)  # alone: other tests leave memory of their own
+    assert done.returncode == 0, done.stderr
+    (memory, tensors, files), (more_memory, more_tensors, more_files) = json.loads(done.stdout)
     assert more_files == files
     assert more_tensors == tensors
     assert more_memory - memory < 8, "MiB"
