@@ -44,6 +44,7 @@ def test_the_controller_takes_every_goal_to_be_in_the_middle() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.whole
 @pytest.mark.filterwarnings("ignore:Constant")
 def test_it_goes_to_the_middle_where_few_goals_are() -> None:
     family = metaworld_ml1.family(metaworld_ml1.Settings(horizon=80, workers=1))

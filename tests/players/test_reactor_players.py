@@ -97,6 +97,7 @@ def test_far_neighbours_are_worse() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.whole
 def test_tuning_finds_a_better_controller_than_it_began_with() -> None:
     family = reactor.family(reactor.Settings(horizon=15))
     found = players.tune(family, players.nominal(), lanes=20)
