@@ -85,6 +85,7 @@ def family(settings: Settings | None = None) -> Family:
         environment=partial(_environment, recipe=recipe),
         shift=settings.ood or "none: name one with --ood",
         episodes=settings.episodes,
+        version="2",
         settings=settings,
     )
 
