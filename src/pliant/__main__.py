@@ -1,8 +1,17 @@
-"""`python -m pliant`."""
+"""`pliant`, and `python -m pliant`: the command line, which may be interrupted while it is still being imported."""
 
 import sys
 
-from pliant.cli import main as cli
+
+def main() -> int:
+    """Run the command line; its exit status."""
+    try:
+        from pliant.cli import main as cli
+    except KeyboardInterrupt:
+        print("pliant: interrupted", file=sys.stderr)
+        return 130
+    return cli.main()
+
 
 if __name__ == "__main__":
-    sys.exit(cli.main())
+    sys.exit(main())

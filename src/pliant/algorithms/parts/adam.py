@@ -31,9 +31,10 @@ class Adam:
     def step(self, gradients: Sequence[Tensor], lr: float) -> None:
         """One step down `gradients`, one for each value and of its shape, in the order of `values`."""
         if self._adam is None:  # late: making one imports torch's compiler, seconds that an agent who only acts need not wait
-            self._adam = torch.optim.Adam(list(self.values.values()), lr=self._lr, eps=1e-5)
-            self._adam.state.update(self._moments)
-            self._moments = self._adam.state
+            made = torch.optim.Adam(list(self.values.values()), lr=self._lr, eps=1e-5)
+            made.state.update(self._moments)
+            self._moments = made.state  # before the optimiser is ours: Ctrl-C in between must not part the two
+            self._adam = made
         self._adam.param_groups[0]["lr"] = lr
         for p, gradient in zip(self.values.values(), gradients, strict=True):
             p.grad = gradient
