@@ -12,11 +12,12 @@ from collections.abc import Sequence
 
 from pliant import errors
 from pliant.cli import dotted, parser, verbs
-from pliant.system import stop
+from pliant.system import parent, stop
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    parent.watch()
     interrupt = stop.Interrupt()
     with stop.handled(interrupt.note, signal.SIGINT):
         try:
