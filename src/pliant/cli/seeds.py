@@ -8,7 +8,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from typing import IO
 
 from pliant import errors
 from pliant.storage import record
-from pliant.system import machine
+from pliant.system import interpreter, machine
 from pliant.system.progress import Progress
 
 POLL = 0.2
@@ -60,14 +59,14 @@ class _Processes:
 
     def __init__(self, command: Sequence[str], outs: Mapping[int, Path], jobs: int, files: contextlib.ExitStack) -> None:
         self._files = files
-        self.command, self.outs, self.jobs = [sys.executable, "-m", "pliant", *command], outs, jobs
+        self.command, self.outs, self.jobs = interpreter.command("-m", "pliant", *command), outs, jobs
         self.waiting = list(outs)
         self.running = dict[int, subprocess.Popen[bytes]]()
         self.failed = dict[int, str]()
         """What each failed seed said last."""
         self._said = dict[int, IO[str]]()
         threads = str(max(1, machine.cores() // jobs))
-        self._environment = os.environ | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads)}
+        self._environment = interpreter.environment() | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads)}
 
     def begin(self) -> None:
         """Begin as many of those that wait as there is room for."""
