@@ -28,7 +28,7 @@ def evaluation(training: Training, split: str, asked: Asked, family: Family) -> 
     if training.run is None:
         return None
     for path in sorted((training.run / "evaluations").glob(f"{split}-seed{asked.seed}-tasks{asked.tasks}-*.json")):
-        document = documents.read(path, schema.KIND)
+        document = documents.read(path, schema.KIND, folder=training.run)
         protocol = document["protocol"]
         stages = usual_stages(document, family) if asked.stages is None else asked.stages
         wanted = (stages, document["config"]["parts"]["train"]["lanes"], training.iteration)
@@ -100,7 +100,7 @@ def _kept_sweeps(run: Path) -> list[dict[str, Any]]:
     newest = checkpoint.load_latest(record.Run.open(run).checkpoints, warn=errors.warn).iteration
     kept = []
     for path in paths:
-        document = documents.read_sealed(path, sweep.SCHEMA)
+        document = documents.read_sealed(path, sweep.SCHEMA, run)
         if document["protocol"]["iteration"] == newest:
             kept.append(document)
         else:

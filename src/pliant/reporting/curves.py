@@ -1,11 +1,13 @@
 """The adaptation curve of one evaluation as a picture."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pliant.reporting import samples
 from pliant.storage import documents, shown
+from pliant.system import files
 
 MOST_LINES = 40
 """Tasks whose own curve a picture shows; none where a curve is so long that nobody could tell them apart."""
@@ -27,8 +29,19 @@ def title(document: Mapping[str, Any]) -> str:
     return f"{subject}: {document['tasks']} {kind} tasks{few}"
 
 
-def curve_picture(document: Mapping[str, Any], path: Path) -> Path:
-    """Draw the curve as a picture (PNG, SVG, PDF by its suffix): every task thin, the mean with its 95% interval thick."""
+def curve_picture(document: Mapping[str, Any], path: Path, folder: Path | None = None) -> Path:
+    """Draw the curve as a picture (PNG, SVG, PDF by its suffix): every task thin, the mean with its 95% interval thick.
+
+    It is written as `files.write` does.
+    """
+    picture = io.BytesIO()
+    _figure(document).savefig(picture, format=path.suffix.removeprefix("."), dpi=150)
+    files.write(path, picture.getvalue(), folder)
+    return path
+
+
+def _figure(document: Mapping[str, Any]) -> Any:
+    """The picture as a figure of matplotlib."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -62,6 +75,4 @@ def curve_picture(document: Mapping[str, Any], path: Path) -> Path:
     axes.margins(x=0.08)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
-    return path
+    return figure

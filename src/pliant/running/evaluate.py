@@ -74,7 +74,7 @@ def evaluate_run(
 def _kept(run: record.Run, result: dict[str, Any]) -> Evaluation:
     """The document sealed, and kept in its run."""
     sealed = cast(Evaluation, documents.sealed(result))
-    documents.write_json(document_path(run.path, sealed), sealed)
+    documents.write_json(document_path(run.path, sealed), sealed, run.path)
     return sealed
 
 

@@ -79,7 +79,7 @@ def sweep_run(
         "iteration": found.iteration,
     }
     kept = Path(path) / "sweeps" / f"{re.sub(r'[^A-Za-z0-9_-]', '', name)}.json"
-    if kept.exists() and _is_same(old := documents.read(kept, schema.KIND), name, values, asked):
+    if kept.exists() and _is_same(old := documents.read(kept, schema.KIND, folder=run.path), name, values, asked):
         return old
     along, curves = learner.family.axes[name], []
     with Progress(len(values), 0, quiet, f"{name} of {run.path.name}", f"{run.path.name}: value") as progress:
@@ -87,7 +87,7 @@ def sweep_run(
             curves.append(_measured(learner, name, value, tasks, schedule, seed))
             progress.update(len(curves), {})
     document = documents.sealed(_document(run.config, name, along, values, asked, curves))
-    documents.write_json(kept, document)
+    documents.write_json(kept, document, run.path)
     return document
 
 
