@@ -279,6 +279,8 @@ class BatchEnv:
             if bool(first.any()):
                 self._elapsed = torch.where(first, 0, self._elapsed)
                 index = self._episode.clamp(max=self.episodes - 1)[..., None, None].expand(-1, -1, 1, self.reset_noise)
+                # What the step returned may be the family's own state, which `begin` may change in place.
+                reward, next_obs, terminated, success = (x.clone() for x in (reward, next_obs, terminated, success))
                 self.begin(first, self._reset_noise.gather(2, index).squeeze(2))  # [M, B, reset_noise]
                 obs = self.observe()
         return Transition(reward, next_obs, terminated, truncated, success, obs, first)
