@@ -76,7 +76,7 @@ def curve_on(learner: Learner, batch: BatchEnv, stages: int, stream: Stream) -> 
     begin = time.perf_counter()
     rollouts = learner.algorithm.adapt(partial(rollout, batch, stream), stages)
     seconds = time.perf_counter() - begin
-    return measure(rollouts, batch, bool(learner.family.success), seconds, learner.by_episode), rollouts
+    return measure(rollouts, batch, batch.reports_success, seconds, learner.by_episode), rollouts
 
 
 def measure(rollouts: list[Rollout], batch: BatchEnv, reports_success: bool, seconds: float, by_episode: bool) -> Curve:
