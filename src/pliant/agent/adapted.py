@@ -1,6 +1,7 @@
 """A policy adapted to one task: it acts, it is saved, it is loaded."""
 
 import contextlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -130,8 +131,7 @@ class Adapted:
         """Write the adapted policy to a folder that `pliant.load` understands."""
         path = Path(path)
         config = configuration.to_dict(self.config)
-        if (path / "adapted.json").exists() or (path.exists() and any(path.iterdir())):
-            raise errors.UserError(f"{path} is not empty: choose another folder")
+        require_free(path)
         described = {"schema": SCHEMA, "config": config, "task": self.task, "units": self._units}
         if self.observes is not None and (observes := written.written(self.observes)):
             described["observes"] = observes
@@ -165,8 +165,14 @@ class Adapted:
         return state
 
 
+def require_free(path: Path) -> None:
+    """Raise UserError unless a policy may be saved in `path`: a folder that is new or empty."""
+    if os.path.lexists(path) and (not path.is_dir() or any(path.iterdir())):
+        raise errors.UserError(f"{path} is not an empty folder: choose another one")
+
+
 def load_adapted(path: Path, device: str, body: nn.Module | None) -> Adapted:
-    described = documents.read(path / "adapted.json", adapted.KIND)
+    described = documents.read(path / "adapted.json", adapted.KIND, folder=path)
     config = configuration.from_dict(described["config"])
     learner = learners.build(config, device, body)
     policy, spec = learner.algorithm.policy, learner.family.spec
@@ -180,7 +186,7 @@ def load_adapted(path: Path, device: str, body: nn.Module | None) -> Adapted:
         raise errors.UserError(f"{found.path} does not hold the parameters of this policy: they are {got}, expected {expected}")
     carried = {name: tensor for name, tensor in tensors.items() if name.startswith(carrying.PREFIX)}
     carry = carrying.unflat(carried, policy, spec, found.path)
-    document = documents.read(path / "evaluation.json", evaluation.KIND, unsealed=True)
+    document = documents.read(path / "evaluation.json", evaluation.KIND, unsealed=True, folder=path)
     units, observes = described.get("units"), _observed(described, spec, path)
     return Adapted(config, policy, params, spec, described["task"], document, document["seed"], units, carry, observes)
 
