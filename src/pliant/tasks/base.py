@@ -238,6 +238,11 @@ class BatchEnv:
         """What a critic is told of each task, [M, K]."""
         return self.family.described(self.tasks)
 
+    @property
+    def reports_success(self) -> bool:
+        """Whether its success is measured: where the family says what that is."""
+        return bool(self.family.success)
+
     # ---- what the rollout calls
 
     @property
