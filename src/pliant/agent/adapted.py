@@ -1,6 +1,7 @@
 """A policy adapted to one task: it acts, it is saved, it is loaded."""
 
 from collections.abc import Callable, Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from pliant.simulators.gymnasium import spaces
 from pliant.storage import checkpoint, documents
 from pliant.storage.schema import adapted, evaluation
 from pliant.streams import Stream
+from pliant.system import given
 from pliant.types import Carry, Inputs, Params, Spec
 
 SCHEMA = adapted.SCHEMA
@@ -71,15 +73,15 @@ class Adapted:
         family. Raises UserError for an observation of another shape or that is not finite, and for the state of another
         policy or of another number of observations.
         """
+        deterministic = given.flag("deterministic", deterministic)
         x = self._seen(obs)
         n = len(x) if x.ndim == 2 else 1
         carry = self._opened(n) if state is None else self._checked(state, n)
         if reward is not None:
-            given = torch.as_tensor(np.asarray(reward, dtype=np.float32)).reshape(1, -1)
-            carry = carry._replace(reward=given.expand(1, n).to(carry.reward))
+            carry = carry._replace(reward=_each("reward", reward, n, torch.float32).to(carry.reward))
         first = torch.full((1, n, 1), state is None)
         if episode_start is not None:
-            first = torch.as_tensor(episode_start, dtype=torch.bool).reshape(1, -1, 1).expand(1, n, 1)
+            first = _each("episode_start", episode_start, n, torch.bool).unsqueeze(2)
         like = next(iter(self.params.values()))
         seen = Inputs(torch.as_tensor(x).view(1, n, 1, -1), carry.action.unsqueeze(2), carry.reward.unsqueeze(2), first)
         output, memory = functional.apply(self.policy, self.params, Inputs(*(p.to(like.device) for p in seen)), carry.memory)
@@ -93,19 +95,28 @@ class Adapted:
         if isinstance(obs, tuple) and len(obs) == 2 and isinstance(obs[1], dict):
             raise errors.UserError("obs is a pair (obs, info): pass the observation alone, as in obs, info = env.reset()")
         is_flat = isinstance(obs, np.ndarray) and obs.ndim in (1, 2) and obs.shape[-1] == self.spec.obs_size
-        x = np.asarray(obs if is_flat or self.see is None else self.see(obs), dtype=np.float32)
+        wanted = f"[{self.spec.obs_size}] or [n, {self.spec.obs_size}]"
+        try:
+            shown = np.asarray(obs if is_flat or self.see is None else self.see(obs))
+        except (TypeError, ValueError, KeyError, AttributeError, IndexError):
+            shown = np.asarray(None)
+        if shown.dtype.kind not in "biuf" or not shown.size:
+            raise errors.UserError(f"obs is {given.shown(obs)}: expected numbers {wanted}, or what the environment shows")
+        with np.errstate(over="ignore"):  # what is too large for the policy is not finite, which is said below
+            x = shown.astype(np.float32)
         if x.ndim not in (1, 2) or x.shape[-1] != self.spec.obs_size:
-            raise errors.UserError(f"obs is {list(x.shape)}: expected [{self.spec.obs_size}] or [n, {self.spec.obs_size}]")
+            raise errors.UserError(f"obs is {list(x.shape)}: expected {wanted}")
         if not np.isfinite(x).all():
             raise errors.UserError("obs is not finite: check the environment")
         return x
 
-    def save(self, path: str | Path) -> Path:
+    @errors.mendable()
+    def save(self, path: str | PathLike[str]) -> Path:
         """Write the adapted policy to a folder that `pliant.load` understands."""
-        path = Path(path)
+        path = given.place("path", path)
         config = configuration.to_dict(self.config)
-        if (path / "adapted.json").exists() or (path.exists() and any(path.iterdir())):
-            raise errors.UserError(f"{path} is not empty: choose another folder")
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise errors.UserError(f"{path} exists and is not an empty folder: save to another one")
         described = {"schema": SCHEMA, "config": config, "task": self.task, "units": self._units}
         documents.write_json(path / "adapted.json", described)
         documents.write_json(path / "evaluation.json", self.document)
@@ -137,7 +148,24 @@ class Adapted:
         return state
 
 
-def load_adapted(path: Path, device: str, body: nn.Module | None) -> Adapted:
+def _each(name: str, value: Any, n: int, kind: torch.dtype) -> Tensor:
+    """One number or bool for each of `n` observations, or one for all, [1, n]. Raises UserError for anything else, and NaN."""
+    what = "numbers" if kind.is_floating_point else "True or False"
+    try:
+        array = np.asarray(value)
+        known = array.dtype.kind in "biuf" and (kind != torch.bool or bool(np.isin(array, (0, 1)).all()))
+    except ValueError:  # a ragged list
+        known = False
+    if not known or array.size not in (1, n):
+        raise errors.UserError(f"{name} is {given.shown(value)}: expected {what}, one or [{n}]")
+    found = torch.as_tensor(array.astype(np.float64)).to(kind)
+    if not bool(torch.isfinite(found).all()):
+        raise errors.UserError(f"{name} is {given.shown(value)}: expected finite {what}")
+    return found.reshape(1, -1).expand(1, n)
+
+
+def read(path: Path, device: str, body: nn.Module | None) -> Adapted:
+    """The policy in a folder that `Adapted.save` wrote. Raises UserError for anything else."""
     described = documents.read(path / "adapted.json", adapted.KIND)
     config = configuration.from_dict(described["config"])
     learner = learners.build(config, device, body)

@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
     from pliant.agent import agent
     from pliant.reporting import terminal
 
-    trained = agent.load(arguments.run, device=arguments.device)
+    trained = agent.load_agent(arguments.run, device=arguments.device)
     adapted = trained.adapt(task, stages=arguments.stages, seed=arguments.seed, episodes=arguments.episodes)
     shared.console().print(terminal.curve_table(adapted.document))
     out = arguments.out or _free(arguments.run / "adapted", task)
