@@ -187,6 +187,7 @@ def files() -> Iterator[tuple[str, Call]]:
 GROUPS = {"agents": agents, "learning": learning, "acting": acting, "files": files}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", GROUPS)
 def test_a_wrong_call_is_one_line_and_changes_nothing(group: str, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(world.folder)

@@ -115,8 +115,7 @@ class Adapted:
         """Write the adapted policy to a folder that `pliant.load` understands."""
         path = given.place("path", path)
         config = configuration.to_dict(self.config)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise errors.UserError(f"{path} exists and is not an empty folder: save to another one")
+        require_free(path)
         described = {"schema": SCHEMA, "config": config, "task": self.task, "units": self._units}
         documents.write_json(path / "adapted.json", described)
         documents.write_json(path / "evaluation.json", self.document)
@@ -146,6 +145,13 @@ class Adapted:
             got = carrying.shapes(state) if isinstance(state, Carry) else type(state).__name__
             raise errors.UserError(f"state is {got}: expected what this policy returned for {n} observations, {expected}")
         return state
+
+
+def require_free(path: Path) -> None:
+    """Raise UserError unless something may be saved at `path`, which is new or an empty folder."""
+    there = next(p for p in (path, *path.absolute().parents) if p.exists())
+    if not there.is_dir() or (there == path and any(path.iterdir())):
+        raise errors.UserError(f"{there} exists and is not an empty folder: save to another one")
 
 
 def _each(name: str, value: Any, n: int, kind: torch.dtype) -> Tensor:

@@ -167,8 +167,7 @@ class Agent:
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the agent to a folder that `pliant.load` and every command understand."""
         path = given.place("path", path)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise errors.UserError(f"{path} exists and is not an empty folder: save to another one")
+        adapting.require_free(path)
         with record.Run.start(path, configuration.to_dict(self.config)) as run:
             run.save(int(self.counters["iteration"]), self.learner.algorithm.state(), self.counters)
         return path

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import types
 import typing
 from functools import cache
@@ -45,7 +46,8 @@ def _split(kind: Any, text: str) -> Any:
     if type(None) in options and text.strip().lower() == "none":
         return None
     if any(typing.get_origin(option) is tuple for option in options):
-        items = text.strip().strip("()[]").split(",")
+        within = re.fullmatch(r"\s*(?:\((.*)\)|\[(.*)\])\s*", text, re.DOTALL)
+        items = (text if within is None else within[1] or within[2] or "").strip().split(",")
         return [item.strip() for item in (items[:-1] if not items[-1].strip() else items)]
     literals = {str(a): a for option in options if typing.get_origin(option) is Literal for a in typing.get_args(option)}
     return literals.get(text, text)
