@@ -585,8 +585,7 @@ def test_a_memory_that_cannot_be_differentiated_is_refused_by_gradients_and_take
     settings = config.load_config("rl2", "bandit", preset="none")
     learner = Learner(rl2.make(Fused(family.spec), family.spec, settings.parts, Stream(0)), family, settings, Stream(0))
     assert all(np.isfinite(each.metrics["loss"]) for each in loop.iterate(learner, 0, 2))
-    agent = Agent("rl2", "bandit", preset="none")
-    agent.learner = learner
+    agent = Agent._of(learner, {}, "cpu")
     adapted = agent.adapt({"p": [0.5] * 5})
     _, state = adapted.predict(np.zeros(1))
     action, _ = adapted.predict(np.zeros(1), state, episode_start=True, reward=1.0)
