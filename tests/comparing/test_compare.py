@@ -97,7 +97,7 @@ def test_baselines_that_are_not_trained_have_trained_nothing(compared: dict[str,
         steps = agent["efficiency"]["train_env_steps"]
         assert (steps == 0) is (agent["name"] in ("random", "scratch")), agent["name"]
         most = 12 if agent["name"] == "rl2" else 3 * 36  # of one task; some episodes end at the goal
-        assert most - 1 <= agent["efficiency"]["adapt_env_steps"] <= most
+        assert 0.9 * most <= agent["efficiency"]["adapt_env_steps"] <= most, agent["name"]
 
 
 def test_nothing_is_called_better_with_fewer_than_three_seeds(compared: dict[str, Any]) -> None:
