@@ -132,7 +132,7 @@ def slow_gradient(problem: Problem, meta: Params, constant_gradient: bool = Fals
     return torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(meta.values()))])
 
 
-def central_differences(f: Callable[[Params], float], meta: Params, places: range, eps: float = 1e-4) -> Tensor:
+def central_differences(f: Callable[[Params], float], meta: Params, places: range, eps: float = 1e-5) -> Tensor:
     """Of fourth order, at some places of the flat parameters: (8 (f(+h) - f(-h)) - (f(+2h) - f(-2h))) / 12 h."""
     vector = functional.flatten(meta)
     result = []
