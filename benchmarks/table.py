@@ -7,6 +7,8 @@
 import sys
 from collections.abc import Callable
 
+import recorded
+import studies
 import table_front
 import table_gradients
 import table_memories
@@ -31,7 +33,18 @@ SECTIONS: dict[str, tuple[Callable[[], str], ...]] = {
 def sections() -> str:
     """All tables, under their headings."""
     drawn = {head: [text for draw in draws if (text := draw())] for head, draws in SECTIONS.items()}
-    return "\n\n".join("\n\n".join([f"## {head}", *texts]) for head, texts in drawn.items() if texts)
+    return "\n\n".join([*outdated(), *("\n\n".join([f"## {head}", *texts]) for head, texts in drawn.items() if texts)])
+
+
+def outdated() -> list[str]:
+    """The sentence that names what is to be measured again, if anything is."""
+    names = [name for name in studies.STUDIES if recorded.read(name) and not recorded.is_current(name)]
+    if not names:
+        return []
+    return [
+        "**Measured before a change that touches them**, which [the changelog](changelog.md) describes; `make studies` measures"
+        f" them again: {', '.join(names)}."
+    ]
 
 
 def redrawn(page: str) -> str:

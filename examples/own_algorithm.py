@@ -22,7 +22,7 @@ class Anil:
 
     def __init__(self, policy, spec, parts, stream):
         self.policy, self.settings, self.log_prob = policy, parts["anil"], distributions.of(spec).log_prob
-        self.adam = adam.Adam(functional.parameters(policy), self.settings.outer_lr)
+        self.adam = adam.Adam(functional.parameters(policy))
         self.state, self.load = self.adam.state, self.adam.load  # a checkpoint holds the parameters and their moments
 
     def adapt(self, collect, steps=None):  # a rollout, a step of each task's head, a rollout with it, ...

@@ -37,7 +37,7 @@ def same(one: dict[str, Tensor], two: dict[str, Tensor]) -> bool:
 
 @pytest.mark.parametrize("prefix", ["", "meta/"])
 def test_adam_goes_on_bit_for_bit_from_its_state(prefix: str) -> None:
-    one, two = Adam(values(0), 0.1, prefix), Adam(values(1), 0.1, prefix)
+    one, two = Adam(values(0), prefix), Adam(values(1), prefix)
     assert list(one.state()) == [f"{prefix}a", f"{prefix}b/c"], "no moments before the first step"
     for seed in (2, 3):
         one.step(list(values(seed).values()), 0.05)
@@ -51,15 +51,28 @@ def test_adam_goes_on_bit_for_bit_from_its_state(prefix: str) -> None:
     assert same(one.state(), two.state()) and not same(one.state(), kept)
 
 
+def test_adam_steps_as_torchs_own_class_does_bit_for_bit() -> None:
+    adam, leaves = Adam(values(0)), [p.requires_grad_() for p in values(0).values()]
+    theirs = torch.optim.Adam(leaves, eps=1e-5)
+    for seed, lr in ((2, 0.05), (3, 0.01), (4, 0.1)):
+        gradients = list(values(seed).values())
+        theirs.param_groups[0]["lr"] = lr
+        for p, gradient in zip(leaves, gradients, strict=True):
+            p.grad = gradient
+        theirs.step()
+        adam.step(gradients, lr)
+        assert all(torch.equal(mine, its) for mine, its in zip(adam.values.values(), leaves, strict=True))
+
+
 def test_adam_begins_anew_from_a_state_without_moments() -> None:
-    used, fresh = Adam(values(0), 0.1), Adam(values(0), 0.1)
+    used, fresh = Adam(values(0)), Adam(values(0))
     used.step(list(values(2).values()), 0.1)
     used.load(fresh.state())
     assert same(used.state(), fresh.state())
 
 
 def test_a_state_of_adam_is_a_copy() -> None:
-    adam = Adam(values(0), 0.1)
+    adam = Adam(values(0))
     adam.step(list(values(2).values()), 0.1)
     kept = {n: x.clone() for n, x in adam.state().items()}
     for x in adam.state().values():

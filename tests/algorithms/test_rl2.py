@@ -45,7 +45,7 @@ def double(learner: Learner) -> rl2.Rl2:
     assert isinstance(made, rl2.Rl2)
     made.policy.double()
     made.critic.double()
-    made.adam = rl2.Adam({n: p.detach().double() for n, p in made.adam.values.items()}, 1e-3)
+    made.adam = rl2.Adam({n: p.detach().double() for n, p in made.adam.values.items()})
     made.scales.fixed = {n: b.double() for n, b in made.scales.fixed.items()}
     return made
 

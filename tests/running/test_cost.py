@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from torch.utils.flop_counter import FlopCounterMode
 
-import pliant
 from pliant.config import load_config
 from pliant.running import cost, learner
 
@@ -36,10 +35,15 @@ def test_operations_of_gradients_are_those_of_torchs_counter() -> None:
     assert cost._flops(lambda: made.algorithm.adapted(rollouts[:1])) == counter.get_total_flops() > 0
 
 
-def test_an_evaluation_imports_no_compiler(forked: Any, tmp_path: Path) -> None:
-    """torch._dynamo alone takes 1.5 seconds to import; torch.optim and torch's own counter of operations import it."""
-    settings = {"family.horizon": 5, "train.lanes": 2, "outer.method": "clipped"}
-    run = pliant.Agent("maml", "point", preset="none", settings=settings).save(tmp_path / "run")
-    code = "import sys; from pliant.running import evaluate; evaluate.evaluate_run(sys.argv[1], tasks=2)"
-    done = forked.run(f"{code}; assert 'torch._dynamo' not in sys.modules", run)
+def test_neither_training_nor_evaluation_imports_a_compiler(forked: Any, tmp_path: Path) -> None:
+    """torch._dynamo alone takes seconds to import; torch's optimisers and torch's own counter of operations import it."""
+    words = ("maml", "point", "--preset", "none", "--train.iterations", 1, "--train.lanes", 2, "--family.horizon", 5)
+    code = """
+import sys
+from pliant.cli import main as cli
+assert cli.main(["train", *sys.argv[1:], "--outer.method", "clipped", "--quiet", "--out", "run"]) == 0
+assert cli.main(["evaluate", "run", "--tasks", "2"]) == 0
+assert "torch._dynamo" not in sys.modules
+"""
+    done = forked.run(code, *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

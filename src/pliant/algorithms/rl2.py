@@ -92,7 +92,7 @@ class Rl2:
         device = next(policy.parameters()).device
         self.critic = Critic(self.features, spec, critic, stream.at("critic").generator()).to(device)
         values = _named("policy", functional.parameters(policy)) | _named("critic", functional.parameters(self.critic))
-        self.adam = Adam(values, outer.lr)
+        self.adam = Adam(values)
         self.least = _named("policy", traits(policy).least)
         self.scales = Scales(policy, spec.obs_size, outer.scale)
         self.credit = Credit(outer.gamma, outer.lam, spec.trial_steps, spec.task_size if critic.told else 0)

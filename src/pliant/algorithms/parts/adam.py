@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
+from torch.optim.adam import adam as functional
 
 from pliant.errors import UserError
 from pliant.types import Params
@@ -21,23 +22,26 @@ class Adam:
     `prefix` stands before the names of the values in a checkpoint: "meta/", say.
     """
 
-    def __init__(self, values: Params, lr: float, prefix: str = "") -> None:
+    def __init__(self, values: Params, prefix: str = "") -> None:
         self.values = {name: p.detach().clone().requires_grad_() for name, p in values.items()}
-        self._lr, self._prefix = lr, prefix
-        self._adam: torch.optim.Adam | None = None
-        self._moments: dict[Tensor, dict[str, Tensor]] = {}
-        """Of each value; the optimiser's own as soon as there is one."""
+        self._prefix = prefix
+        self._moments: dict[str, dict[str, Tensor]] = {}
+        """Of each value, by `MOMENTS`; none before the first step."""
 
+    @torch.no_grad()
     def step(self, gradients: Sequence[Tensor], lr: float) -> None:
-        """One step down `gradients`, one for each value and of its shape, in the order of `values`."""
-        if self._adam is None:  # late: making one imports torch's compiler, seconds that an agent who only acts need not wait
-            self._adam = torch.optim.Adam(list(self.values.values()), lr=self._lr, eps=1e-5)
-            self._adam.state.update(self._moments)
-            self._moments = self._adam.state
-        self._adam.param_groups[0]["lr"] = lr
-        for p, gradient in zip(self.values.values(), gradients, strict=True):
-            p.grad = gradient
-        self._adam.step()
+        """One step down `gradients`, one for each value and of its shape, in the order of `values`.
+
+        It is torch's own step as a function: the class `torch.optim.Adam` imports torch's compiler, which takes seconds.
+        """
+        for name in self.values.keys() - self._moments.keys():
+            zeros = torch.zeros_like(self.values[name])
+            self._moments[name] = {"step": torch.zeros(()), "exp_avg": zeros, "exp_avg_sq": zeros.clone()}
+        step, exp_avg, exp_avg_sq = ([self._moments[name][what] for name in self.values] for what in MOMENTS)
+        functional(
+            list(self.values.values()), list(gradients), exp_avg, exp_avg_sq, [], step,
+            lr=lr, beta1=0.9, beta2=0.999, eps=1e-5, weight_decay=0.0, amsgrad=False, maximize=False,
+        )  # fmt: skip
 
     def set(self, values: Params) -> None:
         """Continue from other values with the same moments."""
@@ -48,22 +52,21 @@ class Adam:
     def state(self) -> dict[str, Tensor]:
         """The values under PREFIX and their names; moments and step counts, once there are any, as "adam/WHAT/NAME"."""
         values = {self._prefix + name: p.detach().clone() for name, p in self.values.items()}
-        moments = {
-            f"adam/{what}/{name}": self._moments[p][what].detach().clone()
-            for name, p in self.values.items()
-            for what in MOMENTS
-            if what in self._moments.get(p, {})
+        kept = {
+            f"adam/{what}/{name}": moment.clone()
+            for name in self.values
+            for what, moment in self._moments.get(name, {}).items()
         }
-        return values | moments
+        return values | kept
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Restore `state()`, from a mapping that may hold more. Without moments in it the next step is a first one."""
         self.set({name: state[self._prefix + name] for name in self.values})
-        self._moments.clear()
-        for name, p in self.values.items():
-            found = {what: state[key].clone() for what in MOMENTS if (key := f"adam/{what}/{name}") in state}
-            if found:
-                self._moments[p] = found
+        self._moments = {
+            name: {what: state[f"adam/{what}/{name}"].clone() for what in MOMENTS}
+            for name in self.values
+            if f"adam/step/{name}" in state
+        }
 
 
 class MomentlessAdam:

@@ -216,7 +216,7 @@ class ClippedStep:
 
     def __init__(self, meta: Params, settings: OuterSettings) -> None:
         self.settings = settings
-        self.adam = Adam(meta, settings.lr, prefix=META)
+        self.adam = Adam(meta, prefix=META)
 
     def __call__(self, problem: Problem, meta: Params) -> tuple[Params, dict[str, float]]:
         """The meta-parameters after all epochs."""
