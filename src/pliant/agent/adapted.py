@@ -107,7 +107,7 @@ class Adapted:
         config = configuration.to_dict(self.config)
         require_free(path)
         described = {"schema": SCHEMA, "config": config, "task": self.task, "units": self._units}
-        documents.write_json(path / "adapted.json", described)
+        documents.write_json(path / "adapted.json", documents.sealed(described))
         documents.write_json(path / "evaluation.json", self.document)
         checkpoint.save(path / "checkpoints", 0, self.params | carrying.flat(self.carry), {})
         return path
@@ -144,7 +144,7 @@ def require_free(path: Path) -> None:
 
 
 def load_adapted(path: Path, device: str, body: nn.Module | None) -> Adapted:
-    described = documents.read(path / "adapted.json", adapted.KIND, folder=path)
+    described = documents.read(path / "adapted.json", adapted.KIND, unsealed=True, folder=path)
     config = configuration.from_dict(described["config"])
     learner = learners.build(config, device, body)
     policy, spec = learner.algorithm.policy, learner.family.spec

@@ -5,8 +5,8 @@ from typing import Any, Final, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from pliant.storage.schema.kind import Kind, strict
-from pliant.storage.schema.parts import Config
+from pliant.storage.schema.kind import SETTINGS_EDITED, Kind, strict
+from pliant.storage.schema.parts import Config, Digest
 
 SCHEMA: Final = "pliant.adapted/1"
 
@@ -41,6 +41,8 @@ class Adapted(TypedDict):
     """Values of the task's parameters by name, in their units, or the name of the environment."""
     units: NotRequired[Units]
     """How the environment counts actions; empty for a task of the family."""
+    sha256: NotRequired[Digest]
+    """Checksum of the document without this field; documents of pliant 0.1.0 have none."""
 
 
 FORMS: tuple[set[str], ...] = (set(), {"start"}, {"start", "choices"}, {"low", "high"}, {"low", "high", "whole"})
@@ -72,4 +74,4 @@ def _shape(value: object) -> tuple[int, ...] | None:
     return None if shapes or inner is None else (len(value), *inner)
 
 
-KIND = Kind(SCHEMA, Adapted, faults)
+KIND = Kind(SCHEMA, Adapted, faults, "since 0.2", edited=SETTINGS_EDITED)
