@@ -38,16 +38,9 @@ def trust(arguments: argparse.Namespace) -> None:
 
 def check_device(name: str) -> None:
     """Raise UserError for a device that torch cannot use."""
-    import torch
+    from pliant.system import given
 
-    try:
-        device = torch.device(name)
-        if device.type == "cpu" and device.index:
-            raise RuntimeError("there is one cpu: its threads are --train.threads")
-        torch.ones(1, device=device).item()  # a device without numbers, such as meta, has none to give
-    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
-        reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
-        raise errors.UserError(f"--device is {name!r}: torch cannot use it ({reason})") from error
+    given.device("--device", name)
 
 
 def parse_task(words: list[str]) -> dict[str, Any]:
