@@ -142,7 +142,7 @@ class Adapted:
         described = {"schema": SCHEMA, "config": config, "task": self.task, "units": self._units}
         if self.observes is not None and (observes := written.written(self.observes)):
             described["observes"] = observes
-        documents.write_json(path / "adapted.json", described)
+        documents.write_json(path / "adapted.json", documents.sealed(described))
         documents.write_json(path / "evaluation.json", self.document)
         checkpoint.save(path / "checkpoints", 0, self.params | carrying.flat(self.carry), {})
         return path
@@ -196,7 +196,7 @@ def _each(name: str, value: Any, n: int, kind: torch.dtype) -> Tensor:
 
 def read(path: Path, device: str, body: nn.Module | None) -> Adapted:
     """The policy in a folder that `Adapted.save` wrote. Raises UserError for anything else."""
-    described = documents.read(path / "adapted.json", adapted.KIND, folder=path)
+    described = documents.read(path / "adapted.json", adapted.KIND, unsealed=True, folder=path)
     config = configuration.from_dict(described["config"])
     learner = learners.build(config, device, body)
     policy, spec = learner.algorithm.policy, learner.family.spec
