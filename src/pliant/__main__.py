@@ -1,4 +1,7 @@
-"""`pliant`, and `python -m pliant`: the command line, which may be interrupted while it is still being imported."""
+"""`pliant`, and `python -m pliant`: the command line, which may be interrupted while it is still being imported.
+
+Python puts the working directory first where `python -m` looks for modules: not for us.
+"""
 
 import sys
 
@@ -14,4 +17,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    if __spec__ and not sys.flags.safe_path:
+        here = sys.path.pop(0)
+        if __file__.startswith(here):  # a source folder that pliant itself lies in
+            sys.path.append(here)
     sys.exit(main())

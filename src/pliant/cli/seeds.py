@@ -7,7 +7,6 @@ processes do not fight for cores.
 import contextlib
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import IO
 
 from pliant import errors
 from pliant.storage import record
-from pliant.system import machine, parent, stop
+from pliant.system import interpreter, machine, parent, stop
 from pliant.system.progress import Progress
 
 POLL = 0.2
@@ -59,14 +58,15 @@ class _Processes:
 
     def __init__(self, command: Sequence[str], outs: Mapping[int, Path], jobs: int, files: contextlib.ExitStack) -> None:
         self._files = files
-        self.command, self.outs, self.jobs = [sys.executable, "-m", "pliant", *command], outs, jobs
+        self.command, self.outs, self.jobs = interpreter.command("-m", "pliant", *command), outs, jobs
         self.waiting = list(outs)
         self.running = dict[int, subprocess.Popen[bytes]]()
         self.failed = dict[int, str]()
         """What each failed seed said last."""
         self._said = dict[int, IO[str]]()
         threads = str(max(1, machine.cores() // jobs))
-        self._environment = os.environ | parent.ENVIRONMENT | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads)}
+        own = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads)}
+        self._environment = interpreter.environment() | parent.ENVIRONMENT | own
 
     def begin(self) -> None:
         """Begin as many of those that wait as there is room for."""
@@ -128,7 +128,7 @@ def _last(out: Path) -> dict[str, float] | None:
     """The latest line of a run's metrics, if it has any."""
     try:
         rows = record.metrics(out)
-    except OSError:
+    except errors.UserError:  # it is being written anew
         return None
     return rows[-1] if rows else None
 

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pliant import errors
+from pliant.system import interpreter
 from pliant.tasks import worker
 from pliant.tasks.worker import Array, Board, Layout, Remote, Trial
 
@@ -225,9 +226,10 @@ def _context() -> BaseContext:
 
 @contextlib.contextmanager
 def _starting(key: bytes) -> Iterator[None]:
-    """Processes that start now do not run the user's script again, use one thread each, and keep quiet."""
+    """Processes that start now do not run the user's script again, use one thread each, keep quiet, and take no code from the
+    working directory."""
     quiet = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYGAME_HIDE_SUPPORT_PROMPT": "1"}
-    added = {name: value for name, value in quiet.items() if name not in os.environ}
+    added = {name: value for name, value in (quiet | interpreter.SAFE).items() if name not in os.environ}
     main = sys.modules["__main__"]
     os.environ.update(added)
     if b"__main__" not in key:

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pliant.system import interpreter
+
 Array = NDArray[np.float64]
 
 AWAKE = 0.002
@@ -112,6 +114,7 @@ class Trial(NamedTuple):
 def serve(pipe: Connection, make: Callable[[], Remote], board: Board, worker: int) -> None:
     """Answer every message until the pipe closes: with None, or with what went wrong."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which saves first
+    interpreter.restore()
     os.dup2(2, 1)  # what a simulator prints must not mix with results
     awake = AWAKE if _settle(worker, board.layout.workers) else 0.0
     threading.Thread(target=_end_with_parent, daemon=True).start()

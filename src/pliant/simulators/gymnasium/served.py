@@ -90,9 +90,15 @@ def _making(called: str) -> Iterator[None]:
 
 def _adapters(env: "gymnasium.Env[Any, Any]", called: str) -> tuple[spaces.Observer, spaces.Actor]:
     try:
-        return spaces.observer(env.observation_space), spaces.actor(env.action_space)
+        observer, actor = spaces.observer(env.observation_space), spaces.actor(env.action_space)
     except ValueError as error:
         raise errors.UserError(f"{called} cannot be served: its {error}") from error
+    if observer.pictures:
+        errors.warn(
+            f"{called} shows the image {observer.pictures[0]!r} beside other things, so it is read as {observer.size:,} plain"
+            f" numbers; alone it goes through convolutions: --wrappers \"FilterObservation(['{observer.pictures[0]}'])\""
+        )
+    return observer, actor
 
 
 def _try_out(found: Served, called: str) -> None:
