@@ -19,7 +19,8 @@ class Algorithm(Protocol):
 
     One that learns nothing, as a baseline may, says `learns = False`: to train it takes no iterations. Its module may export,
     beside `PARTS`, `POLICY` and `make`: `TOLD = True`, and the policy is told its task as part of the observation; and
-    `BORROWS = (name, change)`, whose presets it takes where it has none, changed by a function from table to table.
+    `BORROWS = (name, change)`, whose presets it takes where it has none, changed by a function from table to table; and
+    `scheduled(parts)`, the settings whose values depend on how many iterations a training has, as ["outer.lr"].
     """
 
     policy: nn.Module
