@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import recorded
 import studies
+import table_faults
 import table_front
 import table_gradients
 import table_memories
@@ -27,6 +28,7 @@ SECTIONS: dict[str, tuple[Callable[[], str], ...]] = {
     "What memories are for": (table_memories.binding, table_memories.recall, table_memories.dependent, table_memories.two_step),
     "Speed": (table_speed.steppers, table_speed.iterations, table_speed.recurrent, table_speed.workers, table_speed.costs),
     "Intervals": (table_studies.intervals,),
+    "Faults": (table_faults.campaigns,),
 }
 
 

@@ -152,6 +152,16 @@ def test_a_checkpoint_of_another_policy_is_refused(tmp_path: Path) -> None:
         learners.trained(record.Run.open(run), config=configured(1, **{"policy.hidden": (5,)}))
 
 
+def test_a_checkpoint_of_another_precision_is_refused(tmp_path: Path) -> None:
+    run = train.train(configured(1), tmp_path / "run", quiet=True)
+    found = checkpoint.load_latest(run / "checkpoints")
+    own = learners.build(configured(1)).algorithm.state()
+    name = next(name for name in own if own[name].shape == (4, 2))
+    checkpoint.save(run / "checkpoints", 1, found.tensors | {name: found.tensors[name].double()}, found.facts)
+    with pytest.raises(errors.UserError, match=rf"{name} is \[4, 2\] of float64, expected \[4, 2\]$"):
+        learners.trained(record.Run.open(run))
+
+
 @pytest.mark.parametrize("other", [{"policy.hidden": (5,)}, {"inner.lr": 0.7}, {"train.iterations": 1}, {"seed": 1}])
 def test_a_run_goes_on_with_the_settings_it_was_begun_with(other: dict[str, Any], tmp_path: Path) -> None:
     """In Python as at the command line; what was refused has changed nothing."""

@@ -155,7 +155,7 @@ class Run:
             aside = self.path / "metrics.damaged.jsonl"
             with files.appending(aside, self.path) as file:
                 file.write(b"".join(damaged))
-            errors.warn(f"{len(damaged)} damaged lines of {self._metrics_path} are in {aside.name} now")
+            errors.warn(f"damaged lines of {self._metrics_path} ({len(damaged)}) are in {aside.name} now")
         files.write(self._metrics_path, b"".join(kept), self.path)
         self._board.purge = iteration
 
