@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from unicodedata import category
 
 EXTRAS = {
     "mujoco": "mujoco",
@@ -184,8 +185,18 @@ def warn(message: str) -> None:
     print(f"pliant: warning: {_flat(message)}", file=sys.stderr, flush=True)
 
 
+def printable(text: str) -> str:
+    """Text as a terminal may show it: what would move its cursor, change its title or turn its words round is escaped.
+
+    Files, folders and environments have names and messages too; whatever is printed goes through here.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or category(c) == "Zs" else c.encode("unicode_escape").decode() for c in text)
+
+
 def _flat(message: str) -> str:
-    return " ".join(message.split())
+    return printable(" ".join(message.split()))
 
 
 def _raised_here(error: BaseException) -> bool:

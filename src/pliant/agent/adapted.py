@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ class Adapted:
     def _of_space(self, obs: Any) -> NDArray[np.float32]:
         """Observations of the environment as numbers [D] or [n, D]; what may be numbers already, as it is."""
         if self.observes is not None and self._see is not None:
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, TypeError, KeyError):
                 n = spaces.batch_size(self.observes, obs)
                 if n is None:
                     return np.asarray(self._see(obs), np.float32)
@@ -120,20 +121,20 @@ class Adapted:
             how = "obs, info = env.reset()" if len(obs) == 2 else "obs, reward, terminated, truncated, info = env.step(action)"
             raise errors.UserError(f"obs is a tuple that ends with an info: pass the observation, not (obs, info), as in {how}")
         try:
-            shown = np.asarray(obs)
-        except (TypeError, ValueError):  # a ragged list
-            shown = np.asarray(None)
-        if shown.dtype.kind not in "biuf":
-            raise errors.UserError(f"obs is {given.shown(obs)}: expected numbers {self._expected()}")
-        with np.errstate(over="ignore"):  # what is too large for the policy is not finite, and refused as that
-            return shown.astype(np.float32)
+            x = np.asarray(obs)
+        except ValueError:  # a ragged list
+            x = np.asarray(None)
+        if x.dtype.kind not in "biuf":
+            raise errors.UserError(f"obs is {given.shown(obs)}: expected {self._expected()}")
+        with np.errstate(over="ignore"):  # what is too large for the policy is not finite, which is said by who asks
+            return x.astype(np.float32)
 
     def _expected(self) -> str:
         numbers = f"[{self.spec.obs_size}] or [n, {self.spec.obs_size}]"
         return numbers if self.observes is None else f"an observation of {self.observes}, several of them, or {numbers}"
 
     @errors.mendable()
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: str | PathLike[str]) -> Path:
         """Write the adapted policy to a folder that `pliant.load` understands."""
         path = given.place("path", path)
         config = configuration.to_dict(self.config)
@@ -141,7 +142,7 @@ class Adapted:
         described = {"schema": SCHEMA, "config": config, "task": self.task, "units": self._units}
         if self.observes is not None and (observes := written.written(self.observes)):
             described["observes"] = observes
-        documents.write_json(path / "adapted.json", described)
+        documents.write_json(path / "adapted.json", documents.sealed(described))
         documents.write_json(path / "evaluation.json", self.document)
         checkpoint.save(path / "checkpoints", 0, self.params | carrying.flat(self.carry), {})
         return path
@@ -195,7 +196,7 @@ def _each(name: str, value: Any, n: int, kind: torch.dtype) -> Tensor:
 
 def read(path: Path, device: str, body: nn.Module | None) -> Adapted:
     """The policy in a folder that `Adapted.save` wrote. Raises UserError for anything else."""
-    described = documents.read(path / "adapted.json", adapted.KIND, folder=path)
+    described = documents.read(path / "adapted.json", adapted.KIND, unsealed=True, folder=path)
     config = configuration.from_dict(described["config"])
     learner = learners.build(config, device, body)
     policy, spec = learner.algorithm.policy, learner.family.spec

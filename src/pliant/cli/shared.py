@@ -85,16 +85,26 @@ def compared(arguments: argparse.Namespace) -> dict[str, Any]:
         return compare.compare(arguments.runs, asked, quiet=False)
 
 
+def say(*lines: object) -> None:
+    """Lines of a result on stdout."""
+    print("\n".join(errors.printable(str(line)) for line in lines))
+
+
+def say_aside(line: str) -> None:
+    """One line about what is going on, on stderr."""
+    print(errors.printable(f"pliant: {line}"), file=sys.stderr)
+
+
 def console() -> "Console":
     """Stdout, wide enough for a table that goes to a file."""
-    from rich.console import Console
+    from pliant.system import terminal
 
-    return Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    return terminal.console() if sys.stdout.isatty() else terminal.console(width=WIDTH)
 
 
 def print_json(document: Mapping[str, Any]) -> None:
     """One document on stdout."""
-    print(json.dumps(document, indent=2, allow_nan=False))
+    say(*json.dumps(document, indent=2, allow_nan=False).splitlines())
 
 
 def only_json(arguments: argparse.Namespace) -> contextlib.AbstractContextManager[Any]:

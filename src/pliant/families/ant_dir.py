@@ -57,6 +57,7 @@ def family(settings: Settings | None = None) -> Family:
         horizon=settings.horizon,
         environment=_environment,
         shift=f"motors with {low:g} to {high:g} of their strength",
+        version="2",
         settings=settings,
     )
 

@@ -56,6 +56,7 @@ def family(settings: Settings | None = None) -> Family:
         horizon=settings.horizon,
         environment=_environment,
         shift=f"goals further away: up to {far:g} m in either coordinate",
+        version="2",
         settings=settings,
     )
 

@@ -49,6 +49,7 @@ def family(settings: Settings | None = None) -> Family:
         horizon=settings.horizon,
         environment=_environment,
         shift=f"faster goals: {settings.ood_velocity[0]:g} to {settings.ood_velocity[1]:g} m/s",
+        version="2",
         settings=settings,
     )
 

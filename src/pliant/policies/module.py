@@ -41,6 +41,7 @@ class ModulePolicy(nn.Module):
         nn.init.zeros_(self.head.bias)
         self.min_std = settings.min_std
         self.log_std = layers.initial_log_std(spec, settings)
+        self.least = layers.least_of(self.log_std, settings.min_std)
 
     def forward(self, inputs: Inputs, state: State) -> tuple[Output, State]:
         lead = inputs.obs.shape[:-1]

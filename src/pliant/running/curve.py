@@ -106,7 +106,7 @@ def curve_on(
     begin = time.perf_counter()
     rollouts = learner.algorithm.adapt(partial(rollout, batch, stream), stages)
     seconds = time.perf_counter() - begin
-    return measure(rollouts, batch, bool(learner.family.success), seconds, learner.by_episode, layout), rollouts
+    return measure(rollouts, batch, batch.reports_success, seconds, learner.by_episode, layout), rollouts
 
 
 def measure(

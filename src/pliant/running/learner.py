@@ -111,7 +111,7 @@ def _named_body(config: configuration.Config, obs_size: int, stream: Stream) -> 
     if not name:
         return None
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream.key % 2**63)
+        torch.set_rng_state(stream.generator().get_state())
         made: nn.Module = outside.attribute(name)(obs_size)
     return made
 

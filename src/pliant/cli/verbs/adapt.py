@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
     adapted = trained.adapt(task, stages=arguments.stages, seed=arguments.seed, episodes=arguments.episodes)
     shared.console().print(terminal.curve_table(adapted.document))
     adapted.save(out)
-    print(f"adapted policy: {out}")
+    shared.say(f"adapted policy: {out}")
     return 0
 
 
