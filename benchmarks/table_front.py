@@ -2,13 +2,20 @@
 
 from typing import NamedTuple
 
+import recorded
 from table_cells import Document, read, steps, table
-from table_gradients import PUBLISHED
+from table_gradients import OTHER_ROBOT, PUBLISHED
 from table_worlds import kelvin
 
 LANGUAGES = {"README.md": 0, "README.zh-CN.md": 1}
 """Which of the two words of a `Row` a README shows."""
 HEAD = (("task", "measured", "pliant", "beside it"), ("任务", "量", "pliant", "对照"))
+MEASURED = ("point", "half-cheetah-dir", "rl2-bandit-10-5", "rl2-reactor")
+"""The results behind the rows, but for the one of speed."""
+OUTDATED = (
+    "Measured before a [change](CHANGELOG.md) that touches them: {}; `make studies` measures them again.",
+    "以下各行测于一项会影响它们的[改动](CHANGELOG.md)之前：{}；`make studies` 会重新测量。",
+)
 Said = tuple[str, str]
 
 
@@ -25,7 +32,10 @@ def front(readme: str) -> str:
     """The table of a README."""
     chosen = LANGUAGES[readme]
     rows = ((row.task[chosen], row.measured[chosen], row.ours, row.beside[chosen]) for row in _rows())
-    return table(HEAD[chosen], rows)
+    text = table(HEAD[chosen], rows)
+    if outdated := [f"`{name}`" for name in MEASURED if not recorded.is_current(name)]:
+        text += f"\n\n{OUTDATED[chosen].format(', '.join(outdated))}"
+    return text
 
 
 def _rows() -> list[Row]:
@@ -35,8 +45,9 @@ def _rows() -> list[Row]:
 def _learned(family: str) -> Row:
     (row,) = [r for r in _tracked(family)["summary"] if (r["algorithm"], r["split"]) == ("maml", "test")]
     measured = "MAML: return after 0 / 1 / 2 / 3 gradient steps", "MAML：0 / 1 / 2 / 3 次梯度更新后的回报"
-    older = ("", "") if family == "point" else (", on an older simulator", "，所用仿真器较旧")
-    published = f"published {PUBLISHED[family]}{older[0]}", f"论文 {PUBLISHED[family]}{older[1]}"
+    other = OTHER_ROBOT.get(family)
+    caveat = (f", {other[0]}", f"，{other[1]}") if other else ("", "")
+    published = f"published {PUBLISHED[family]}{caveat[0]}", f"论文 {PUBLISHED[family]}{caveat[1]}"
     return Row((f"`{family}`", f"`{family}`"), measured, steps(row["return"]), published)
 
 

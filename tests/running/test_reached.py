@@ -53,11 +53,12 @@ class Broken:
         self.at, self.error, self.lines = at, error, 0
 
     def __enter__(self) -> "Broken":
+        self._before = sys.gettrace()
         sys.settrace(self._trace)
         return self
 
     def __exit__(self, *error: object) -> None:
-        sys.settrace(None)
+        sys.settrace(self._before)
 
     def _trace(self, frame: FrameType, event: str, _: Any) -> Any:
         if not frame.f_code.co_filename.startswith(HERE):

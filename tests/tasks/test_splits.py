@@ -11,11 +11,11 @@ from scipy import stats
 from torch import Tensor
 
 from pliant.config import registry
-from pliant.families import bandit, binding, driving, half_cheetah_vel, minigrid, motor, recall
+from pliant.families import bandit, binding, driving, half_cheetah_vel, minigrid, motor, recall, tabular
 from pliant.simulators import codes
 from pliant.simulators.highway import scene
 from pliant.streams import Stream
-from pliant.tasks import parameters
+from pliant.tasks import parameters, told
 from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks
 from pliant.types import Spec
 
@@ -284,3 +284,60 @@ def test_merges_of_as_many_vehicles_are_one_environment_and_in_one_split() -> No
     assert 100 < equal.sum() < 390 and set(split[equal]) == {"train"} and (split[~equal] != "train").any()
     few = np.flatnonzero(equal)[:10]
     assert bool(alike(family, one[few], two[few], 2).all())
+
+
+def test_cells_of_dirichlet_vectors_are_equally_likely_and_the_last_component_has_none() -> None:
+    for concentration, group in ((1.0, 10), (0.3, 4), (2.0, 2)):
+        p = Parameter("x", (concentration, concentration), size=3 * group, law="dirichlet", group=group)
+        cell = p.cells(p.draw(5000, "train", rng("dirichlet", group)))
+        free = np.arange(3 * group) % group < group - 1
+        assert not cell[:, ~free].any() and p.most == 3 * (group - 1) * 49
+        for column in cell[:, free].T:
+            assert stats.chisquare(np.bincount(column, minlength=parameters.CELLS)).pvalue > 1e-5
+
+
+# ---- what is told of a task
+
+
+def told_of(family: Family, tasks: Tasks) -> Array:
+    """What an agent that is told its task sees of it, [M, K]."""
+    return family.known.of(tasks) if family.known else family.described(tasks).numpy()
+
+
+@pytest.mark.parametrize("name", [*(name for name in NAMES if not name.startswith("metaworld-ml")), "metaworld-ml1"])
+def test_an_agent_that_is_told_its_task_can_tell_it_from_its_neighbours(name: str) -> None:
+    family = family_of(name)
+    drawn = [family.flatten(family.sample(20, split, rng(name, split, "told"))) for split in ("train", "test", "ood")]
+    one = family._unflatten(np.concatenate(drawn))
+    two = moved(family, one, rng(name, "told"))
+    apart = (family.flatten(one) != family.flatten(two)).any(1) & (family.split_of(two) != "")
+    same = (told_of(family, one) == told_of(family, two)).all(1) & apart
+    assert apart.any() and not same.any(), (one[same].rows()[:1], two[same].rows()[:1])
+
+
+def test_told_the_map_an_agent_without_memory_answers_every_question() -> None:
+    family = binding.family()
+    s, known = family.settings, told.told(family)
+    batch = known.batch(known.sample(50, "test", rng("map")), 4)
+    obs = batch.reset(Stream(0))
+    total = torch.zeros(batch.shape, dtype=torch.float64)
+    for _ in range(batch.max_steps):
+        code, label = obs[..., family.spec.obs_size :].split([s.pairs * s.bits, s.pairs * s.labels], -1)
+        right = (code.unflatten(-1, (s.pairs, s.bits)) == obs[..., None, : s.bits]).all(-1).double()  # [M, B, pairs]
+        step = batch.step((right[..., None, :] @ label.unflatten(-1, (s.pairs, s.labels))).squeeze(-2).argmax(-1))
+        total, obs = total + step.reward, step.obs
+    assert bool((total == s.asked).all()) and bool(step.success.all())
+
+
+def test_told_what_actions_are_worth_an_agent_without_memory_is_nearly_the_best_in_a_random_mdp() -> None:
+    family = tabular.family()
+    known, S, A = told.told(family), family.settings.states, family.settings.actions
+    tasks = known.sample(60, "test", rng("mdp"))
+    batch = known.batch(tasks, 20)
+    obs, total = batch.reset(Stream(0)), torch.zeros(60, 20, dtype=torch.float64)
+    for _ in range(batch.max_steps):
+        lost = obs[..., -S * A :].unflatten(-1, (S, A))
+        step = batch.step((obs[..., None, :S] @ lost).squeeze(-2).argmax(-1))
+        total, obs = total + step.reward, step.obs
+    ceiling = tabular.value_iteration(*tabular.mdps(tasks, family.settings), family.horizon)[:, 0, 0].amax(-1)
+    assert 0.95 * ceiling.mean() < total.mean() < ceiling.mean() + 4 * total.mean(1).std() / math.sqrt(60)

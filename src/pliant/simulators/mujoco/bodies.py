@@ -1,4 +1,4 @@
-"""Robots whose tasks are other masses, inertias, dampings and frictions: settings, family and batch of all of them.
+"""Robots whose tasks are other masses, inertias, dampings and frictions: their settings, tasks and reward.
 
 The tasks follow rand_param_envs as used by ProMP (Rothfuss et al. 2019, arXiv:1810.06784) and PEARL (Rakelly et al. 2019,
 arXiv:1903.08254): scales log-uniform in 1.5^-3 to 1.5^3, of damping in 1.3^-3 to 1.3^3. There every body, joint and geom has
@@ -7,7 +7,6 @@ Quantities that follow from mass and inertia (the solver's inverse weights) are 
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Any
 
 import torch
@@ -15,8 +14,9 @@ from annotated_types import Ge
 from torch import Tensor
 
 from pliant.simulators.mujoco import batch, robots
+from pliant.simulators.mujoco import family as mujoco
 from pliant.tasks import checks
-from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks
+from pliant.tasks.base import Family, Parameter, Tasks
 
 MEANINGS = {
     "mass_scale": "mass of every body",
@@ -56,16 +56,16 @@ class Settings:
 def family(name: str, summary: str, robot: robots.Robot, settings: Settings) -> Family:
     """The family `name` of a robot's other bodies."""
     (low, high), (slow, fast) = settings.ood_scale, settings.ood_damping
-    return Family(
-        name=name,
-        summary=summary,
-        parameters=parameters(settings),
-        spec=robot.spec,
-        horizon=settings.horizon,
-        environment=partial(environment, robot=robot),
+    return mujoco.made(
+        name,
+        summary,
+        robot,
+        parameters(settings),
+        paid,
+        settings,
         shift=f"masses, inertias and frictions {low:.3g} to {high:.3g}, dampings {slow:.3g} to {fast:.3g} times the original's",
         version="2",
-        settings=settings,
+        alter=scale,
     )
 
 
@@ -81,18 +81,17 @@ def parameters(settings: Settings) -> tuple[Parameter, ...]:
     return tuple(scale(name, meaning) for name, meaning in MEANINGS.items())
 
 
-def environment(family: Family, tasks: Tasks, lanes: int, episodes: int, robot: robots.Robot) -> BatchEnv:
-    """The robot in the tasks' bodies, paid for walking forwards: the reward of Gymnasium's Walker2d-v5 and Hopper-v5.
+def paid(settings: Settings, tasks: Tasks) -> batch.Reward:
+    """For walking forwards: the reward of Gymnasium's Walker2d-v5 and Hopper-v5, the same in all tasks.
 
         reward = speed + healthy_reward * healthy - control_cost * sum(action^2)
     """
-    settings: Settings = family.settings
 
     def reward(motion: batch.Motion) -> tuple[Tensor, Tensor]:
         value = motion.speed(0) + settings.healthy_reward * motion.alive() - settings.control_cost * motion.effort
         return value, torch.zeros_like(motion.healthy)
 
-    return batch.MujocoBatch(family, tasks, lanes, episodes, robot, reward, scale)
+    return reward
 
 
 def scale(model: Any, task: dict[str, Any]) -> None:
