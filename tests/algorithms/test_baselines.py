@@ -86,8 +86,9 @@ def test_random_actions_depend_on_nothing() -> None:
 def test_an_agent_that_is_told_its_task_learns_where_the_environment_reads_its_own_sizes(family: str) -> None:
     wanted = {"train.meta_batch": 2, "train.lanes": 2}
     learner = learners.build(config.load_config("conditioned", family, wanted, "none"))
-    own = learner.family.spec.obs_size - learner.family.spec.task_size
+    tasks = learner.family.sample(3, "test", np.random.default_rng(0))
+    known = torch.as_tensor(learner.family.known.of(tasks)) if learner.family.known else learner.family.described(tasks)
     seen = played(learner, 0)[0]
     assert seen.obs.shape[-1] == learner.family.spec.obs_size
-    assert torch.equal(seen.obs[:, 0, 0, own:], seen.task)
+    assert torch.equal(seen.obs[:, 0, 0, -known.shape[1] :], known.to(seen.obs))
     assert all(np.isfinite(each.metrics["loss"]) for each in loop.iterate(learner, 0, 2))
