@@ -350,7 +350,7 @@ def test_a_line_has_few_points() -> None:
 def test_figures_are_the_same_every_time_and_files_of_their_own(
     small: dict[str, Any], small_figures: list[plots.Figure], tmp_path: Path
 ) -> None:
-    paths = plots.save_all(small, tmp_path / "figures")
+    paths = plots.save(plots.figures(small), tmp_path / "figures")
     assert [path.read_text("utf-8") for path in paths] == [figure.svg for figure in small_figures]
     for path in paths:
         root = ElementTree.parse(path).getroot()

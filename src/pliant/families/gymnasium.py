@@ -6,10 +6,11 @@ Without settings, CartPole-v1 with other poles and with pushes that may be rever
 import dataclasses
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt, Unit
 from gymnasium.envs.registration import EnvSpec
+from torch import Tensor
 
 from pliant import errors
 from pliant.simulators.gymnasium import named, packages, varied
@@ -43,6 +44,9 @@ class Settings:
     apply: str = ""
     """module:function, called as function(env, values) before every reset with what `vary` has under apply., for a module
     that you have imported."""
+    success: str = ""
+    """Under which name `info` reports success; empty for "success" or "is_success", if the environment reports one when it is
+    tried out. What a step does not report is no success."""
     horizon: Annotated[int, Ge(0)] = 0
     """Steps after which an episode is truncated, 0 for the environment's own time limit."""
     episodes: Annotated[int, Ge(1)] = 1
@@ -73,18 +77,24 @@ def family(settings: Settings | None = None) -> Family:
     settings = settings or Settings()
     if not settings.env:
         settings = dataclasses.replace(settings, env=EXAMPLE.env, vary=EXAMPLE.vary, ood=EXAMPLE.ood)
-    recipe = Recipe(_spec(settings), (), named.wrappers(settings.wrappers), named.function(settings.apply))
+    wrappers, apply = named.wrappers(settings.wrappers), named.function(settings.apply)
+    recipe = Recipe(_spec(settings), (), wrappers, apply, settings.success)
     vary, ood = varying.parse("vary", settings.vary), varying.parse("ood", settings.ood)
-    recipe, parameters, observer, actor = serving.served(recipe, vary, ood, settings.env)
+    recipe, parameters, observer, actor, success, step = serving.served(recipe, vary, ood, settings.env)
+    horizon = settings.horizon or _time_limit(settings)
+    success = success if step <= horizon else ""
+    recipe = recipe._replace(success=success)
     return Family(
         name="gymnasium",
         summary=f"{settings.env} with other {', '.join(p.name for p in parameters)}",
         parameters=parameters,
         spec=Spec(observer.size, actor.size, actor.discrete, image=observer.image),
-        horizon=settings.horizon or _time_limit(settings),
+        horizon=horizon,
         environment=partial(_environment, recipe=recipe),
         shift=settings.ood or "none: name one with --ood",
         episodes=settings.episodes,
+        version="2",
+        success=f"the environment says so in its info, under {success!r}" if success else "",
         settings=settings,
     )
 
@@ -92,7 +102,24 @@ def family(settings: Settings | None = None) -> Family:
 def _environment(family: Family, tasks: Tasks, lanes: int, episodes: int, recipe: Recipe) -> BatchEnv:
     settings: Settings = family.settings
     make = partial(varied.Varied, recipe)
-    return Pooled(family, tasks, lanes, episodes, make, settings.workers, settings.timeout, settings.env)
+    return _Batch(family, tasks, lanes, episodes, make, settings.workers, settings.timeout, settings.env)
+
+
+class _Batch(Pooled):
+    """Says, once per process and environment, that success is reported of which the family knew nothing beforehand."""
+
+    said: ClassVar[set[str]] = set()
+
+    def advance(self, action: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        reward, terminated, success = super().advance(action, noise)
+        if not self.reports_success and self.called not in self.said and bool(success.any()):
+            self.said.add(self.called)
+            env = self.family.settings.env
+            errors.warn(
+                f"{env} reports a success in its info, but reported none when it was tried out: add --family.success NAME, the"
+                " name it has there, to have success measured"
+            )
+        return reward, terminated, success
 
 
 def _spec(settings: Settings) -> EnvSpec:

@@ -32,8 +32,10 @@ class Layout(NamedTuple):
 
     def means(self, x: Array) -> Array:
         """Means over the tasks of each distinct one: [..., M] -> [..., G]."""
-        member = self.number[:, None] == np.arange(self.distinct)  # [M, G]
-        return np.asarray(x @ member / member.sum(0))
+        order = np.argsort(self.number, kind="stable")
+        count = np.bincount(self.number)
+        sums = np.add.reduceat(x[..., order], np.cumsum(count) - count, axis=-1)
+        return np.asarray(sums / count)
 
     def within(self, x: Array) -> Array:
         """What tells trials of one distinct task apart: [..., M] -> [..., M]."""

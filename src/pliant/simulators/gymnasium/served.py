@@ -1,6 +1,7 @@
 """Whether an environment can be served with what varies in it: it is made, looked at and tried out once per process."""
 
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, NamedTuple
@@ -10,13 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pliant import errors
-from pliant.simulators.gymnasium import places, spaces, varied
+from pliant.simulators.gymnasium import places, spaces, success, varied
 from pliant.simulators.gymnasium import vary as varying
 from pliant.simulators.gymnasium.varied import Recipe
 from pliant.tasks.base import Parameter
 
 MOST_KEPT = 8
 """Environments whose answer is remembered."""
+MOST_STEPS, MOST_SECONDS = 1000, 1.0
+"""Of an episode in which one looks out for a report of success."""
 
 
 class Served(NamedTuple):
@@ -27,6 +30,10 @@ class Served(NamedTuple):
     parameters: tuple[Parameter, ...]
     observer: spaces.Observer
     actor: spaces.Actor
+    success: str = ""
+    """Under which name it reports success, "" if it does not."""
+    success_at: int = 0
+    """The step of an episode at which it first did; 0 where the name is only what the user says."""
 
 
 _served: dict[tuple[Any, ...], tuple[Any, Served]] = {}
@@ -45,7 +52,8 @@ def served(recipe: Recipe, axes: Sequence[varying.Axis], shifted: Sequence[varyi
     key = (_sent(recipe, called), tuple(map(id, code)), repr((*axes, *shifted)), called)
     if key not in _served:
         found = _looked_at(recipe, axes, {axis.name: axis for axis in shifted}, called)
-        _try_out(found, called)
+        name, step = _try_out(found, called)
+        found = found._replace(success=name, success_at=step)
         while len(_served) >= MOST_KEPT:
             _served.pop(next(iter(_served)))
         _served[key] = code, found  # with the code, so that no other can get its id
@@ -101,8 +109,11 @@ def _adapters(env: "gymnasium.Env[Any, Any]", called: str) -> tuple[spaces.Obser
     return observer, actor
 
 
-def _try_out(found: Served, called: str) -> None:
-    """Reset and step the environment once in every task of `_extremes`; raise UserError for what it does not bear."""
+def _try_out(found: Served, called: str) -> tuple[str, int]:
+    """Reset and step the environment once in every task of `_extremes`; the name and the step of a report of success.
+
+    Raises UserError for what it does not bear.
+    """
     size = found.observer.size
     still: Any = 0 if found.actor.discrete else np.zeros(found.actor.size)
     lane = varied.Varied(found.recipe)
@@ -120,8 +131,34 @@ def _try_out(found: Served, called: str) -> None:
                     f"--vary: with {name}={value:g} {called} shows {obs.shape[0]} numbers, not all the {size} finite ones of"
                     " its space: all tasks of a family have one observation space"
                 )
+        return _success(found, lane, called)
     finally:
         lane.close()
+
+
+def _success(found: Served, lane: varied.Varied, called: str) -> tuple[str, int]:
+    """Under which name an episode at random reports success, and at which of its steps first.
+
+    What the user has named is taken at their word, at step 0. One that reports success at the end of an episode alone is found
+    out here; one that does so only when it succeeds may not be, and must be named.
+    """
+    wanted, actor, rng, begin = found.recipe.success, found.actor, np.random.default_rng(0), time.monotonic()
+    names: set[str] = set()
+    try:
+        lane.begin(next(_extremes(found.parameters))[1], 0)
+        for step in range(1, MOST_STEPS + 1):
+            action = int(rng.integers(actor.size)) if actor.discrete else rng.uniform(-1, 1, actor.size)
+            _, _, terminated, truncated, _ = lane.advance(action)
+            if name := success.name_in(lane.info, wanted):
+                return name, 0 if wanted else step
+            names |= set(lane.info)
+            if terminated or truncated or time.monotonic() - begin > MOST_SECONDS:
+                break
+    except Exception as error:  # the environment's own, whatever its type
+        raise errors.UserError(f"{called} cannot be played: {_said(error)}") from error
+    if wanted:
+        errors.warn(f"--success is {wanted!r}, which {called} did not report in an episode: its info had {sorted(names)}")
+    return wanted, 0
 
 
 def _extremes(parameters: Sequence[Parameter]) -> Iterator[tuple[int, NDArray[np.float64]]]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pliant.errors import UserError
-from pliant.simulators.gymnasium import spaces
+from pliant.simulators.gymnasium import spaces, success
 from pliant.tasks.base import BatchEnv, Family, Tasks
 from pliant.types import Spec
 
@@ -41,7 +41,13 @@ class Single(BatchEnv):
         self.horizon = limit or family.horizon
         self.env = env
         self.act, self.see = spaces.actor(env.action_space).of, spaces.observer(env.observation_space).of
-        self.over = False
+        self.over, self._reported = False, False
+        self._success: str = getattr(family.settings, "success", "") if family.name == "gymnasium" else ""
+
+    @property
+    def reports_success(self) -> bool:
+        """Whether `env` has, in the trials so far: what the family promises is not its word."""
+        return self._reported
 
     def described(self) -> Tensor:
         return torch.zeros(1, self.spec.task_size)  # what differs here has no name
@@ -57,8 +63,9 @@ class Single(BatchEnv):
         acted = action[0, 0].item() if self.spec.discrete else action[0, 0].numpy()
         obs, reward, terminated, self.over, info = self.env.step(self.act(acted))
         self.obs = self.see(obs)
-        success = bool(info.get("success", info.get("is_success", False)))
-        return torch.tensor([[float(reward)]]).double(), torch.tensor([[bool(terminated)]]), torch.tensor([[success]])
+        self._reported = self._reported or bool(success.name_in(info, self._success))
+        succeeded = torch.tensor([[success.told(info, self._success)]])
+        return torch.tensor([[float(reward)]]).double(), torch.tensor([[bool(terminated)]]), succeeded
 
     def cut(self) -> Tensor:
         return torch.tensor([[bool(self.over)]])

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 from numpy.typing import NDArray
 
-from pliant.simulators.gymnasium import spaces
+from pliant.simulators.gymnasium import spaces, success
 
 Array = NDArray[np.float64]
 Where = Literal["argument", "attribute", "option", "apply", "seed"]
@@ -44,6 +44,8 @@ class Recipe(NamedTuple):
     """Innermost first."""
     apply: Callable[[Any, dict[str, Any]], None] | None = None
     """Sets values of an environment in a way of the user's."""
+    success: str = ""
+    """Under which name `info` reports success; a usual one if it is empty."""
 
 
 class Varied:
@@ -54,6 +56,8 @@ class Varied:
         self.env: gymnasium.Env[Any, Any] | None = None
         self.arguments: dict[str, Any] = {}
         self.render_mode: str | None = None
+        self.info: dict[str, Any] = {}
+        """Of the last step."""
 
     @property
     def pace(self) -> float:
@@ -80,9 +84,9 @@ class Varied:
 
     def advance(self, action: Any) -> tuple[Array, float, bool, bool, bool]:
         assert self.env is not None
-        obs, reward, terminated, truncated, info = self.env.step(self.act(action))
-        success = bool(info.get("success", info.get("is_success", False)))
-        return self.observe(obs), float(reward), bool(terminated), bool(truncated), success
+        obs, reward, terminated, truncated, self.info = self.env.step(self.act(action))
+        succeeded = success.told(self.info, self.recipe.success)
+        return self.observe(obs), float(reward), bool(terminated), bool(truncated), succeeded
 
     def close(self) -> None:
         if self.env is not None:
