@@ -99,9 +99,10 @@ def test_baselines_that_are_not_trained_have_trained_nothing(compared: dict[str,
         steps = agent["efficiency"]["train_env_steps"]
         assert (steps == 0) is (agent["name"] in ("random", "scratch")), agent["name"]
         most = {"rl2": 12, "random": 0, "conditioned": 0}.get(agent["name"], 3 * 36)  # of one task; two do not adapt
-        spent, cost = agent["efficiency"]["adapt_env_steps"], agent["cost"]
-        assert 0.9 * most <= spent <= most and spent == agent["curve"][-1]["steps_seen"], agent["name"]  # some end at the goal
-        assert (cost["adapt_seconds"] > 0, cost["adapt_flops"] > 0) == (most > 0, most > 0), agent["name"]
+        spent = agent["efficiency"]["adapt_env_steps"]
+        assert 0.9 * most <= spent <= most and spent == agent["curve"][-1]["steps_seen"], "some episodes end at the goal"
+        cost = agent["cost"]
+        assert (cost["adapt_seconds"] > 0, cost["adapt_flops"] > 0) == (spent > 0, spent > 0), agent["name"]
 
 
 def test_three_seeds_of_chance_are_three_seeds(compared: dict[str, Any]) -> None:

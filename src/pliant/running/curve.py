@@ -129,8 +129,8 @@ def curve_on(
     begin = time.perf_counter()
     rollouts = learner.algorithm.adapt(partial(rollout, batch, stream), stages)
     seconds = time.perf_counter() - begin
-    reports_success, adapts = batch.reports_success, learner.adapts
-    return measure(rollouts, batch, reports_success, seconds, learner.by_episode, layout, adapts), rollouts
+    adapts = learner.adapts
+    return measure(rollouts, batch, batch.reports_success, seconds, learner.by_episode, layout, adapts), rollouts
 
 
 def measure(

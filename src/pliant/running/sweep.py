@@ -87,7 +87,7 @@ def sweep_run(
             curves.append(_measured(learner, name, value, tasks, schedule, seed))
             progress.update(len(curves), {})
     document = documents.sealed(_document(run.config, name, along, values, asked, curves))
-    documents.write_json(kept, document, run.path)
+    documents.keep(kept, document, run.path)
     return document
 
 
