@@ -56,28 +56,33 @@ def evaluate_run(
     """
     require_split(split)
     scheduling.require_sizes(tasks=tasks, stages=stages, lanes=lanes)
-    seed = given.integer("seed", seed)
+    seed, changed = given.integer("seed", seed), _of_family(changed)
     given.device("device", device)
     run = record.Run.open(given.place("path", path))
-    changed = given.names("changed", changed or {}, 'such as {"family.horizon": 100}')
-    if other := [flag for flag in changed if not flag.startswith("family.")]:
-        raise errors.UserError(f"{other[0]} cannot be changed in an evaluation: settings of the family can, as family.NAME")
     config = configuration.override(configuration.from_dict(run.config), changed)
     module = registry.players(config.family) if players else None
-    config, family = _settled(config, split, changed or {}) if protocol else (config, family or learners.family_of(config))
+    config, family = _settled(config, split, changed) if protocol else (config, family or learners.family_of(config))
     learner, found = learners.trained(run, device, config, family=family)
     published = family.protocol if protocol else None
     schedule = publishing.schedule(learner, published, stages) if published else learner.schedule(stages, lanes)
     facts = found.facts | {"iteration": found.iteration}
     number = published.tasks if published else tasks
     result, measured = evaluate_learner(learner, split, number, schedule, seed, facts, distinct=protocol)
-    result["protocol"] |= {"changed": dict(changed or {}), "published": published.source if published else None}
+    result["protocol"] |= {"changed": dict(changed), "published": published.source if published else None}
     if published:
         result["headline"] = publishing.headline(measured, published.adapt if schedule.by_episode else schedule.last)
     if module:
         plays = schedule.episodes if schedule.by_episode else family.episodes
         result["players"] = others(module, family, measured.tasks, split, schedule.lanes, plays, seed, measured.layout)
     return _kept(run, result, out)
+
+
+def _of_family(changed: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Settings of the family, as {"family.NAME": value}. Raises UserError for anything else."""
+    changed = given.names("changed", changed or {}, 'such as {"family.horizon": 100}')
+    if other := [flag for flag in changed if not flag.startswith("family.")]:
+        raise errors.UserError(f"{other[0]} cannot be changed in an evaluation: settings of the family can, as family.NAME")
+    return changed
 
 
 def _kept(run: record.Run, result: dict[str, Any], out: Path | None) -> Evaluation:
