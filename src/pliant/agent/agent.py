@@ -91,6 +91,8 @@ class Agent:
         """
         require_sizes(iterations=iterations)
         begin = int(self.counters["iteration"])
+        if not begin:
+            learners.warn_of_doubts(self.learner.family)
         metrics = []
         with Progress(begin + iterations, begin, quiet=not progress) as bar:
             for done in loop.iterate(self.learner, begin, begin + iterations):
