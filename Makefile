@@ -1,7 +1,7 @@
 # What the project can do, each as one command. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint bench results docs clean
+.PHONY: help setup demo test test-all lint bench studies results docs clean
 
 FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 # The first Python that fits; another one: make setup PYTHON=/path/to/python3
@@ -54,6 +54,10 @@ bench: setup .venv/.bench  ## the speed benchmarks; results go to benchmarks/res
 .venv/.bench: .venv/.setup
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	@touch $@
+
+studies: setup  ## measure again what is out of date of the tracked results: hours; stop it and begin it again as you like
+	$(BIN)/python benchmarks/studies.py
+	@$(MAKE) results
 
 results: setup  ## the tables and figures of README and docs again, from benchmarks/results
 	$(BIN)/python benchmarks/table.py

@@ -10,7 +10,6 @@ sqrt(1,000), the tasks they played) and what rounding hides, 0.05. With `--pulls
 """
 
 import argparse
-import json
 import os
 import time
 from functools import partial
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 import stepping
 import torch
+import tracked
 from numpy.typing import NDArray
 
 from pliant.families import bandit
@@ -29,7 +29,6 @@ from pliant.rollout import episode_returns, rollout
 from pliant.streams import Stream
 from pliant.tasks.base import Family, Tasks
 
-RESULT = Path(__file__).parent / "results" / "bandit-players.json"
 SETTINGS = [(pulls, arms) for pulls in (10, 100, 500) for arms in (5, 10, 50)]
 PUBLISHED = {
     "random": [5.0, 5.0, 5.1, 49.9, 49.9, 49.8, 249.8, 249.0, 249.6],
@@ -101,21 +100,21 @@ def play(wanted: argparse.Namespace) -> None:
         for name in names:
             rows.append(row(name, number, wanted.tasks, wanted.seed))
             show(rows[-1])
-    rows += earlier(wanted.out, {(r["pulls"], r["player"]) for r in rows})
+    rows += earlier({(r["pulls"], r["player"]) for r in rows})
     rows.sort(key=lambda r: (r["pulls"], r["arms"]))
     agree = [r for r in rows if "within" in r]
     print(f"{sum(r['within'] for r in agree)} of {len(agree)} means agree with the published ones")
     document = {"command": "python benchmarks/bandits.py players", "machine": stepping.machine() | {"load_before": load}}
     document |= {"split": "test", "rows": rows}
-    wanted.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    tracked.write("bandit-players", document, wanted.out)
 
 
-def earlier(path: Path, new: set[tuple[int, str]]) -> list[dict[str, Any]]:
-    """Rows of a result that are not played anew."""
-    if not path.exists():
+def earlier(new: set[tuple[int, str]]) -> list[dict[str, Any]]:
+    """Rows of the tracked result that are not played anew, if they are of the law of today."""
+    document = tracked.read("bandit-players")
+    if document is None or not tracked.is_current("bandit-players"):
         return []
-    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["rows"]
-    return [r for r in rows if (r["pulls"], r["player"]) not in new]
+    return [r for r in document["rows"] if (r["pulls"], r["player"]) not in new]
 
 
 def tune(wanted: argparse.Namespace) -> None:
@@ -138,7 +137,7 @@ def main() -> None:
     parser.add_argument("--pulls", type=int, nargs="+", default=[10, 100, 500], help="only settings of so many pulls")
     parser.add_argument("--only", nargs="+", help="only these players")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=RESULT, help="where the result is written")
+    parser.add_argument("--out", type=Path, help="where the result is written, instead of where it is tracked")
     wanted = parser.parse_args()
     torch.set_num_threads(1)
     (play if wanted.what == "players" else tune)(wanted)

@@ -19,12 +19,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+import tracked
+
 from pliant.comparing import compare
-from pliant.storage import documents, record
+from pliant.storage import record
 from pliant.system import machine
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = Path(__file__).parent / "results"
 PAGES = ROOT / "docs" / "studies"
 SEEDS = (0, 1, 2)
 
@@ -73,14 +74,15 @@ def main() -> None:
     """Train, sweep, compare, report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("family", choices=STUDIES)
-    parser.add_argument("--runs", type=Path, default=Path("runs/compared"), help="where runs are kept")
+    parser.add_argument("--runs", type=Path, help="where runs are kept")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="trainings at a time")
     arguments = parser.parse_args()
     os.chdir(ROOT)
     family, study = arguments.family, STUDIES[arguments.family]
     jobs = [(algorithm, family, seed, n) for seed in SEEDS for algorithm, n in study.iterations.items()]
+    kept = arguments.runs or tracked.runs(f"compared-{family}") / "compared"
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        runs = list(pool.map(functools.partial(trained, runs=arguments.runs), jobs))
+        runs = list(pool.map(functools.partial(trained, runs=kept), jobs))
         swept = [run for run in runs if run.name.startswith(("maml", "rl2"))]
         begin = time.perf_counter()
         list(pool.map(lambda run: pliant(["sweep", run, "--axis", study.axis]), swept))
@@ -102,7 +104,7 @@ def main() -> None:
         "page_kilobytes": round(page.stat().st_size / 1000),
         "machine": machine.described(),
     }
-    documents.write_json(RESULTS / f"compared-{family}.json", document | {"study": facts})
+    tracked.write(f"compared-{family}", document | {"study": facts})
 
 
 if __name__ == "__main__":

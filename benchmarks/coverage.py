@@ -12,7 +12,6 @@ below (the interval is too narrow) or above (too wide).
 
 import argparse
 import datetime
-import json
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -20,13 +19,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import tracked
 from numpy.typing import NDArray
 from scipy import special, stats
 
 from pliant.maths import statistics, studies
 from pliant.system import machine
 
-RESULT = Path(__file__).parent / "results" / "coverage.json"
 FEW = ((3, 10), (3, 40), (5, 40))
 SIZES = (*FEW, (3, 100), (10, 10), (10, 40))
 """Seeds and tasks; intervals that resample have only the few."""
@@ -240,7 +239,7 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=1000, help="simulated studies of each setting")
-    parser.add_argument("--out", type=Path, default=RESULT, help="where the result is written")
+    parser.add_argument("--out", type=Path, help="where the result is written, instead of where it is tracked")
     wanted = parser.parse_args()
     load, begin = os.getloadavg()[0], time.monotonic()
     rows = []
@@ -262,7 +261,7 @@ def main() -> None:
         "summary": summary(rows),
         "intervals": rows,
     }
-    wanted.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    tracked.write("coverage", document, wanted.out)
     for row in document["summary"]:
         counts = f"{row['inside']:3} of {row['settings']:3} inside, {row['below']:3} below, {row['above']:3} above"
         print(f"{row['interval'] + ': ' + row['kind']:52} {counts}   {row['least']:.3f} to {row['largest']:.3f}")

@@ -9,7 +9,6 @@ trial. On highway-env the same tasks open with the same traffic, and every lane 
 """
 
 import argparse
-import json
 import multiprocessing
 import os
 import shlex
@@ -23,6 +22,7 @@ from typing import Any
 import learning
 import numpy as np
 import torch
+import tracked
 
 from pliant.agent import agent
 from pliant.config import registry
@@ -40,7 +40,7 @@ SHORT = {"twin": 200, "highway-env": 12}
 
 def trained(algorithm: str, seed: int, cores: set[int]) -> Path:
     """The run of a seed, trained on the twin."""
-    path = learning.RUNS / f"{algorithm}-driving-seed{seed}"
+    path = tracked.runs(f"driving-{algorithm}") / f"{algorithm}-driving-seed{seed}"
     learning.pliant(["train", algorithm, "driving", "--seed", str(seed), "--out", str(path), "--resume"], cores)
     return path
 
@@ -147,7 +147,7 @@ def main() -> None:
         "minutes": (time.monotonic() - begin) / 60,
         **result,
     }
-    (learning.HERE / "results" / f"driving-{wanted.what}.json").write_text(json.dumps(document, indent=1) + "\n")
+    tracked.write(f"driving-{wanted.what}", document)
 
 
 if __name__ == "__main__":

@@ -9,20 +9,19 @@ seeds, and the interval of the difference, so wide that all windows together hol
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import stepping
+import tracked
 from scipy import stats
 
 from pliant.config.config import load_config
 from pliant.running import learner as learners
 from pliant.running import loop, train
 
-RESULT = Path(__file__).parent / "results" / "generic.json"
 ITERATIONS, WINDOW = 60, 10
 FAMILIES: dict[str, dict[str, str]] = {
     "cartpole": {},
@@ -79,7 +78,7 @@ def main() -> None:
         "runs": runs,
         "machine": stepping.machine(),
     }
-    RESULT.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    tracked.write("generic", document)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ import argparse
 import ctypes
 import datetime
 import gc
-import json
 import math
 import os
 import statistics
@@ -28,6 +27,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+import tracked
 from torch.utils.flop_counter import FlopCounterMode
 
 from pliant.config.config import load_config
@@ -39,7 +39,6 @@ from pliant.running.learner import Learner
 from pliant.system import machine
 from pliant.types import Rollout
 
-RESULT = Path(__file__).parent / "results" / "growth.json"
 ALGORITHMS = ("maml", "fomaml", "reptile", "rl2")
 SIZES = {
     "tasks": (4, 8, 16, 32),
@@ -251,7 +250,7 @@ def main() -> None:
     """Measure, write the result, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="how often everything is timed")
-    parser.add_argument("--out", type=Path, default=RESULT, help="where the result is written")
+    parser.add_argument("--out", type=Path, help="where the result is written, instead of where it is tracked")
     wanted = parser.parse_args()
     torch.set_num_threads(1)
     load, begin = os.getloadavg()[0], time.monotonic()
@@ -273,7 +272,7 @@ def main() -> None:
         "growth": rows,
         "fomaml": savings,
     }
-    wanted.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    tracked.write("growth", document, wanted.out)
     printed(rows, savings)
 
 

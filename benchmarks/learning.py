@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tracked
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-RUNS = ROOT / "runs" / "benchmarks"
 
 STUDIES: dict[str, dict[str, Any]] = {
     "point": {"algorithms": ["maml", "fomaml", "reptile"], "splits": ["test", "ood"]},
@@ -50,9 +50,10 @@ def pliant(arguments: list[str], cores: set[int]) -> str:
 def run_seed(algorithm: str, family: str, seed: int, cores: set[int]) -> list[dict[str, Any]]:
     """Train and evaluate one seed, trained and untrained; one row per split."""
     study = STUDIES[family]
-    trained = RUNS / f"{algorithm}-{family}-seed{seed}"
+    runs = tracked.runs(family)
+    trained = runs / f"{algorithm}-{family}-seed{seed}"
     pliant(["train", algorithm, family, "--seed", str(seed), "--out", str(trained), "--resume"], cores)
-    untrained = RUNS / f"untrained-{algorithm}-{family}-seed{seed}"
+    untrained = runs / f"untrained-{algorithm}-{family}-seed{seed}"
     if not untrained.exists():
         save = "import sys, pliant; pliant.Agent(sys.argv[1], sys.argv[2], seed=int(sys.argv[3])).save(sys.argv[4])"
         subprocess.run([sys.executable, "-c", save, algorithm, family, str(seed), str(untrained)], check=True)
@@ -126,10 +127,9 @@ def main() -> None:
         return run_seed(job[0], wanted.family, job[1], mine)
 
     rows = [row for rows in side_by_side(jobs, work, wanted.jobs) for row in rows]
-    target = HERE / "results" / f"{wanted.family}.json"
-    if target.exists():  # what was measured before and not again stays
-        earlier = json.loads(target.read_text())["runs"]
-        rows = [r for r in earlier if (r["algorithm"].removeprefix("untrained "), r["seed"]) not in jobs] + rows
+    earlier = tracked.read(wanted.family)
+    if earlier and tracked.is_current(wanted.family):  # what was measured before and not again stays
+        rows = [r for r in earlier["runs"] if (r["algorithm"].removeprefix("untrained "), r["seed"]) not in jobs] + rows
     document = {
         "schema": "pliant.learning/1",
         "command": f"python benchmarks/learning.py {wanted.family}",
@@ -140,7 +140,7 @@ def main() -> None:
         "summary": summary(rows),
         "runs": rows,
     }
-    target.write_text(json.dumps(document, indent=1) + "\n")
+    tracked.write(wanted.family, document)
     for row in document["summary"]:
         curve = " / ".join(f"{value:.2f}" for value in row["return"])
         print(f"{row['algorithm']:18} {row['split']:5} {curve}   {row['train_minutes']:.1f} min")

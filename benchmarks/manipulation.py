@@ -14,7 +14,6 @@ import statistics
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -22,6 +21,7 @@ import learning
 import numpy as np
 import stepping
 import torch
+import tracked
 
 from pliant.families import metaworld_ml1
 from pliant.maths import functional
@@ -31,7 +31,6 @@ from pliant.simulators.metaworld import benchmark, goals
 from pliant.streams import Stream
 from pliant.tasks import worker, workers
 
-RESULT = learning.HERE / "results" / "metaworld.json"
 STUDIES: dict[str, list[tuple[str, str, list[str]]]] = {
     "reach": [("rl2", "metaworld-ml1", ["--preset", "reach"]), ("maml", "metaworld-ml1", ["--preset", "reach"])],
     "push": [("rl2", "metaworld-ml1", ["--task", "push-v3"])],
@@ -45,7 +44,7 @@ def study(name: str, seed: int, cores: set[int]) -> list[dict[str, Any]]:
     """Train every algorithm of a study; evaluate by protocol."""
     rows = []
     for algorithm, family, flags in STUDIES[name]:
-        path = learning.RUNS / f"{algorithm}-{name}-seed{seed}"
+        path = tracked.runs(f"metaworld/{name}") / f"{algorithm}-{name}-seed{seed}"
         learning.pliant(["train", algorithm, family, *flags, "--seed", str(seed), "--out", str(path), "--resume"], cores)
         document = json.loads(learning.pliant(["evaluate", str(path), "--protocol", "--json"], cores))
         rows.append(
@@ -194,11 +193,8 @@ def main() -> None:
     wanted = parser.parse_args()
     cores = set(os.sched_getaffinity(0))
     found = {"rows": study(wanted.what, wanted.seed, cores)} if wanted.what in STUDIES else speed()
-    path = Path(RESULT)
-    document = json.loads(path.read_text()) if path.exists() else {"schema": "pliant.metaworld/1"}
-    document[wanted.what] = {"command": f"python benchmarks/manipulation.py {wanted.what}", **found}
-    document[wanted.what].setdefault("machine", learning.machine(len(cores)))
-    path.write_text(json.dumps(document, indent=1) + "\n")
+    facts = {"command": f"python benchmarks/manipulation.py {wanted.what}", "machine": learning.machine(len(cores))}
+    tracked.write(f"metaworld/{wanted.what}", facts | found)
 
 
 if __name__ == "__main__":

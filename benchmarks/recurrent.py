@@ -27,6 +27,7 @@ import gymnasium
 import numpy as np
 import stepping
 import torch
+import tracked
 from torch import nn
 
 from pliant.config.config import load_config
@@ -38,7 +39,6 @@ from pliant.streams import Stream
 from pliant.system import machine
 from pliant.types import Inputs
 
-RESULT = Path(__file__).parent / "results" / "recurrent.json"
 BARS = {"acting / bare": 1.3, "pulls per second": 5e6, "learning / RecurrentPPO": 6.0}
 ARMS, PULLS, LANES = 5, 100, 64
 MEMORIES = ("gru", "lstm", "linear-attention", "external", "episodic", "transformer")
@@ -197,7 +197,7 @@ def main() -> None:
     """Measure, print, write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=7, help="how often everything is timed")
-    parser.add_argument("--out", type=Path, default=RESULT, help="where the result is written")
+    parser.add_argument("--out", type=Path, help="where the result is written, instead of where it is tracked")
     wanted = parser.parse_args()
     load = os.getloadavg()[0]
     machine.keep_memory()  # as `pliant train` does
@@ -213,7 +213,7 @@ def main() -> None:
         print(f"bar {name} {bar:g}: {'met' if met[name] else 'MISSED'}")
     document = {"command": "python benchmarks/recurrent.py", "machine": stepping.machine() | {"load_before": load}}
     document |= {"turns": wanted.turns, "bars": BARS, "results": result}
-    wanted.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    tracked.write("recurrent", document, wanted.out)
 
 
 if __name__ == "__main__":

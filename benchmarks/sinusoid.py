@@ -5,7 +5,6 @@
 Published (Finn et al. 2017, Table 2): MAML 0.67 / 0.38 / 0.35 after 1 / 5 / 10 steps, pretrained 2.41 / 2.23 / 2.19.
 """
 
-import json
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -15,11 +14,11 @@ from typing import get_args
 import numpy as np
 import stepping
 import torch
+import tracked
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
 import sinusoid
 
-RESULT = Path(__file__).parent / "results" / "sinusoid.json"
 ITERATIONS, SEEDS, STEPS = 30_000, (0, 1, 2), (1, 5, 10)
 
 
@@ -44,7 +43,7 @@ def main() -> None:
         summary[method] = {"mse": errors.mean(0).tolist(), "worst_seed": errors.max(0).tolist()}
         print(f"{method:9}", " / ".join(f"{value:.2f}" for value in summary[method]["mse"]))
     document = {"command": "python benchmarks/sinusoid.py", "machine": stepping.machine(), "iterations": ITERATIONS}
-    RESULT.write_text(json.dumps(document | {"steps": STEPS, "summary": summary, "runs": runs}, indent=1) + "\n")
+    tracked.write("sinusoid", document | {"steps": STEPS, "summary": summary, "runs": runs})
 
 
 if __name__ == "__main__":

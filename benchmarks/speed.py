@@ -12,7 +12,6 @@
 """
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -24,13 +23,13 @@ from typing import Any
 
 import stepping
 import torch
+import tracked
 
 from pliant.config.config import load_config
 from pliant.running import learner as learners
 from pliant.running import loop
 from pliant.system import machine
 
-RESULT = Path(__file__).parent / "results" / "speed.json"
 BARS = {
     "point trpo seconds": 0.6,
     "point clipped seconds": 0.9,
@@ -126,7 +125,7 @@ def main() -> None:
     """Measure, print, write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=7, help="how often everything is timed")
-    parser.add_argument("--out", type=Path, default=RESULT, help="where the result is written")
+    parser.add_argument("--out", type=Path, help="where the result is written, instead of where it is tracked")
     wanted = parser.parse_args()
     load = os.getloadavg()[0]
     machine.keep_memory()  # as `pliant train` does
@@ -139,7 +138,7 @@ def main() -> None:
         print(f"{name:16} {text}")
     document = {"command": "python benchmarks/speed.py", "machine": stepping.machine() | {"load_before": load}}
     document |= {"turns": wanted.turns, "bars": BARS, "results": result}
-    wanted.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    tracked.write("speed", document, wanted.out)
 
 
 if __name__ == "__main__":

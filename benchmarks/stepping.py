@@ -20,7 +20,6 @@ substeps, on all cores, as the best of processes and threads (one MjData each, d
 import argparse
 import datetime
 import importlib
-import json
 import multiprocessing
 import os
 import platform
@@ -38,6 +37,7 @@ import mujoco  # type: ignore[import-untyped]
 import mujoco.rollout  # type: ignore[import-untyped]
 import numpy as np
 import torch
+import tracked
 
 from pliant.streams import Stream
 
@@ -46,7 +46,6 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 FRAME_SKIP, HORIZON, LANES = 5, 200, 20
 BARS = {"bare": 0.75, "gymnasium": 5.0, "envpool: 64 lanes": 1.3}
 """What our rate must at least be, as a multiple of each contestant's on HalfCheetah."""
-RESULT = Path(__file__).parent / "results" / "stepping.json"
 QUIET = 0.9
 """Share of the cores that bare `mj_step` must have had for wall-clock ratios to count."""
 Slice = Callable[[float], float]
@@ -341,7 +340,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=12, help="how often every contestant runs")
     parser.add_argument("--seconds", type=float, default=0.3, help="length of a slice")
-    parser.add_argument("--out", type=Path, default=RESULT, help="where the result is written")
+    parser.add_argument("--out", type=Path, help="where the result is written, instead of where it is tracked")
     args = parser.parse_args()
     torch.set_num_threads(1)  # the cores belong to the physics; tensors of 400 rows do not gain from a second thread
     load_before = os.getloadavg()[0]
@@ -360,8 +359,7 @@ def main() -> None:
         print(f"bar on HalfCheetah, {group} >= {bar:g} wall: {verdict}")
     document = {"command": "python benchmarks/stepping.py", "machine": machine() | {"load_before": load_before}}
     document |= {"turns": args.turns, "seconds": args.seconds, "bars": BARS, "robots": robots}
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    tracked.write("stepping", document, args.out)
 
 
 if __name__ == "__main__":

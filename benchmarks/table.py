@@ -7,12 +7,14 @@
 import sys
 from collections.abc import Callable
 
+import studies
 import table_front
 import table_gradients
 import table_memories
 import table_speed
 import table_studies
 import table_worlds
+import tracked
 from table_cells import ROOT
 
 START, END = "<!-- results -->", "<!-- /results -->"
@@ -31,7 +33,18 @@ SECTIONS: dict[str, tuple[Callable[[], str], ...]] = {
 def sections() -> str:
     """All tables, under their headings."""
     drawn = {head: [text for draw in draws if (text := draw())] for head, draws in SECTIONS.items()}
-    return "\n\n".join("\n\n".join([f"## {head}", *texts]) for head, texts in drawn.items() if texts)
+    return "\n\n".join([*outdated(), *("\n\n".join([f"## {head}", *texts]) for head, texts in drawn.items() if texts)])
+
+
+def outdated() -> list[str]:
+    """The sentence that names what is to be measured again, if anything is."""
+    names = [name for name in studies.STUDIES if tracked.read(name) and not tracked.is_current(name)]
+    if not names:
+        return []
+    return [
+        "**Measured before a change that touches them**, which [the changelog](changelog.md) describes; `make studies` measures"
+        f" them again: {', '.join(names)}."
+    ]
 
 
 def redrawn(page: str) -> str:

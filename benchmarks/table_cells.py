@@ -1,21 +1,15 @@
 """What all tables of measured results share: reading a tracked file, and writing its numbers."""
 
-import json
 import re
 import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tracked import read as read
+
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "benchmarks" / "results"
 Document = dict[str, Any]
-
-
-def read(name: str) -> Document | None:
-    """A tracked result, or None if it has not been measured."""
-    path = RESULTS / f"{name}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -28,6 +28,7 @@ from typing import Any
 import gymnasium
 import stepping
 import torch
+import tracked
 
 from pliant.families import gymnasium as family_file
 from pliant.maths import functional
@@ -41,7 +42,6 @@ from pliant.types import Inputs, Rollout, Spec
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "tasks"))
 import faulty
 
-RESULT = Path(__file__).parent / "results" / "workers.json"
 LANES, HIDDEN = 64, (64, 64)
 FAULTS = {"kill": 25, "kill from outside": 25, "hang": 10, "raise": 10, "nan": 10}
 TIMEOUT, SLOWEST = 2.0, 10.0
@@ -204,11 +204,10 @@ def main() -> None:
     arguments = parser.parse_args()
     start = time.perf_counter()
     found = speed(arguments.turns, arguments.seconds) if arguments.what == "speed" else faults(0)
-    document = json.loads(RESULT.read_text()) if RESULT.exists() else {"schema": "pliant.benchmark/1"}
     found |= {"command": f"python benchmarks/workers.py {arguments.what}", "seconds": round(time.perf_counter() - start, 1)}
-    document[arguments.what] = found | {"machine": stepping.machine()}
-    RESULT.write_text(json.dumps(document, indent=2) + "\n")
-    print(json.dumps(document[arguments.what], indent=2))
+    found |= {"machine": stepping.machine()}
+    tracked.write(f"workers/{arguments.what}", found)
+    print(json.dumps(found, indent=2))
 
 
 if __name__ == "__main__":

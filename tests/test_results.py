@@ -35,6 +35,31 @@ def test_tables_are_those_of_the_tracked_results(forked: Any) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_every_tracked_result_is_measured_again_by_a_study_or_times_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    studied = importlib.import_module("studies").STUDIES
+    timed = {"driving-speed", "growth", "recurrent", "speed", "stepping", "workers"}
+    assert {p.stem for p in RESULTS.glob("*.json")} == {name.partition("/")[0] for name in studied} | timed
+    for study in studied.values():
+        assert (ROOT / "benchmarks" / study.command.split()[0]).is_file()
+
+
+def test_a_result_is_out_of_date_when_its_law_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    results = importlib.import_module("tracked")
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    for name in ("one", "two/a", "two/b"):
+        assert not results.is_current(name), "it is not there"
+        results.write(name, {"value": name})
+        assert results.is_current(name) and results.read(name)["value"] == name
+    before = results.runs("two/a")
+    monkeypatch.setattr(results, "LAWS", {"two/a": 2})
+    assert [results.is_current(name) for name in ("one", "two/a", "two/b")] == [True, False, True]
+    assert results.runs("two/a") != before == results.runs("two/b"), "runs of the old law are not continued"
+    results.write("two/a", {"value": "new"})
+    assert results.is_current("two/a") and results.read("two/b")["value"] == "two/b"
+
+
 def cells(kind: str, study: str) -> dict[str, config.Config]:
     """The agents of a study as they would be trained today, by cell."""
     module = importlib.import_module(kind)

@@ -364,3 +364,51 @@ def test_padding_may_hold_anything() -> None:
     family = dataclasses.replace(family, environment=Leaves)
     result = rollout(family.batch(sample(family), B), Stream(0), policy, functional.parameters(policy))
     assert bool(torch.isfinite(result.reward).all())
+
+
+class Reuser(BatchEnv):
+    """Keeps everything it returns in tensors of its own, float32 as a rollout is, and changes them in place.
+
+    An episode ends after 2 steps in lane 0 and after 3 in the others; an observation is the episode and the step. The choice
+    of an action is changed in place too.
+    """
+
+    def __init__(self, *args: Any, copies: bool) -> None:
+        super().__init__(*args)
+        self.give = torch.clone if copies else lambda x: x
+        self.state, self.paid = torch.zeros(*self.shape, 2), torch.zeros(self.shape)
+        self.over, self.won = torch.zeros(self.shape, dtype=torch.bool), torch.zeros(self.shape, dtype=torch.bool)
+
+    def begin(self, chosen: Tensor, noise: Tensor) -> None:
+        self.state[..., 0][chosen] += 1
+        self.state[..., 1][chosen] = 0
+        for x in (self.paid, self.over, self.won):
+            x[chosen] = 0
+
+    def observe(self) -> Tensor:
+        return self.give(self.state)
+
+    def advance(self, action: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        self.paid[:] = action + self.state[..., 1]
+        action -= 7
+        self.state[..., 1] += 1
+        self.over[:] = self.state[..., 1] >= torch.tensor([2, 3, 3, 3])
+        self.won[:] = self.over & (self.state[..., 0] > 1)
+        return self.give(self.paid), self.give(self.over), self.give(self.won)
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_what_a_batch_changes_in_place_is_kept_as_it_was(copies: bool) -> None:
+    family = dataclasses.replace(
+        registry.load("family", "cartpole").family(),
+        spec=Spec(2, 2, True),
+        environment=functools.partial(Reuser, copies=copies),
+        horizon=5,
+    )
+    found = play(family, sample(family))
+    assert found.obs[0, 0].tolist() == [[1, 0], [1, 1], [2, 0], [2, 1], [3, 0], [3, 1], [0, 0], [0, 0], [0, 0]]
+    assert found.next_obs[0, 1].tolist() == [[e, t] for e in (1, 2, 3) for t in (1, 2, 3)]
+    assert found.terminated[0, 0].tolist() == [False, True] * 3 + [False] * 3
+    assert found.success[0, 1].tolist() == [False] * 5 + [True] + [False] * 2 + [True]
+    assert set(found.action.unique().tolist()) == {0, 1}, "the action as it was drawn"
+    assert torch.equal(found.reward, (found.action + found.obs[..., 1]) * found.valid)

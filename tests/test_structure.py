@@ -190,6 +190,13 @@ def test_nothing_runs_code_from_a_file() -> None:
                 assert node.arg != "allow_pickle", f"{path}:{node.lineno}"
 
 
+def test_interpreters_are_begun_in_one_place() -> None:
+    """There they take no code from the working directory."""
+    for path in FILES:
+        begins = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.Attribute) and node.attr == "executable"]
+        assert not begins or name_of(path) == "system.interpreter", path
+
+
 def test_a_file_is_short() -> None:
     for path in FILES:
         assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES, path

@@ -4,10 +4,10 @@ Names are loaded when they are first used, so that `import pliant` and `pliant -
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
 from pliant.version import VERSION as __version__
 
+TYPE_CHECKING = False  # without `typing`: `python -m pliant` has not yet left the working directory out of its path here
 if TYPE_CHECKING:
     from pliant import rollout, streams
     from pliant.agent import Adapted, Agent, load
@@ -71,7 +71,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in _HOMES:
         return getattr(importlib.import_module(f"pliant.{_HOMES[name]}"), name)
     if name in _MODULES:

@@ -72,14 +72,17 @@ def _play(batch: BatchEnv, here: Stream, policy: nn.Module, params: Params, dete
 def _steps(
     batch: BatchEnv, here: Stream, act: Act, distribution: distributions.Distribution, like: Tensor, deterministic: bool
 ) -> list[Step]:
-    """The steps of a trial until every lane has ended, in the precision and on the device of `like`."""
+    """The steps of a trial until every lane has ended, in the precision and on the device of `like`.
+
+    What the batch returns is copied at once, in the conversion where there is one: its next step may change it in place.
+    """
     spec, (M, B), T = batch.spec, batch.shape, batch.max_steps
     dtype, device = like.dtype, like.device
     draws = here.at("action")
     noise = draws.uniform(M, T, B) if spec.discrete else draws.normal(M, T, B, spec.action_size)
     noise = noise.to(device, dtype)
     state: State = ()
-    obs = batch.reset(here.at("env")).to(device, dtype)
+    obs = batch.reset(here.at("env")).to(device, dtype, copy=True)
     action = torch.full((M, B), -1, device=device) if spec.discrete else obs.new_zeros(M, B, spec.action_size)
     reward, first = obs.new_zeros(M, B), torch.ones(M, B, dtype=torch.bool, device=device)
     steps: list[Step] = []
@@ -90,11 +93,12 @@ def _steps(
         dist = output.dist.squeeze(2)  # [M, B, P]
         action = distribution.mode(dist) if deterministic else distribution.sample(dist, noise[:, t])
         after = batch.step(action.to(batch.device))
-        reward = after.reward.to(device, dtype)
-        next_obs = after.next_obs.to(device, dtype)
-        terminated, truncated, success = (x.to(device) for x in (after.terminated, after.truncated, after.success))
+        reward = after.reward.to(device, dtype, copy=True)
+        next_obs = after.next_obs.to(device, dtype, copy=True)
+        terminated, success = (x.to(device, copy=True) for x in (after.terminated, after.success))
+        truncated = after.truncated.to(device)
         steps.append(Step(obs, action, reward, next_obs, first, terminated, truncated, valid, dist, success))
-        obs = next_obs if after.obs is after.next_obs else after.obs.to(device, dtype)
+        obs = next_obs if after.obs is after.next_obs else after.obs.to(device, dtype, copy=True)
         first = after.first.to(device)
         if not bool(batch.active.any()):
             break

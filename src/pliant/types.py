@@ -87,7 +87,7 @@ class Rollout(NamedTuple):
     terminated: Tensor
     """[M, B, T] bool, the MDP ended with this action."""
     truncated: Tensor
-    """[M, B, T] bool, a limit ended the episode; bootstrapping is right."""
+    """[M, B, T] bool, a limit ended the episode; the MDP goes on."""
     valid: Tensor
     """[M, B, T] bool, a prefix of each lane."""
     log_prob: Tensor

@@ -4,10 +4,12 @@ The loop (`slow_...`) is written from the papers alone: torch.distributions, one
 respect to that task's own tensors. Of the library it uses the data only: rollouts and their advantages.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -18,7 +20,7 @@ from pliant.algorithms.parts.adam import require_finite
 from pliant.algorithms.parts.inner import Experience, Inner, InnerSettings, experience_of
 from pliant.algorithms.parts.outer import OuterSettings, Problem, trpo
 from pliant.errors import UserError
-from pliant.families import cartpole, point
+from pliant.families import cartpole, motor, point
 from pliant.maths import functional, masks
 from pliant.maths.advantages import gae, horizons, linear_baseline, returns
 from pliant.policies import mlp
@@ -305,13 +307,64 @@ def test_clipped_objective_with_its_entropy_bonus() -> None:
 
 def test_advantages_are_estimated_against_the_baseline_and_standardised_per_task() -> None:
     data = problem_of().experience[0].rollout
-    discount, trace = horizons(data, 0.9, 0.8)
+    discount, trace = horizons(data, 0.9, 0.8, "finite")
     value, following = linear_baseline(data, returns(data.reward, discount, trace))
     expected = masks.standardise(gae(data.reward, value, following, discount, trace), data.valid)
     assert torch.equal(experience_of(data, 0.9, 0.8).advantage, expected)
     for m in range(M):
         valid = expected[m][data.valid[m]]
         assert abs(float(valid.mean())) < 1e-12 and abs(float(valid.std(correction=0)) - 1) < 1e-6
+
+
+class Cut(point.Point):
+    """Cuts an episode where the point leaves a disc: an end of the environment's own, and no time limit."""
+
+    def cut(self) -> Tensor:
+        return self.position.norm(dim=-1) > 0.3
+
+
+def finite_advantages(data: Rollout, m: int, gamma: float, lam: float) -> Tensor:
+    """Of one task's valid steps, by loops over its episodes and numpy's least squares; nothing follows an end."""
+    rows, rewards, ends = [], [], []
+    largest = data.obs[m][data.valid[m]].abs().amax(0).clamp(min=1e-6)
+    for b in range(B):
+        begin = 0
+        for t in range(int(data.valid[m, b].sum())):
+            time = (t - begin) / 100
+            obs = (data.obs[m, b, t] / largest).double()
+            rows.append([*obs.tolist(), *obs.square().tolist(), time, time**2, time**3, 1.0])
+            rewards.append(float(data.reward[m, b, t]))
+            ends.append(bool(data.terminated[m, b, t] or data.truncated[m, b, t]))
+            begin = t + 1 if ends[-1] else begin
+    N, x = len(rows), np.array(rows)
+    target = np.zeros(N + 1)
+    for n in reversed(range(N)):
+        target[n] = rewards[n] + (0.0 if ends[n] else gamma * target[n + 1])
+    ridge = np.sqrt(1e-5 * N) * np.eye(x.shape[1])
+    theta, *_ = np.linalg.lstsq(np.concatenate([x, ridge]), np.concatenate([target[:N], np.zeros(len(ridge))]), rcond=None)
+    value, advantage = np.append(x @ theta, 0.0), np.zeros(N + 1)
+    for n in reversed(range(N)):
+        later = 0.0 if ends[n] else gamma * (value[n + 1] + lam * advantage[n + 1])
+        advantage[n] = rewards[n] - value[n] + later
+    return torch.from_numpy(advantage[:N])
+
+
+@pytest.mark.parametrize(
+    "episodes, kind, gamma, lam",
+    [(1, "point", 0.99, 1.0), (3, "point", 0.9, 0.7), (2, "cut", 0.99, 1.0), (1, "motor", 0.9, 0.9)],
+)
+def test_an_episode_is_worth_what_it_pays_until_it_ends(episodes: int, kind: str, gamma: float, lam: float) -> None:
+    family = motor.family() if kind == "motor" else point.family(point.Settings(horizon=100 // episodes))
+    if kind == "cut":
+        family = dataclasses.replace(family, environment=Cut)
+    policy = mlp.make(family.spec, mlp.Settings(init_std=0.7 if kind == "point" else 0.1), Stream(0)).double()
+    batch = family.batch(family.sample(M, "train", Stream(0).rng()), B, episodes)
+    data = rollout(batch, Stream(0), policy, functional.parameters(policy))
+    assert bool(data.truncated.any()), "ends that are not the MDP's are meant to take part"
+    advantage = experience_of(data, gamma, lam).advantage
+    for m in range(M):
+        valid, true = data.valid[m], finite_advantages(data, m, gamma, lam)
+        assert torch.allclose(advantage[m][valid], (true - true.mean()) / true.std(correction=0), atol=1e-6)
 
 
 def test_advantages_that_the_baseline_explains_stay_small() -> None:
@@ -328,7 +381,7 @@ def test_without_a_trace_the_baseline_is_still_fitted_to_the_returns_of_episodes
     policy = policy_of(family)
     batch = family.batch(family.sample(M, "train", Stream(0).rng()), B, episodes=3)
     data = rollout(batch, Stream(0), policy, functional.parameters(policy))
-    discount, trace = horizons(data, 0.9, 0.0)
+    discount, trace = horizons(data, 0.9, 0.0, "finite")
     target = torch.zeros_like(data.reward)
     for start in (0, 5, 10):
         for t in range(start, start + 5):

@@ -84,6 +84,19 @@ def test_advantages_cross_episodes_and_targets_are_standardised() -> None:
     assert np.allclose(lesson.target[0].numpy(), missed / missed.std(), atol=1e-6)
 
 
+def test_a_trial_is_worth_what_it_pays_until_its_last_step_and_time_limits_inside_it_end_nothing() -> None:
+    algorithm = learner_of("point", train__episodes=3, family__horizon=5, outer__gamma=0.9, outer__lam=1.0).algorithm
+    assert isinstance(algorithm, rl2.Rl2)
+    played = play(learner_of("point", train__episodes=3, family__horizon=5))
+    assert int(played.truncated.sum()) == 3 * played.valid[..., 0].numel(), "every episode meets its limit"
+    trials = algorithm._lesson(played)[0].trials
+    value = torch.randn(trials.rollout.reward.shape, generator=Stream(0).generator())
+    advantage, reward = algorithm.credit._advantage(trials, value)[0], trials.rollout.reward[0]
+    for t in range(15):
+        paid = sum(0.9 ** (later - t) * reward[:, later] for later in range(t, 15))
+        assert torch.allclose(advantage[:, t], paid - value[0, :, t], atol=1e-5)
+
+
 def counted(seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """Seven tasks of two numbers, returns of five steps, which of them count."""
     generator = torch.Generator().manual_seed(seed)

@@ -53,6 +53,12 @@ def test_horizons_of_episodes_are_the_table() -> None:
     assert trace[0].tolist() == [[L, L, 0, L, 0, 0, 0], [0, L, L, L, L, L, 0]]
 
 
+def test_horizons_of_finite_episodes_are_the_table() -> None:
+    discount, trace = advantages.horizons(example(), G, L, "finite")
+    assert discount[0].tolist() == [[G, G, 0, G, 0, 0, 0], [0, G, G, G, G, G, 0]]
+    assert trace[0].tolist() == [[L, L, 0, L, 0, 0, 0], [0, L, L, L, L, L, 0]]
+
+
 def test_horizons_of_trials_are_the_table() -> None:
     discount, trace = advantages.horizons(example(), G, L, "trial")
     assert discount[0].tolist() == [[G, G, G, G, 0, 0, 0], [G, G, G, G, G, G, 0]]
@@ -75,7 +81,7 @@ def test_horizons_keep_the_dtype_of_the_reward() -> None:
 
 def ends(rollout: Rollout, b: int, t: int, scope: str) -> bool:
     """Nothing later in the lane counts for step t."""
-    if scope == "episode":
+    if scope != "trial":
         return bool(rollout.terminated[0, b, t] | rollout.truncated[0, b, t])
     return t + 1 == rollout.valid.shape[2] or not rollout.valid[0, b, t + 1]
 
@@ -85,7 +91,7 @@ def has_future(rollout: Rollout, b: int, t: int, scope: str) -> bool:
     return not bool(rollout.terminated[0, b, t]) if scope == "episode" else not ends(rollout, b, t, scope)
 
 
-@pytest.mark.parametrize("scope", ["episode", "trial"])
+@pytest.mark.parametrize("scope", ["episode", "finite", "trial"])
 def test_returns_are_sums_of_discounted_rewards_until_the_end(scope) -> None:
     rollout = example()
     result = advantages.returns(rollout.reward, *advantages.horizons(rollout, G, L, scope))
@@ -102,7 +108,7 @@ def test_returns_are_sums_of_discounted_rewards_until_the_end(scope) -> None:
             assert abs(float(result[0, b, t]) - expected) < 1e-14
 
 
-@pytest.mark.parametrize("scope", ["episode", "trial"])
+@pytest.mark.parametrize("scope", ["episode", "finite", "trial"])
 @pytest.mark.parametrize("lam", [0.0, L, 1.0])
 def test_gae_is_the_double_sum_of_its_definition(scope, lam) -> None:
     rollout = example()

@@ -6,8 +6,12 @@ everything and trained nothing (`forked`, of conftest.py); what runs in them is 
 
 import json
 import os
+import pty
 import random
+import select
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -204,7 +208,8 @@ def test_kills_lose_nothing(forked: Any, tmp_path: Path, length: Callable[[int, 
 
 
 @pytest.mark.slow
-def test_sigterm_leaves_within_five_seconds_with_a_checkpoint(forked: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_within_five_seconds_with_a_checkpoint(number: int, forked: Any, tmp_path: Path) -> None:
     out = tmp_path / "run"
     process = forked.start_pliant(*words(out, 10**6))
     wait_for_lines = time.monotonic() + 60
@@ -213,13 +218,54 @@ def test_sigterm_leaves_within_five_seconds_with_a_checkpoint(forked: Any, tmp_p
         time.sleep(0.05)
     assert not checkpoint.paths(out / "checkpoints"), "none was due yet"
     begin = time.monotonic()
-    os.kill(process, signal.SIGTERM)
+    os.kill(process, number)
     status, _, said = forked.finish(30)
     assert time.monotonic() - begin < 5
-    assert status == 128 + signal.SIGTERM
+    assert status == 128 + number
     assert said.count("\n") == 1 and said.startswith("pliant: stopped after iteration ") and "--resume continues" in said
     found = checkpoint.load_latest(out / "checkpoints")
     assert found.iteration == lines_of(out)[-1]["iteration"] + 1 == found.facts["iteration"]
+
+
+@pytest.mark.slow
+@pytest.mark.whole
+def test_a_terminal_that_closes_ends_a_run_with_a_checkpoint(tmp_path: Path) -> None:
+    """The bar can no longer be drawn, the last line not be said, and the kernel sends SIGHUP."""
+    out = tmp_path / "run"
+    command = [arg for arg in words(out, 10**6) if arg != "--quiet"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", TERMINAL, *command],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        end = time.monotonic() + 120
+        while not (out / "metrics.jsonl").exists() or (out / "metrics.jsonl").read_bytes().count(b"\n") < 3:
+            assert process.poll() is None and time.monotonic() < end
+            while select.select([ours], [], [], 0.05)[0]:
+                os.read(ours, 4096)
+    finally:
+        os.close(ours)
+        try:
+            status = process.wait(60)
+        finally:
+            process.kill()
+    assert status == 128 + signal.SIGHUP
+    assert checkpoint.load_latest(out / "checkpoints").iteration == lines_of(out)[-1]["iteration"] + 1
+
+
+TERMINAL = """
+import fcntl, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from pliant.__main__ import main
+sys.exit(main())
+"""
 
 
 def test_signals_are_handed_back_after_training(tmp_path: Path) -> None:

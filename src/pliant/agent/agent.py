@@ -21,6 +21,7 @@ from pliant.running import curve as curves
 from pliant.running import evaluate, loop
 from pliant.running import learner as learners
 from pliant.running.learner import Learner
+from pliant.running.reached import Reached, gradients
 from pliant.running.schedule import Schedule, require_sizes
 from pliant.simulators.gymnasium import single, spaces
 from pliant.storage import documents, record
@@ -75,9 +76,19 @@ class Agent:
         return agent
 
     def _start(self, learner: Learner, counters: Mapping[str, Any], device: str) -> None:
-        self.learner, self.device = learner, device
-        self.counters = dict(counters)
+        self._learner, self.device = learner, device
+        self._reached = Reached(learner.algorithm, counters)
+
+    @property
+    def learner(self) -> Learner:
+        """The algorithm and the tasks it learns from, after the last iteration of `learn` that came to its end."""
+        self._reached.settle()
+        return self._learner
+
+    @property
+    def counters(self) -> dict[str, Any]:
         """Iterations, environment steps and seconds so far."""
+        return self._reached.counters
 
     @property
     def config(self) -> configuration.Config:
@@ -87,7 +98,8 @@ class Agent:
     def learn(self, iterations: int, progress: bool = False) -> list[dict[str, float]]:
         """Meta-train for `iterations` more; the metrics of each. The same loop as `pliant train`.
 
-        Raises UserError for a number of iterations below 1.
+        After an exception, such as Ctrl-C, the agent is as it was after the last whole iteration, bit for bit. Raises UserError
+        for a number of iterations below 1.
         """
         require_sizes(iterations=iterations)
         begin = int(self.counters["iteration"])
@@ -95,11 +107,12 @@ class Agent:
             learners.warn_of_doubts(self.learner.family)
         metrics = []
         with Progress(begin + iterations, begin, quiet=not progress) as bar:
-            for done in loop.iterate(self.learner, begin, begin + iterations):
-                metrics.append(loop.counted(self.counters, done, self.learner))
-                bar.update(done.number + 1, metrics[-1])
+            for done, row in loop.train(self.learner, self._reached, begin + iterations):
+                metrics.append(row)
+                bar.update(done.number + 1, row)
         return metrics
 
+    @gradients()
     def adapt(
         self,
         task: "Mapping[str, Any] | gymnasium.Env[Any, Any]",

@@ -4,32 +4,50 @@ Results go to stdout, progress and errors to stderr. An expected error is one li
 """
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
 from pliant import errors
 from pliant.cli import dotted, parser, verbs
+from pliant.system import parent, stop
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    try:
-        status = _run(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()
-        return status
-    except BrokenPipeError:  # the reader of our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 141
-    except KeyboardInterrupt:
-        print("pliant: interrupted", file=sys.stderr)
-        return 130
-    except Exception as error:
-        line = errors.one_line(error)
-        if line is None or os.environ.get("PLIANT_TRACEBACK"):
-            raise
-        print(f"pliant: {line}", file=sys.stderr)
-        return errors.status_of(error)
+    parent.watch()
+    interrupt = stop.Interrupt()
+    with stop.handled(interrupt.note, signal.SIGINT):
+        try:
+            status = _run(list(sys.argv[1:] if argv is None else argv))
+            sys.stdout.flush()
+            return status
+        except BrokenPipeError:  # the reader of our output has gone
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return 141
+        except KeyboardInterrupt:
+            return _interrupted()
+        except Exception as error:
+            if interrupt.came:
+                return _interrupted()
+            line = errors.one_line(error)
+            if line is None or os.environ.get("PLIANT_TRACEBACK"):
+                raise
+            _say(line)
+            return errors.status_of(error)
+
+
+def _interrupted() -> int:
+    _say("interrupted")
+    return 128 + signal.SIGINT
+
+
+def _say(line: str) -> None:
+    """One line on stderr, if there is still somebody to read it."""
+    with contextlib.suppress(OSError):
+        print(f"pliant: {line}", file=sys.stderr, flush=True)
 
 
 def _run(argv: list[str]) -> int:

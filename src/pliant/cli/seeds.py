@@ -6,9 +6,7 @@ processes do not fight for cores.
 
 import contextlib
 import os
-import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +15,7 @@ from typing import IO
 
 from pliant import errors
 from pliant.storage import record
-from pliant.system import machine
+from pliant.system import interpreter, machine, parent, stop
 from pliant.system.progress import Progress
 
 POLL = 0.2
@@ -30,7 +28,7 @@ def train(command: Sequence[str], outs: Mapping[int, Path], jobs: int, iteration
     """Run `pliant train` with `command` for the seed of each of `outs`, `jobs` at a time, `iterations` each; a bar for all.
 
     A seed that fails does not stop the others. Raises UserError that names those which failed, with what the first one said;
-    Stopped after Ctrl-C or SIGTERM, when all have saved.
+    Stopped after Ctrl-C, SIGTERM or SIGHUP, when all have saved. However this process dies, the others end with it.
     """
     bar = Progress(len(outs) * iterations, 0, quiet, f"{len(outs)} seeds")
     shown = 0.0
@@ -60,14 +58,15 @@ class _Processes:
 
     def __init__(self, command: Sequence[str], outs: Mapping[int, Path], jobs: int, files: contextlib.ExitStack) -> None:
         self._files = files
-        self.command, self.outs, self.jobs = [sys.executable, "-m", "pliant", *command], outs, jobs
+        self.command, self.outs, self.jobs = interpreter.command("-m", "pliant", *command), outs, jobs
         self.waiting = list(outs)
         self.running = dict[int, subprocess.Popen[bytes]]()
         self.failed = dict[int, str]()
         """What each failed seed said last."""
         self._said = dict[int, IO[str]]()
         threads = str(max(1, machine.cores() // jobs))
-        self._environment = os.environ | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads)}
+        own = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads)}
+        self._environment = interpreter.environment() | parent.ENVIRONMENT | own
 
     def begin(self) -> None:
         """Begin as many of those that wait as there is room for."""
@@ -77,7 +76,12 @@ class _Processes:
             file = tempfile.TemporaryFile("w+")  # noqa: SIM115 (a pipe that nobody reads would fill)
             self._said[seed] = self._files.enter_context(file)
             self.running[seed] = subprocess.Popen(
-                words, stdout=subprocess.DEVNULL, stderr=self._said[seed], env=self._environment, start_new_session=True
+                words,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=self._said[seed],
+                env=self._environment,
+                start_new_session=True,
             )
 
     def end(self) -> None:
@@ -91,11 +95,13 @@ class _Processes:
             if process.returncode:
                 last = said.splitlines()[-1] if said else f"status {process.returncode}"
                 self.failed[seed] = last.removeprefix("pliant: ")
+            if process.stdin:
+                process.stdin.close()
             del self.running[seed]
 
 
 class _Relay:
-    """Hands Ctrl-C and SIGTERM on to the processes, which save and end."""
+    """Hands Ctrl-C, SIGTERM and SIGHUP on to the processes, which save and end."""
 
     signal: int = 0
 
@@ -103,12 +109,12 @@ class _Relay:
         self.running = running
 
     def __enter__(self) -> "_Relay":
-        self.old = {number: signal.signal(number, self._hand_on) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._handled: contextlib.AbstractContextManager[None] = stop.handled(self._hand_on, *stop.ENDING)
+        self._handled.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
-        for number, handler in self.old.items():
-            signal.signal(number, handler)
+        self._handled.__exit__(None, None, None)
         for process in self.running.values():  # an error of ours: nobody is left behind
             process.terminate()
 

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from pliant import errors
+from pliant.system import interpreter
 
 BACKENDS = ("egl", "osmesa")
 INSTALL = "install a library that draws without a display (Debian: apt-get install libegl1 libgl1-mesa-dri, or libosmesa6)"
@@ -69,7 +70,8 @@ def _works(backend: str) -> bool:
     environment = {**os.environ, "MUJOCO_GL": backend}
     environment.pop("PYOPENGL_PLATFORM", None)
     try:
-        tried = subprocess.run([sys.executable, "-c", _TRIAL], env=environment, capture_output=True, timeout=SECONDS)
+        command = interpreter.command("-c", _TRIAL)
+        tried = subprocess.run(command, env=environment, capture_output=True, timeout=SECONDS)
     except subprocess.TimeoutExpired:
         return False
     return tried.returncode == 0

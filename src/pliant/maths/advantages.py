@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pliant.types import Rollout
 
-Scope = Literal["episode", "trial"]
+Scope = Literal["episode", "finite", "trial"]
 MOST_NUMBERS = 128
 """The linear baseline averages neighbours of longer observations (images) until so many are left."""
 
@@ -24,17 +24,22 @@ class Horizons(NamedTuple):
 def horizons(rollout: Rollout, gamma: float, lam: float, scope: Scope = "episode") -> Horizons:
     """Turn a rollout's boundaries into a discount and a trace array.
 
-    Inside an episode both scopes have (gamma, lam). With scope "episode", a terminated step has (0, 0) and a truncated one
-    (gamma, 0). With scope "trial", credit crosses episodes: both have (gamma, lam) but for the last valid step of the lane,
-    which has (0, 0). Padding has (0, 0).
+    Inside an episode all scopes have (gamma, lam). They differ where it ends:
+
+        "finite"    (0, 0): an episode is worth what it pays until it ends, whatever ended it. For values that know the time and
+                    were fitted to such returns, as `linear_baseline`'s
+        "episode"   terminated (0, 0); truncated (gamma, 0), bootstrapped: for values of an MDP that goes on after the limit
+        "trial"     (gamma, lam) but for the last valid step of the lane, which has (0, 0): credit crosses episodes
+
+    Padding has (0, 0).
     """
     valid = rollout.valid
     discount = gamma * valid.to(rollout.reward.dtype)
     trace = lam * valid.to(rollout.reward.dtype)
-    if scope == "episode":
-        discount = discount.masked_fill(rollout.terminated, 0.0)
-        trace = trace.masked_fill(rollout.terminated | rollout.truncated, 0.0)
-        return Horizons(discount, trace)
+    if scope != "trial":
+        ended = rollout.terminated | rollout.truncated
+        discount = discount.masked_fill(ended if scope == "finite" else rollout.terminated, 0.0)
+        return Horizons(discount, trace.masked_fill(ended, 0.0))
     followed = torch.cat([valid[:, :, 1:], torch.zeros_like(valid[:, :, :1])], dim=2)
     return Horizons(discount * followed, trace * followed)
 
@@ -82,9 +87,10 @@ def linear_baseline(rollout: Rollout, target: Tensor, ridge: float = 1e-5) -> tu
     """Values of `obs` and `next_obs` [M, B, T] from a least-squares fit to `target` [M, B, T], one fit per task.
 
     Features are obs, obs squared, time, time squared, time cubed and 1, time counted in hundreds of steps since the episode
-    began (Duan et al. 2016, arXiv:1604.06778, section 4). Solved in float64; observations are scaled by their largest
-    magnitude first, so that `ridge` means the same for every simulator. Of an observation with more than `MOST_NUMBERS` numbers
-    it takes averages of neighbours.
+    began (Duan et al. 2016, arXiv:1604.06778, section 4). Because it knows the time, it can say what an episode still pays
+    before its limit, and must be fitted to that: `returns` with scope "finite", nothing after the end. Solved in float64;
+    observations are scaled by their largest magnitude first, so that `ridge` means the same for every simulator. Of an
+    observation with more than `MOST_NUMBERS` numbers it takes averages of neighbours.
     """
     time = _steps_since(rollout.first)  # [M, B, T]
     scale = (rollout.obs.abs() * rollout.valid[..., None]).amax((1, 2)).clamp(min=1e-6)[:, None, None]  # [M, 1, 1, D]

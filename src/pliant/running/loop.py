@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from pliant.rollout import episode_returns, episode_sums, rollout
 from pliant.running.clock import Clock
 from pliant.running.learner import Learner
+from pliant.running.reached import Reached
 from pliant.types import Rollout
 
 
@@ -33,6 +34,18 @@ def iterate(learner: Learner, start: int, stop: int) -> Iterator[Iteration]:
         middle = time.perf_counter()
         metrics = algorithm.learn(rollouts)
         yield Iteration(iteration, metrics, rollouts, clock.split(middle - begin, time.perf_counter() - middle))
+
+
+def train(learner: Learner, reached: Reached, stop: int) -> Iterator[tuple[Iteration, dict[str, float]]]:
+    """Iterations from what is `reached` to `stop` - 1, counted in: (what one produced, the metrics of its line).
+
+    Each is reached as a whole or not at all.
+    """
+    for iteration in range(int(reached.counters["iteration"]), stop):
+        with reached.update() as counters:
+            done = next(iterate(learner, iteration, iteration + 1))
+            metrics = counted(counters, done, learner)
+        yield done, metrics
 
 
 def stage_metrics(rollouts: list[Rollout], learner: Learner) -> dict[str, float]:

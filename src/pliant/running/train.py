@@ -12,6 +12,7 @@ from pliant.running import learner as learners
 from pliant.running import loop
 from pliant.running.clock import PARTS
 from pliant.running.learner import Learner
+from pliant.running.reached import Reached
 from pliant.storage import checkpoint, record
 from pliant.streams import Stream
 from pliant.system import machine
@@ -37,8 +38,8 @@ def train(
         Session(run, learner, device) as session,
         Progress(total, session.reached, quiet) as progress,
     ):
-        for done in loop.iterate(learner, session.reached, total):
-            metrics = session.advance(done)
+        for done, metrics in loop.train(learner, session.whole, total):
+            metrics = session.advance(done, metrics)
             progress.update(session.reached, metrics)
             if stop.signal:
                 message = f"stopped after iteration {session.reached} of {total}, saved; --resume continues {out}"
@@ -50,35 +51,42 @@ def train(
 class Session:
     """What a training has reached, and what of that is saved; a context manager that leaves nothing unsaved.
 
-    After an error of ours (not a UserError) nothing is saved: the state may be half of an iteration.
+    What is reached is whole, whatever ended the training, so it is saved; only a second Ctrl-C, which acts at once, saves
+    nothing.
     """
 
     def __init__(self, run: record.Run, learner: Learner, device: str) -> None:
         self.run, self.learner = run, learner
-        self.counters = _restore(run, learner, device)
-        self.reached: int = self.counters["iteration"]
-        """Iterations that are over."""
+        self.whole = Reached(learner.algorithm, _restore(run, learner, device))
         self._saved = self.reached if self.reached or learner.iterations else -1
         self._last = time.monotonic()
+
+    @property
+    def reached(self) -> int:
+        """Iterations that are over."""
+        return int(self.whole.counters["iteration"])
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if (error is None or isinstance(error, (errors.UserError, errors.Stopped))) and self._saved < self.reached:
+        if (error is not None and not isinstance(error, Exception)) or self._saved >= self.reached:
+            return
+        try:
             self.save()
+        except errors.UserError:
+            if error is None or errors.one_line(error):  # what is no bug; a bug is worth more than that it was not saved
+                raise
 
-    def advance(self, done: loop.Iteration) -> dict[str, float]:
-        """Count an iteration in, evaluate if that is due, write its line; the metrics in it."""
-        metrics = loop.counted(self.counters, done, self.learner)
-        self.reached = done.number + 1
+    def advance(self, done: loop.Iteration, metrics: dict[str, float]) -> dict[str, float]:
+        """Evaluate after an iteration if that is due, write its line; the metrics in it, those of the evaluation too."""
         try:
             if _is_due(self.reached, self.learner.settings.evaluate_every):
                 begin = time.perf_counter()
-                metrics |= _evaluation(self.learner)
-                self.counters["evaluation_seconds"] += time.perf_counter() - begin
+                metrics = metrics | _evaluation(self.learner)
+                self.whole.counters["evaluation_seconds"] += time.perf_counter() - begin
         finally:
-            self.run.log(done.number, metrics, done.seconds | {"total_seconds": self.counters["seconds"]})
+            self.run.log(done.number, metrics, done.seconds | {"total_seconds": self.whole.counters["seconds"]})
         return metrics
 
     def save_if_due(self) -> None:
@@ -88,7 +96,7 @@ class Session:
 
     def save(self) -> None:
         """Write a checkpoint of what is reached."""
-        self.run.save(self.reached, self.learner.algorithm.state(), self.counters)
+        self.run.save(self.reached, self.learner.algorithm.state(), self.whole.counters)
         self._last, self._saved = time.monotonic(), self.reached
 
 

@@ -1,5 +1,6 @@
 """A progress bar with what matters while training: time left, return before and after adaptation."""
 
+import contextlib
 import sys
 import time
 from types import TracebackType
@@ -42,6 +43,12 @@ class Progress:
         """Show that `finished` iterations are over."""
         if self.quiet:
             return
+        try:
+            self._show(finished, metrics)
+        except OSError:  # the terminal is gone, which is no reason to end; if it is one, SIGHUP says so
+            self.quiet = True
+
+    def _show(self, finished: int, metrics: dict[str, float]) -> None:
         returns = [_short(value) for name, value in metrics.items() if name.startswith("return_")]
         numbers = "return " + _ends(returns) if returns else ""
         if "trial_return" in metrics:
@@ -57,7 +64,8 @@ class Progress:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self.bar:
-            self.bar.stop()
+            with contextlib.suppress(OSError):
+                self.bar.stop()
 
 
 def _ends(stages: list[str]) -> str:

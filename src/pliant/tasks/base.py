@@ -261,8 +261,7 @@ class BatchEnv:
 
     def step(self, action: Tensor) -> Transition:
         """Act in every lane. A lane that has played its episodes is no longer `active`; what it returns is padding."""
-        if not self.spec.discrete:
-            action = action.clamp(-1.0, 1.0)
+        action = action.clone() if self.spec.discrete else action.clamp(-1.0, 1.0)  # a family may change its own
         noise = self._step_noise[:, self._time] if self.step_noise else self._step_noise[:, :0, :]
         reward, terminated, success = self.advance(action, noise)
         self._time += 1
@@ -278,6 +277,8 @@ class BatchEnv:
             if bool(first.any()):
                 self._elapsed = torch.where(first, 0, self._elapsed)
                 index = self._episode.clamp(max=self.episodes - 1)[..., None, None].expand(-1, -1, 1, self.reset_noise)
+                # What the step returned may be the family's own state, which `begin` may change in place.
+                reward, next_obs, terminated, success = (x.clone() for x in (reward, next_obs, terminated, success))
                 self.begin(first, self._reset_noise.gather(2, index).squeeze(2))  # [M, B, reset_noise]
                 obs = self.observe()
         return Transition(reward, next_obs, terminated, truncated, success, obs, first)

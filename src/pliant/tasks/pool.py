@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pliant import errors
+from pliant.system import interpreter
 from pliant.tasks import worker
 from pliant.tasks.worker import Array, Board, Layout, Remote, Trial
 
@@ -234,14 +235,15 @@ def context() -> BaseContext:
 
 @contextlib.contextmanager
 def starting(key: bytes) -> Iterator[None]:
-    """Processes that start now do not run the user's script again, use one thread each, and keep quiet.
+    """Processes that start now do not run the user's script again, use one thread each, keep quiet, and take no code from the
+    working directory.
 
     `key` is what they are sent. Raises UserError if that is defined where no other process can import it.
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         os._exit(AGAIN)  # this process is a new one itself, and imports the script of the user
     quiet = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYGAME_HIDE_SUPPORT_PROMPT": "1"}
-    added = {name: value for name, value in quiet.items() if name not in os.environ}
+    added = {name: value for name, value in (quiet | interpreter.SAFE).items() if name not in os.environ}
     main = sys.modules["__main__"]
     if b"__main__" in key and not Path(getattr(main, "__file__", None) or "").is_file():
         raise errors.UserError(

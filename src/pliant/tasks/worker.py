@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pliant import errors
+from pliant.system import interpreter
 
 Array = NDArray[np.float64]
 
@@ -132,6 +133,7 @@ def serve(pipe: Connection, make: Callable[[], Remote], board: Board, worker: in
 def attend() -> None:
     """Make this process one that serves another: it leaves Ctrl-C and stdout to that one, and ends with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which saves first
+    interpreter.restore()
     os.dup2(2, 1)  # what a simulator prints must not mix with results
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -73,12 +73,18 @@ class Experience(NamedTuple):
 
 
 def experience_of(rollout: Rollout, gamma: float, lam: float) -> Experience:
-    """Advantages against a linear feature baseline, standardised per task.
+    """Advantages of a finite horizon against a linear feature baseline, standardised per task.
+
+    An episode is worth what it pays until it ends, at its time limit, where the environment cuts it, or where the MDP ends; the
+    baseline knows the time since it began, and nothing follows the end. The episodes of a lane are judged each by itself.
+    That is the return that evaluations report, and how the published numbers of MAML and ProMP were made: rllab's and ProMP's
+    samplers put a value of 0 after the last step of every path (Duan et al. 2016, arXiv:1604.06778; Rothfuss et al. 2019,
+    arXiv:1810.06784).
 
     Where the baseline explains the returns to NEGLIGIBLE of their size nothing is left to learn: such advantages stay small.
     """
-    discount, trace = advantages.horizons(rollout, gamma, lam)
-    target = advantages.returns(rollout.reward, *advantages.horizons(rollout, gamma, 1.0))
+    discount, trace = advantages.horizons(rollout, gamma, lam, "finite")
+    target = advantages.returns(rollout.reward, *advantages.horizons(rollout, gamma, 1.0, "finite"))
     value, next_value = advantages.linear_baseline(rollout, target)
     advantage = advantages.gae(rollout.reward, value, next_value, discount, trace)
     size = masks.mean(target.square(), rollout.valid).sqrt()  # [M]
