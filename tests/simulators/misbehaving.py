@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -16,7 +16,7 @@ Stepped = Any
 class Good(gymnasium.Env[Any, Any]):
     """Walks by `n` a step from where its seed puts it; behaves."""
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 30}
+    metadata: ClassVar[Any] = {"render_modes": ["rgb_array"], "render_fps": 30}
     observation_space: Any = spaces.Box(-99, 99, (2,), np.float64)
     action_space: Any = spaces.Discrete(3)
 
@@ -325,6 +325,21 @@ class Running(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 class Silent(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Changes nothing."""
+
+
+class Kept(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Sets the goal after reset, as the documentation says."""
+
+    goal = 0.0
+
+    def reset(self, **how: Any) -> Seen:
+        seen = self.env.reset(**how)
+        self.unwrapped.goal = self.goal  # type: ignore[attr-defined]
+        return seen
+
+
+def set_goal(env: Any, values: dict[str, Any]) -> None:
+    env.goal = values["goal"]
 
 
 # ---- those that are right

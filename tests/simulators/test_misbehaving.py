@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import pliant
 from pliant.cli import main as cli
@@ -25,8 +26,8 @@ STATE = (
     " anew for every episode (--fresh true)"
 )
 AFTER = (
-    " after reset, so that tasks do not differ in it; vary what reset draws it from (argument.NAME, option.NAME), or set it after"
-    " reset in a wrapper (--wrappers module.Wrapper)"
+    " after reset, so that tasks do not differ in it; vary what reset draws it from (argument.NAME, option.NAME), or set it"
+    " after reset in a wrapper (--wrappers module.Wrapper)"
 )
 
 REFUSED: dict[str, str] = {
@@ -72,8 +73,8 @@ UNDONE: dict[str, tuple[str, str]] = {
 DOUBTED: dict[str, tuple[str, str]] = {
     "ConstructorOnly": (
         "mass=1:3",
-        "--vary: mass changed nothing in 300 steps of # at random, at 1 and 3: an attribute that is read in the constructor alone"
-        f" is varied as argument.NAME, or set by --apply; {MEANT}",
+        "--vary: mass changed nothing in 300 steps of # at random, at 1 and 3: an attribute that is read in the constructor"
+        f" alone is varied as argument.NAME, or set by --apply; {MEANT}",
     ),
     "IgnoresOptions": (
         "option.x=1:2",
@@ -88,8 +89,8 @@ DOUBTED: dict[str, tuple[str, str]] = {
     "Cached": ("gain=1:2", "#" + STATE),
     "Unseeded": (
         "n=0.2:0.8",
-        "# does not repeat itself from the same seed and actions, even made anew: its chance must come from self.np_random, seeded"
-        " by reset(seed=...); no result of it can be repeated",
+        "# does not repeat itself from the same seed and actions, even made anew: its chance must come from self.np_random,"
+        " seeded by reset(seed=...); no result of it can be repeated",
     ),
     "FailsLater": (
         "n=0.2:0.8",
@@ -157,7 +158,8 @@ def test_the_campaign_is_of_thirty_or_more(misbehaving: Any) -> None:
 def test_a_wrapper_that_keeps_state_is_the_one_that_is_named() -> None:
     stack = "misbehaving.Silent, misbehaving.Running, misbehaving.Silent"
     assert doubts(family("Good", wrappers=stack)) == ["the wrapper Running of Good-v0" + STATE]
-    assert doubts(family("Good", wrappers="NormalizeObservation"))[0].startswith("the wrapper NormalizeObservation of Good-v0 keeps")
+    said = doubts(family("Good", wrappers="NormalizeObservation"))
+    assert said == ["the wrapper NormalizeObservation of Good-v0" + STATE]
 
 
 def test_an_environment_made_anew_for_every_episode_keeps_no_state() -> None:
@@ -167,6 +169,14 @@ def test_an_environment_made_anew_for_every_episode_keeps_no_state() -> None:
     tasks = made.task({"n": 0.5})
     first = [made.batch(tasks, 1, episodes=2).reset(Stream(0)).tolist() for _ in range(2)]
     assert first[0] == first[1]
+
+
+def test_a_value_that_reset_undoes_may_be_set_by_a_wrapper_after_it() -> None:
+    made = family("Redrawn", "apply.goal=0.1:0.9", wrappers="misbehaving.Kept", apply="misbehaving:set_goal")
+    assert doubts(made) == []
+    batch = made.batch(made.task({"goal": 0.7}), 1)
+    batch.reset(Stream(0))
+    assert float(batch.step(torch.zeros(1, 1, dtype=torch.int64)).reward) == pytest.approx(0.7)
 
 
 def test_what_agents_shall_not_see_is_left_out() -> None:

@@ -83,8 +83,8 @@ def family(settings: Settings | None = None) -> Family:
     wrappers, apply = named.wrappers(settings.wrappers), named.function(settings.apply)
     recipe = Recipe(_spec(settings), (), wrappers, apply, left_out, settings.fresh)
     vary, ood = varying.parse("vary", settings.vary), varying.parse("ood", settings.ood)
-    served = serving.served(recipe, vary, ood, settings.env, settings.timeout)
     horizon = settings.horizon or _time_limit(settings)
+    served = serving.served(recipe, vary, ood, settings.env, settings.timeout)
     observer, actor = served.observer, served.actor
     return Family(
         name="gymnasium",
