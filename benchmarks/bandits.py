@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import recorded
 import stepping
 import torch
-import tracked
 from numpy.typing import NDArray
 
 from pliant.families import bandit
@@ -106,13 +106,13 @@ def play(wanted: argparse.Namespace) -> None:
     print(f"{sum(r['within'] for r in agree)} of {len(agree)} means agree with the published ones")
     document = {"command": "python benchmarks/bandits.py players", "machine": stepping.machine() | {"load_before": load}}
     document |= {"split": "test", "rows": rows}
-    tracked.write("bandit-players", document, wanted.out)
+    recorded.write("bandit-players", document, wanted.out)
 
 
 def earlier(new: set[tuple[int, str]]) -> list[dict[str, Any]]:
     """Rows of the tracked result that are not played anew, if they are of the law of today."""
-    document = tracked.read("bandit-players")
-    if document is None or not tracked.is_current("bandit-players"):
+    document = recorded.read("bandit-players")
+    if document is None or not recorded.is_current("bandit-players"):
         return []
     return [r for r in document["rows"] if (r["pulls"], r["player"]) not in new]
 

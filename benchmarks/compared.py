@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-import tracked
+import recorded
 
 from pliant.comparing import compare
 from pliant.storage import record
@@ -80,7 +80,7 @@ def main() -> None:
     os.chdir(ROOT)
     family, study = arguments.family, STUDIES[arguments.family]
     jobs = [(algorithm, family, seed, n) for seed in SEEDS for algorithm, n in study.iterations.items()]
-    kept = arguments.runs or tracked.runs(f"compared-{family}") / "compared"
+    kept = arguments.runs or recorded.runs(f"compared-{family}") / "compared"
     with ThreadPoolExecutor(arguments.jobs) as pool:
         runs = list(pool.map(functools.partial(trained, runs=kept), jobs))
         swept = [run for run in runs if run.name.startswith(("maml", "rl2"))]
@@ -104,7 +104,7 @@ def main() -> None:
         "page_kilobytes": round(page.stat().st_size / 1000),
         "machine": machine.described(),
     }
-    tracked.write(f"compared-{family}", document | {"study": facts})
+    recorded.write(f"compared-{family}", document | {"study": facts})
 
 
 if __name__ == "__main__":

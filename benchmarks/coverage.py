@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import tracked
+import recorded
 from numpy.typing import NDArray
 from scipy import special, stats
 
@@ -261,7 +261,7 @@ def main() -> None:
         "summary": summary(rows),
         "intervals": rows,
     }
-    tracked.write("coverage", document, wanted.out)
+    recorded.write("coverage", document, wanted.out)
     for row in document["summary"]:
         counts = f"{row['inside']:3} of {row['settings']:3} inside, {row['below']:3} below, {row['above']:3} above"
         print(f"{row['interval'] + ': ' + row['kind']:52} {counts}   {row['least']:.3f} to {row['largest']:.3f}")

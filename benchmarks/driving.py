@@ -21,8 +21,8 @@ from typing import Any
 
 import learning
 import numpy as np
+import recorded
 import torch
-import tracked
 
 from pliant.agent import agent
 from pliant.config import registry
@@ -40,7 +40,7 @@ SHORT = {"twin": 200, "highway-env": 12}
 
 def trained(algorithm: str, seed: int, cores: set[int]) -> Path:
     """The run of a seed, trained on the twin."""
-    path = tracked.runs(f"driving-{algorithm}") / f"{algorithm}-driving-seed{seed}"
+    path = recorded.runs(f"driving-{algorithm}") / f"{algorithm}-driving-seed{seed}"
     learning.pliant(["train", algorithm, "driving", "--seed", str(seed), "--out", str(path), "--resume"], cores)
     return path
 
@@ -147,7 +147,7 @@ def main() -> None:
         "minutes": (time.monotonic() - begin) / 60,
         **result,
     }
-    tracked.write(f"driving-{wanted.what}", document)
+    recorded.write(f"driving-{wanted.what}", document)
 
 
 if __name__ == "__main__":

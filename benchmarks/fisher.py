@@ -13,7 +13,7 @@ import statistics
 from typing import Any
 
 import learning
-import tracked
+import recorded
 
 FRACTIONS = (1.0, 0.2, 0.1)
 ITERATIONS = 60
@@ -21,7 +21,7 @@ ITERATIONS = 60
 
 def run(fraction: float, seed: int, cores: set[int]) -> dict[str, Any]:
     """Train and evaluate one seed."""
-    folder = tracked.runs("fisher") / f"fisher-{fraction:g}-seed{seed}"
+    folder = recorded.runs("fisher") / f"fisher-{fraction:g}-seed{seed}"
     size = ["--iterations", str(ITERATIONS), "--outer.cg_steps", "10", "--outer.fisher_fraction", str(fraction)]
     learning.pliant(["train", "maml", "point", "--seed", str(seed), *size, "--out", str(folder), "--resume"], cores)
     curve = [json.loads(line)["return_2"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
@@ -48,7 +48,7 @@ def main() -> None:
         "iterations": ITERATIONS,
         "runs": rows,
     }
-    tracked.write("fisher", document)
+    recorded.write("fisher", document)
 
 
 if __name__ == "__main__":

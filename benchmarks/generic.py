@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import recorded
 import stepping
-import tracked
 from scipy import stats
 
 from pliant.config.config import load_config
@@ -78,7 +78,7 @@ def main() -> None:
         "runs": runs,
         "machine": stepping.machine(),
     }
-    tracked.write("generic", document)
+    recorded.write("generic", document)
 
 
 if __name__ == "__main__":

@@ -26,8 +26,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import recorded
 import torch
-import tracked
 from torch.utils.flop_counter import FlopCounterMode
 
 from pliant.config.config import load_config
@@ -272,7 +272,7 @@ def main() -> None:
         "growth": rows,
         "fomaml": savings,
     }
-    tracked.write("growth", document, wanted.out)
+    recorded.write("growth", document, wanted.out)
     printed(rows, savings)
 
 

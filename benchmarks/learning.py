@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tracked
+import recorded
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -50,7 +50,7 @@ def pliant(arguments: list[str], cores: set[int]) -> str:
 def run_seed(algorithm: str, family: str, seed: int, cores: set[int]) -> list[dict[str, Any]]:
     """Train and evaluate one seed, trained and untrained; one row per split."""
     study = STUDIES[family]
-    runs = tracked.runs(family)
+    runs = recorded.runs(family)
     trained = runs / f"{algorithm}-{family}-seed{seed}"
     pliant(["train", algorithm, family, "--seed", str(seed), "--out", str(trained), "--resume"], cores)
     untrained = runs / f"untrained-{algorithm}-{family}-seed{seed}"
@@ -127,8 +127,8 @@ def main() -> None:
         return run_seed(job[0], wanted.family, job[1], mine)
 
     rows = [row for rows in side_by_side(jobs, work, wanted.jobs) for row in rows]
-    earlier = tracked.read(wanted.family)
-    if earlier and tracked.is_current(wanted.family):  # what was measured before and not again stays
+    earlier = recorded.read(wanted.family)
+    if earlier and recorded.is_current(wanted.family):  # what was measured before and not again stays
         rows = [r for r in earlier["runs"] if (r["algorithm"].removeprefix("untrained "), r["seed"]) not in jobs] + rows
     document = {
         "schema": "pliant.learning/1",
@@ -140,7 +140,7 @@ def main() -> None:
         "summary": summary(rows),
         "runs": rows,
     }
-    tracked.write(wanted.family, document)
+    recorded.write(wanted.family, document)
     for row in document["summary"]:
         curve = " / ".join(f"{value:.2f}" for value in row["return"])
         print(f"{row['algorithm']:18} {row['split']:5} {curve}   {row['train_minutes']:.1f} min")

@@ -19,9 +19,9 @@ from typing import Any
 import gymnasium
 import learning
 import numpy as np
+import recorded
 import stepping
 import torch
-import tracked
 
 from pliant.families import metaworld_ml1
 from pliant.maths import functional
@@ -44,7 +44,7 @@ def study(name: str, seed: int, cores: set[int]) -> list[dict[str, Any]]:
     """Train every algorithm of a study; evaluate by protocol."""
     rows = []
     for algorithm, family, flags in STUDIES[name]:
-        path = tracked.runs(f"metaworld/{name}") / f"{algorithm}-{name}-seed{seed}"
+        path = recorded.runs(f"metaworld/{name}") / f"{algorithm}-{name}-seed{seed}"
         learning.pliant(["train", algorithm, family, *flags, "--seed", str(seed), "--out", str(path), "--resume"], cores)
         document = json.loads(learning.pliant(["evaluate", str(path), "--protocol", "--json"], cores))
         rows.append(
@@ -194,7 +194,7 @@ def main() -> None:
     cores = set(os.sched_getaffinity(0))
     found = {"rows": study(wanted.what, wanted.seed, cores)} if wanted.what in STUDIES else speed()
     facts = {"command": f"python benchmarks/manipulation.py {wanted.what}", "machine": learning.machine(len(cores))}
-    tracked.write(f"metaworld/{wanted.what}", facts | found)
+    recorded.write(f"metaworld/{wanted.what}", facts | found)
 
 
 if __name__ == "__main__":

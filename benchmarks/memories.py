@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 
 import learning
 import numpy as np
+import recorded
 import torch
-import tracked
 from scipy import stats
 
 import pliant
@@ -141,7 +141,7 @@ def run_seed(study: str, cell: Cell, seed: int, cores: set[int]) -> dict[str, An
     """Train and measure one seed of a cell, on its own cores."""
     os.sched_setaffinity(0, cores)  # of this thread
     _, measure, tasks = STUDIES[study]
-    path = tracked.runs(f"memories-{study}") / f"rl2-{study}-{cell.name.replace(' ', '-').replace(',', '')}-seed{seed}"
+    path = recorded.runs(f"memories-{study}") / f"rl2-{study}-{cell.name.replace(' ', '-').replace(',', '')}-seed{seed}"
     given = [f"--{name}={value}" for name, value in cell.settings.items()]
     preset = ["--preset", cell.preset] if cell.preset else []
     what = ["train", "rl2", cell.family, *preset, "--policy", cell.policy, *given]
@@ -197,7 +197,7 @@ def main() -> None:
         "summary": summary,
         "runs": rows,
     }
-    tracked.write(f"memories-{wanted.study}", document)
+    recorded.write(f"memories-{wanted.study}", document)
     json.dump(summary, sys.stdout, indent=1)
 
 

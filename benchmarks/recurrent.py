@@ -25,9 +25,9 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+import recorded
 import stepping
 import torch
-import tracked
 from torch import nn
 
 from pliant.config.config import load_config
@@ -213,7 +213,7 @@ def main() -> None:
         print(f"bar {name} {bar:g}: {'met' if met[name] else 'MISSED'}")
     document = {"command": "python benchmarks/recurrent.py", "machine": stepping.machine() | {"load_before": load}}
     document |= {"turns": wanted.turns, "bars": BARS, "results": result}
-    tracked.write("recurrent", document, wanted.out)
+    recorded.write("recurrent", document, wanted.out)
 
 
 if __name__ == "__main__":

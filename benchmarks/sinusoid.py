@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
+import recorded
 import stepping
 import torch
-import tracked
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
 import sinusoid
@@ -43,7 +43,7 @@ def main() -> None:
         summary[method] = {"mse": errors.mean(0).tolist(), "worst_seed": errors.max(0).tolist()}
         print(f"{method:9}", " / ".join(f"{value:.2f}" for value in summary[method]["mse"]))
     document = {"command": "python benchmarks/sinusoid.py", "machine": stepping.machine(), "iterations": ITERATIONS}
-    tracked.write("sinusoid", document | {"steps": STEPS, "summary": summary, "runs": runs})
+    recorded.write("sinusoid", document | {"steps": STEPS, "summary": summary, "runs": runs})
 
 
 if __name__ == "__main__":

@@ -21,9 +21,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import recorded
 import stepping
 import torch
-import tracked
 
 from pliant.config.config import load_config
 from pliant.running import learner as learners
@@ -138,7 +138,7 @@ def main() -> None:
         print(f"{name:16} {text}")
     document = {"command": "python benchmarks/speed.py", "machine": stepping.machine() | {"load_before": load}}
     document |= {"turns": wanted.turns, "bars": BARS, "results": result}
-    tracked.write("speed", document, wanted.out)
+    recorded.write("speed", document, wanted.out)
 
 
 if __name__ == "__main__":

@@ -36,8 +36,8 @@ import gymnasium
 import mujoco  # type: ignore[import-untyped]
 import mujoco.rollout  # type: ignore[import-untyped]
 import numpy as np
+import recorded
 import torch
-import tracked
 
 from pliant.streams import Stream
 
@@ -359,7 +359,7 @@ def main() -> None:
         print(f"bar on HalfCheetah, {group} >= {bar:g} wall: {verdict}")
     document = {"command": "python benchmarks/stepping.py", "machine": machine() | {"load_before": load_before}}
     document |= {"turns": args.turns, "seconds": args.seconds, "bars": BARS, "robots": robots}
-    tracked.write("stepping", document, args.out)
+    recorded.write("stepping", document, args.out)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import sys
 import time
 from typing import NamedTuple
 
-import tracked
+import recorded
 
 
 class Study(NamedTuple):
@@ -62,7 +62,7 @@ STUDIES = {
 def listed() -> str:
     """Every study in a line."""
     rows = [
-        f"{name:26}{'current' if tracked.is_current(name) else 'out of date':13}{study.minutes:4} min  {study.command}"
+        f"{name:26}{'current' if recorded.is_current(name) else 'out of date':13}{study.minutes:4} min  {study.command}"
         for name, study in STUDIES.items()
     ]
     return "\n".join(rows)
@@ -81,14 +81,14 @@ def main() -> int:
         print(listed())
         return 0
     begin, failed = time.monotonic(), []
-    for name in wanted.names or [name for name in STUDIES if not tracked.is_current(name)]:
+    for name in wanted.names or [name for name in STUDIES if not recorded.is_current(name)]:
         study, spent = STUDIES[name], (time.monotonic() - begin) / 60
         if spent + study.minutes > wanted.minutes:
             print(f"{name}: left for another time, it takes about {study.minutes} minutes", flush=True)
             continue
         print(f"{name}: python benchmarks/{study.command}", flush=True)
         script, *words = study.command.split()
-        if subprocess.run([sys.executable, tracked.ROOT / "benchmarks" / script, *words], cwd=tracked.ROOT).returncode:
+        if subprocess.run([sys.executable, recorded.ROOT / "benchmarks" / script, *words], cwd=recorded.ROOT).returncode:
             failed.append(name)
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)

@@ -7,6 +7,7 @@
 import sys
 from collections.abc import Callable
 
+import recorded
 import studies
 import table_front
 import table_gradients
@@ -14,7 +15,6 @@ import table_memories
 import table_speed
 import table_studies
 import table_worlds
-import tracked
 from table_cells import ROOT
 
 START, END = "<!-- results -->", "<!-- /results -->"
@@ -38,7 +38,7 @@ def sections() -> str:
 
 def outdated() -> list[str]:
     """The sentence that names what is to be measured again, if anything is."""
-    names = [name for name in studies.STUDIES if tracked.read(name) and not tracked.is_current(name)]
+    names = [name for name in studies.STUDIES if recorded.read(name) and not recorded.is_current(name)]
     if not names:
         return []
     return [

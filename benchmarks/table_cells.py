@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tracked import read as read
+from recorded import read as read
 
 ROOT = Path(__file__).resolve().parent.parent
 Document = dict[str, Any]

@@ -33,8 +33,8 @@ def _study(document: Document) -> str:
     return said(text, HEAD, rows)
 
 
-def _mean(value: float, ends: Sequence[float]) -> str:
-    return f"{value:.1f} [{ends[0]:.1f}, {ends[1]:.1f}]"
+def _mean(value: float, ends: Sequence[float] | None) -> str:
+    return f"{value:.1f}" + ("" if ends is None else f" [{ends[0]:.1f}, {ends[1]:.1f}]")
 
 
 def intervals() -> str:

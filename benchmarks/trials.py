@@ -16,7 +16,7 @@ from typing import Any
 
 import learning
 import numpy as np
-import tracked
+import recorded
 
 STUDIES: dict[str, dict[str, Any]] = {
     "bandit-10-5": {"family": "bandit", "preset": None, "tasks": 20_000},
@@ -34,7 +34,7 @@ STUDIES: dict[str, dict[str, Any]] = {
 
 def run_seed(study: dict[str, Any], name: str, seed: int, cores: set[int]) -> dict[str, Any]:
     """Train and evaluate one seed."""
-    path = tracked.runs(f"rl2-{name}") / f"rl2-{name}-seed{seed}"
+    path = recorded.runs(f"rl2-{name}") / f"rl2-{name}-seed{seed}"
     preset = ["--preset", study["preset"]] if study["preset"] else []
     learning.pliant(["train", "rl2", study["family"], *preset, "--seed", str(seed), "--out", str(path), "--resume"], cores)
     asked = ["--tasks", str(study["tasks"]), "--lanes", "1", "--json"]
@@ -91,7 +91,7 @@ def main() -> None:
         "summary": summary,
         "runs": rows,
     }
-    tracked.write(f"rl2-{wanted.study}", document)
+    recorded.write(f"rl2-{wanted.study}", document)
     print(json.dumps(summary, indent=1))
 
 

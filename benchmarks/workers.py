@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
+import recorded
 import stepping
 import torch
-import tracked
 
 from pliant.families import gymnasium as family_file
 from pliant.maths import functional
@@ -206,7 +206,7 @@ def main() -> None:
     found = speed(arguments.turns, arguments.seconds) if arguments.what == "speed" else faults(0)
     found |= {"command": f"python benchmarks/workers.py {arguments.what}", "seconds": round(time.perf_counter() - start, 1)}
     found |= {"machine": stepping.machine()}
-    tracked.write(f"workers/{arguments.what}", found)
+    recorded.write(f"workers/{arguments.what}", found)
     print(json.dumps(found, indent=2))
 
 

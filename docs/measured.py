@@ -69,15 +69,13 @@ def trials(document: Document, players: int = BEST_PLAYERS) -> list[Curve]:
 
 def compared(document: Document) -> list[Curve]:
     """Every agent of a comparison (`pliant.comparison/1`), with the intervals of its means."""
-    return [
-        Curve(
-            agent["name"],
-            [point["steps_seen"] for point in agent["curve"]],
-            [[point["return"]["mean"] for point in agent["curve"]]],
-            [point["return"]["ci95"] for point in agent["curve"]],
-        )
-        for agent in document["agents"]
-    ]
+    curves = []
+    for agent in document["agents"]:
+        points = agent["curve"]
+        means, ends = ([point["return"][name] for point in points] for name in ("mean", "ci95"))
+        band = None if None in ends else ends
+        curves.append(Curve(agent["name"], [point["steps_seen"] for point in points], [means], band))
+    return curves
 
 
 def schools() -> list[Curve]:

@@ -46,7 +46,7 @@ def test_every_tracked_result_is_measured_again_by_a_study_or_times_something(mo
 
 def test_a_result_is_out_of_date_when_its_law_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    results = importlib.import_module("tracked")
+    results = importlib.import_module("recorded")
     monkeypatch.setattr(results, "RESULTS", tmp_path)
     for name in ("one", "two/a", "two/b"):
         assert not results.is_current(name), "it is not there"

@@ -74,7 +74,8 @@ def _steps(
 ) -> list[Step]:
     """The steps of a trial until every lane has ended, in the precision and on the device of `like`.
 
-    What the batch returns is copied at once, in the conversion where there is one: its next step may change it in place.
+    What the batch returns is copied at once, in the conversion where there is one: a family of the user's may change it in
+    place at its next step, as it may change the action that it is given.
     """
     spec, (M, B), T = batch.spec, batch.shape, batch.max_steps
     dtype, device = like.dtype, like.device
@@ -92,7 +93,7 @@ def _steps(
         output, state = act(seen, state)
         dist = output.dist.squeeze(2)  # [M, B, P]
         action = distribution.mode(dist) if deterministic else distribution.sample(dist, noise[:, t])
-        after = batch.step(action.to(batch.device))
+        after = batch.step(action.to(batch.device, copy=True))
         reward = after.reward.to(device, dtype, copy=True)
         next_obs = after.next_obs.to(device, dtype, copy=True)
         terminated, success = (x.to(device, copy=True) for x in (after.terminated, after.success))

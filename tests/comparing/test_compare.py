@@ -23,6 +23,7 @@ from pliant.maths import studies
 from pliant.running import evaluate, sweep, train
 from pliant.running import learner as learners
 from pliant.storage import documents, record
+from pliant.storage.schema import comparison as schema
 
 TINY = {"train.iterations": 2, "train.meta_batch": 3, "train.lanes": 3, "family.horizon": 12, "policy.hidden": "8"}
 ASKED = Asked(tasks=4)
@@ -104,8 +105,8 @@ def test_nothing_is_called_better_with_fewer_than_three_seeds(compared: dict[str
     for row in compared["against"]:
         few = min(seeds[row["agent"]], seeds[row["other"]]) < 3
         assert (row["verdict"] == "too few seeds") is few
-        low, high = row["ci95"]
-        assert few or row["verdict"] == ("better" if low > 0 else "worse" if high < 0 else "no difference shown")
+        sign = "better" if row["difference"] > 0 else "worse"
+        assert few or row["verdict"] == (sign if row["p_holm"] < 0.05 else "no difference shown")
     assert "rl2" in compared["notes"][0] and "maml" not in compared["notes"][0]
 
 
@@ -179,6 +180,16 @@ def test_players_stand_beside_agents(tmp_path: Path) -> None:
     players = compare.compare([tmp_path / "r"], Asked(tasks=3, splits=("test",)))["players"]
     assert {"gittins", "ucb1", "thompson"} <= set(players["each"]) and "random" not in players["each"]
     assert 0 <= players["each"]["gittins"]["return"]["mean"] <= 1 and 0 < players["ceiling"] <= 1
+
+
+def test_one_task_has_neither_intervals_nor_verdicts(made: Path) -> None:
+    asked = Asked(tasks=1, splits=("test",))
+    document = compare.compare([made / f"maml{seed}" for seed in range(3)], asked)
+    assert document["distinct_tasks"] == {"test": 1} and document["task_numbers"] == [0]
+    assert {(row["ci95"], row["p_value"], row["p_holm"]) for row in document["against"]} == {(None, None, None)}
+    assert {row["verdict"] for row in document["against"]} == {"too few tasks"}
+    assert {each["final"]["ci95"] for each in document["agents"]} == {None}
+    documents.checked(Path("it"), schema.KIND, json.loads(json.dumps(document)))
 
 
 # ---- what cannot be compared

@@ -227,7 +227,7 @@ def _against(names: Sequence[str], final: Sequence[Array]) -> list[dict[str, Any
             "p_value": _p_value(each),
             "p_holm": min(1.0, len(pairs) * _p_value(each)),
             "probability_of_improvement": float(np.mean(final[i][:, None] > final[j])),
-            "verdict": _verdict(each["ci95"], len(final[i])),
+            "verdict": _verdict(each["mean"], min(1.0, len(pairs) * _p_value(each)), len(final[i])),
         }
         for (i, j), each in zip(pairs, found, strict=True)
     ]
@@ -270,10 +270,10 @@ def _p_value(summary: dict[str, Any]) -> float:
     return float(2 * stats.norm.sf(abs(summary["mean"]) / ((summary["ci95"][1] - summary["ci95"][0]) / 4)))
 
 
-def _verdict(ends: Sequence[float], seeds: int) -> str:
+def _verdict(difference: float, p_holm: float, seeds: int) -> str:
     if seeds < 3:
         return "too few seeds"
-    return "better" if ends[0] > 0 else "worse" if ends[1] < 0 else "no difference shown"
+    return "no difference shown" if p_holm >= 0.05 else "better" if difference > 0 else "worse"
 
 
 def fixed(value: float) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
-from pliant.reporting import markdown, page, plots, section, terminal
+from pliant.reporting import markdown, page, plots, section, terminal, tidy, verdicts
 
 from . import comparisons
 
@@ -83,6 +84,67 @@ def test_a_section_without_anything_to_show_is_left_out() -> None:
 def test_the_terminal_shows_names_as_text_and_says_where_seeds_are_few() -> None:
     document = comparisons.document(comparisons.KINDS[:1], ["[red]maml[/red]"], seeds=2, tasks=4, points=5)
     text = shown(document)
-    assert "[red]maml[/red]" in text and "2 (few)" in text and "exact optimum" in text
+    assert "[red]maml[/red]" in text and "2†" in text and "exact optimum" in text
     agent = document["agents"][0]
     assert f"{agent['final']['mean']:.2f}" in text and f"{agent['gain']['mean']:+.2f}" in text
+
+
+def test_the_terminal_says_what_the_page_says() -> None:
+    document = comparisons.document(comparisons.KINDS[:3], tasks=4, points=5) | {"distinct_tasks": {"test": 4}}
+    document["agents"][0]["efficiency"]["train_env_steps"] = 3.0e7
+    cautions = verdicts.cautions(document)
+    assert len(cautions) == 2 and "Training differs" in cautions[1]
+    assert cautions[0].startswith("‡ marks numbers of 4 distinct tasks")
+    notes = terminal.comparison_notes(document)
+    assert [f"note: {line}" for line in cautions] == [line for line in notes if line.startswith("note")]
+    text = page.html(document, made=[])
+    assert all(line.replace("'", "&#39;") in text for line in cautions)
+
+
+def test_numbers_of_few_distinct_tasks_are_marked_everywhere() -> None:
+    few = {"distinct_tasks": {"test": 2, "train": 8, "ood": 40}, "task_numbers": [0, 1] * 4}
+    document = comparisons.document(comparisons.KINDS[:2], tasks=8, points=5) | few
+    (table,) = section.tables(document)["splits"]
+    assert [cell.few_tasks for cell in table.rows[0]] == [False, False, True, False, True, True]  # train, test, ood, both gaps
+    (headline,) = section.tables(document)["headline"]
+    assert [cell.few_tasks for cell in headline.rows[0]] == [False] * 4 + [True] * 3 + [False] * 2
+    assert "8 test tasks (2 distinct)" in headline.note and "8 test tasks (2 distinct)" in shown(document)
+    assert "‡" in shown(document) and "‡ marks" in markdown.markdown(document) and "‡ marks" in page.html(document, made=[])
+    assert {row["distinct_tasks"] for row in tidy.rows(document) if row.get("measure") == "gain"} == {2}
+    enough = document | {"distinct_tasks": {"test": 5}}
+    assert "‡" not in shown(enough) + markdown.markdown(enough) + page.html(enough, made=[])
+    whole = document | {"all_tasks": {"test": True}}
+    assert "all that there are" in markdown.markdown(whole)
+
+
+def test_what_has_no_interval_is_shown_without_one() -> None:
+    document = comparisons.document(comparisons.KINDS[:6], tasks=3, points=5)
+    document |= {"distinct_tasks": {"test": 1}, "task_numbers": [0, 0, 0]}
+    without_intervals(document)
+    for row in document["against"]:
+        row |= {"p_value": None, "p_holm": None, "verdict": "too few tasks"}
+    assert len(plots.figures(document)) == len(plots.figures(comparisons.document(comparisons.KINDS[:6], tasks=3, points=5)))
+    text = shown(document) + markdown.markdown(document) + page.html(document, made=[])
+    assert "None" not in text and "there is no interval" in text and "Not answered: one distinct task" in text
+    assert {row.get("ci_low") for row in tidy.rows(document) if row["measure"] == "difference"} == {None}
+
+
+def without_intervals(value: Any) -> None:
+    """A document whose intervals are null, in place."""
+    for key, inner in list(value.items() if isinstance(value, dict) else enumerate(value)):
+        if key == "ci95":
+            value[key] = None
+        elif isinstance(inner, (dict, list)):
+            without_intervals(inner)
+
+
+def test_a_verdict_never_says_more_than_the_corrected_p_beside_it() -> None:
+    """As in documents of earlier versions, whose verdicts looked at the interval of one pair."""
+    document = comparisons.document(comparisons.KINDS[1:3], tasks=8, points=5)
+    (row,) = document["against"]
+    row |= {"difference": 2.0, "ci95": [0.1, 3.9], "p_value": 0.04, "p_holm": 0.2, "verdict": "better"}
+    (page_row,), (brief,) = section.tables(document)["pairs"][0].rows, section.every()[1].brief(document)[0].rows
+    turned = verdicts.beside(document, row["other"], row["agent"])
+    told = [page_row[-1].text, brief[-1].text, turned and turned["verdict"]]
+    told += [each["verdict"] for each in tidy.rows(document) if each.get("measure") == "difference"]
+    assert set(told) == {"no difference shown"}

@@ -1,25 +1,32 @@
 """Evaluation documents: what they hold, their numbers by hand, and that they leave training alone."""
 
 import dataclasses
+import io
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from scipy import stats
 
 from pliant import errors
+from pliant.agent import agent
 from pliant.cli import main as cli
 from pliant.config import config
 from pliant.families import point
 from pliant.maths import statistics
+from pliant.maths.layouts import Layout
+from pliant.reporting import curves as curve_pictures
+from pliant.reporting import terminal
 from pliant.running import clock, evaluate, train
 from pliant.running import curve as curves
 from pliant.running import learner as learners
 from pliant.storage import record
+from pliant.storage.schema import evaluation as schema
 from pliant.streams import Stream
 from pliant.tasks.base import Protocol
 
@@ -212,7 +219,7 @@ def test_a_published_protocol_settles_tasks_episodes_and_horizon(
     assert document["headline"]["mean"] == pytest.approx(np.mean([document["curve"][s]["success"]["mean"] for s in measured]))
     assert document["curve"][-1]["steps_seen"] == 7 * (5 if algorithm == "rl2" else 3)
     assert cli.main(["evaluate", str(path), "--protocol"]) == 0
-    assert "Somebody et al.: success 0.0% (0.0% to 0.0%)" in capsys.readouterr().out
+    assert "Somebody et al.: success 0.0%‡ (0.0% to 0.0%)" in capsys.readouterr().out
     assert cli.main(["evaluate", str(path), "--protocol", "--lanes", "3"]) == 2
     assert "--lanes and --protocol" in capsys.readouterr().err
 
@@ -291,30 +298,72 @@ def test_values_out_of_range_are_refused(run: Path, wrong: dict[str, Any], messa
         evaluate.evaluate_run(run, **wrong)
 
 
+# ---- tasks that are the same
+
+
+def layout_of(family: str, tasks: int, split: str = "test", **settings: Any) -> Layout:
+    made = learners.family_of(config.load_config("rl2", family, settings, preset="none"))
+    return curves.layout_of(made, made.sample(tasks, split, Stream(0).rng()).rows(), split)
+
+
+def test_a_family_of_a_few_choices_is_a_stratification_and_held_out_choices_are_not() -> None:
+    shared = layout_of("two-step", 40)  # train and test tasks are both one of two
+    assert shared.is_whole and shared.distinct == 2 and not layout_of("two-step", 1).is_whole
+    assert not layout_of("dark-room", 2000).is_whole and layout_of("dark-room", 2000).distinct < 2000  # others are for training
+    assert layout_of("point", 40).distinct == 40 and not layout_of("point", 40).is_whole
+    assert not layout_of("two-step", 40, "ood").is_whole or layout_of("two-step", 40, "ood").distinct == 2
+
+
+def test_a_moved_axis_leaves_one_task_where_nothing_else_varies() -> None:
+    family = learners.family_of(config.load_config("maml", "half-cheetah-vel", preset="none"))
+    tasks = family.axes["velocity"].place(family.sample(20, "test", Stream(0).rng()), 1.5).rows()
+    found = curves.layout_of(family, tasks, "test", "velocity")
+    assert found.distinct == 1 and found.is_whole
+    assert curves.layout_of(family, tasks, "test").is_whole is False
+
+
+def test_a_document_says_how_many_tasks_differ_and_has_no_interval_for_one(tmp_path: Path) -> None:
+    settings = {"train.iterations": 1, "train.meta_batch": 2, "train.lanes": 2, "policy.size": 4, "train.episodes": 2}
+    path = train.train(config.load_config("rl2", "two-step", settings, "none"), tmp_path / "run", quiet=True)
+    document = evaluate.evaluate_run(path, tasks=6, players=True)
+    assert (document["distinct_tasks"], document["all_tasks"]) == (2, True)
+    returns = np.array([row["return"][0] for row in document["per_task"]])
+    number = [row["task"]["better"] for row in document["per_task"]]
+    within = np.concatenate([returns[np.equal(number, b)] - returns[np.equal(number, b)].mean() for b in (0, 1)])
+    assert document["curve"][0]["return"]["std_error"] == pytest.approx(np.sqrt((within**2).sum() / 4 / 6))
+    one = evaluate.evaluate_run(path, tasks=1, players=True)
+    every = [one["trial_return"], *(point["return"] for point in one["curve"])]
+    every += [each["trial_return"] for each in one["players"]["each"].values()]
+    assert one["distinct_tasks"] == 1 and {(s["std_error"], s["ci95"]) for s in every} == {(None, None)}
+    for shown in (terminal.curve_table(one), terminal.players_table(one)):
+        text = io.StringIO()
+        Console(file=text, width=100).print(shown)
+        assert "–" in text.getvalue()
+    assert curve_pictures.curve_picture(one, tmp_path / "one.png").exists()
+    edited = document | {"distinct_tasks": 6}
+    assert "distinct_tasks is 6: expected 2" in " ".join(schema.faults(cast(schema.Evaluation, edited)))
+
+
+def test_an_adapted_agent_has_no_interval(run: Path) -> None:
+    document = agent.load(run).adapt({"goal": [0.1, 0.2]}, stages=1).document
+    assert document["curve"][0]["return"]["ci95"] is None and document["trial_return"]["std_error"] is None
+
+
 # ---- statistics
 
 
 def test_summary_is_that_of_numpy_and_scipy() -> None:
     x = np.array([3.0, -1.0, 4.0, 1.0, -5.0, 9.0, 2.0, 6.0])
     summary = statistics.summary(x)
-    assert summary["mean"] == x.mean() and math.isclose(summary["std_error"], stats.sem(x))
+    assert summary["mean"] == x.mean() and summary["std_error"] == pytest.approx(stats.sem(x))
     assert summary["iqm"] == (1 + 2 + 3 + 4) / 4, "the mean of the middle half"
-    theirs = stats.bootstrap((x,), np.mean, method="percentile", n_resamples=20_000, rng=np.random.default_rng(1))
-    width = theirs.confidence_interval.high - theirs.confidence_interval.low
-    assert np.allclose(summary["ci95"], theirs.confidence_interval, atol=0.06 * width)
-
-
-def test_a_single_value_has_no_width_and_the_same_sample_the_same_interval() -> None:
-    assert statistics.summary([2.5]) == {"mean": 2.5, "std_error": 0.0, "iqm": 2.5, "ci95": [2.5, 2.5]}
-    x = np.random.default_rng(0).normal(size=10)
-    assert statistics.interval(x) == statistics.interval(x)
+    assert summary["ci95"] == pytest.approx(stats.t.interval(0.95, 7, loc=x.mean(), scale=stats.sem(x)))
 
 
 def test_intervals_cover_the_mean_about_as_often_as_they_say() -> None:
     rng = np.random.default_rng(0)
-    hits = [low <= 1.0 <= high for low, high in (statistics.interval(rng.normal(1.0, 2.0, 40)) for _ in range(400))]
-    # A percentile bootstrap of 40 values is a little too narrow; 400 trials have a standard error of 1.1 %.
-    assert 0.90 <= np.mean(hits) <= 0.98
+    found = [statistics.summary(rng.normal(1.0, 2.0, 40))["ci95"] for _ in range(400)]
+    assert 0.92 <= np.mean([ends is not None and ends[0] <= 1.0 <= ends[1] for ends in found]) <= 0.98
 
 
 @pytest.mark.parametrize("wrong", [[], [1.0, math.nan], [math.inf], [[1.0, 2.0]]])

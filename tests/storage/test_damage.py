@@ -58,9 +58,9 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     assert "is not a file" in refused(tmp_path / "pipe", run.KIND)
-    for name in ("folder", "nothing"):
-        with pytest.raises(errors.UserError, match=f"cannot read .*{name}: "):
-            documents.read(tmp_path / name, run.KIND)
+    assert "is not a file" in refused(tmp_path / "folder", run.KIND)
+    with pytest.raises(errors.UserError, match="cannot read .*nothing: no such file"):
+        documents.read(tmp_path / "nothing", run.KIND)
 
 
 @pytest.mark.parametrize("name", ["evaluation", "sweep"])

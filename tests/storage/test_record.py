@@ -4,6 +4,7 @@ import errno
 import json
 import math
 import os
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from pliant import errors
 from pliant.storage import documents, record
 from pliant.storage.record import Run
+from pliant.system import files
 
 CONFIG = {"algorithm": "maml", "family": "point", "policy": "mlp", "seed": 0, "parts": {"inner": {"steps": 1}}}
 
@@ -200,12 +202,11 @@ def test_a_document_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_while_logging_is_one_line(tmp_path: Path) -> None:
-    with Run.start(tmp_path, CONFIG) as run:
-        (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
+def test_a_full_disk_while_logging_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "appending", lambda path, folder: FileIO("/dev/full", "ab"))
+    with Run.start(tmp_path, CONFIG) as run:  # noqa: SIM117 (it ends after the error)
         with pytest.raises(errors.UserError, match=r"metrics\.jsonl: no space left on device; free some space and --resume"):
             run.log(0, {"x": 1})
-        os.unlink(tmp_path / "metrics.jsonl")
     Run.start(tmp_path, CONFIG, resume=True).close()  # the lock is free again
 
 

@@ -1,6 +1,8 @@
 """A policy adapted to one task: it acts, it is saved, it is loaded."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from pliant.agent import carry as carrying
 from pliant.config import config as configuration
 from pliant.maths import distributions, functional
 from pliant.running import learner as learners
-from pliant.simulators.gymnasium import spaces
+from pliant.simulators.gymnasium import spaces, written
 from pliant.storage import checkpoint, documents
 from pliant.storage.schema import adapted, evaluation
 from pliant.streams import Stream
@@ -38,6 +40,7 @@ class Adapted:
         seed: int = 0,
         units: Mapping[str, Any] | None = None,
         carry: Carry | None = None,
+        observes: spaces.Space | None = None,
     ) -> None:
         self.config, self.policy, self.params, self.spec = config, policy, params, spec
         self.task = dict(task)
@@ -45,9 +48,11 @@ class Adapted:
         """The adaptation curve, `pliant.evaluation/1` with one task."""
         self.carry = carry
         """Where an agent with memory stands after its trial of adaptation; None for one without."""
-        self.see: Callable[[Any], NDArray[np.float64]] | None = None
-        """Turns an observation of the environment that the policy was adapted to into numbers [D]; not saved."""
+        self.observes = observes
+        """What the environment that the policy was adapted to shows; None for a task of the family."""
+        self._see = spaces.observer(observes).of if observes else None
         self._units = dict(units or {})
+        self._act = spaces.in_units(self._units)
         self._generator = Stream(seed).at("predict").generator()
 
     @torch.no_grad()
@@ -61,18 +66,21 @@ class Adapted:
     ) -> tuple[NDArray[Any], Carry]:
         """Action for an observation [D], or actions for [n, D]; and the policy's state, to be passed to the next call.
 
-        A policy that was adapted to a Gymnasium environment also takes an observation as that gives it: a dict, an image.
+        A policy that was adapted to a Gymnasium environment takes observations as that gives them, dicts and images too: one
+        of its space, or n of them along a leading dim; numbers [D] or [n, D] only where they are neither.
 
         Same signature as Stable-Baselines3's `predict`, and `reward`: what the last action brought, a number or [n], from
         which an agent with memory goes on learning; without it the agent is told that the action brought 0. Without a state
         an episode opens, after the trial the agent was adapted in. An episode's start (a bool, or one for each
         observation) opens an episode of the same trial: it forgets nothing. Actions are what the environment takes that
-        the policy was adapted to: in its own units for a Gymnasium environment, continuous ones in [-1, 1] for a task of the
-        family. Raises UserError for an observation of another shape or that is not finite, and for the state of another
-        policy or of another number of observations.
+        the policy was adapted to: in the units, the shape and the type of a Gymnasium environment's space, continuous ones in
+        [-1, 1] for a task of the family.
+
+        Raises UserError for an observation of another shape or that is not finite, and for the state of another policy or of
+        another number of observations.
         """
-        x = self._seen(obs)
-        n = len(x) if x.ndim == 2 else 1
+        x, is_one = self._seen(obs)
+        n = len(x)
         carry = self._opened(n) if state is None else self._checked(state, n)
         if reward is not None:
             given = torch.as_tensor(np.asarray(reward, dtype=np.float32)).reshape(1, -1)
@@ -83,36 +91,56 @@ class Adapted:
         like = next(iter(self.params.values()))
         seen = Inputs(torch.as_tensor(x).view(1, n, 1, -1), carry.action.unsqueeze(2), carry.reward.unsqueeze(2), first)
         output, memory = functional.apply(self.policy, self.params, Inputs(*(p.to(like.device) for p in seen)), carry.memory)
-        drawn = self._act(output.dist[0, :, 0].cpu(), deterministic)  # [n, A] or [n]
-        action = spaces.in_units(self._units, (drawn if self.spec.discrete else drawn.clamp(-1, 1)).numpy())
+        drawn = self._drawn(output.dist[0, :, 0].cpu(), deterministic)  # [n, A] or [n]
+        action = self._act((drawn if self.spec.discrete else drawn.clamp(-1, 1)).numpy())  # [n, *shape of the space]
         following = Carry(memory, drawn[None].to(like.device), torch.zeros_like(carry.reward))
-        return (action if x.ndim == 2 else action[0]), following
+        return (action[0] if is_one else action), following
 
-    def _seen(self, obs: Any) -> NDArray[np.float32]:
-        """An observation as numbers [D] or [n, D]."""
-        if isinstance(obs, tuple) and len(obs) == 2 and isinstance(obs[1], dict):
-            raise errors.UserError("obs is a pair (obs, info): pass the observation alone, as in obs, info = env.reset()")
-        is_flat = isinstance(obs, np.ndarray) and obs.ndim in (1, 2) and obs.shape[-1] == self.spec.obs_size
-        x = np.asarray(obs if is_flat or self.see is None else self.see(obs), dtype=np.float32)
-        if x.ndim not in (1, 2) or x.shape[-1] != self.spec.obs_size:
-            raise errors.UserError(f"obs is {list(x.shape)}: expected [{self.spec.obs_size}] or [n, {self.spec.obs_size}]")
+    def _seen(self, obs: Any) -> tuple[NDArray[np.float32], bool]:
+        """Observations as numbers [n, D], and whether it is one alone."""
+        x = self._of_space(obs)
+        is_one = x.ndim == 1
+        if x.ndim not in (1, 2) or x.shape[-1] != self.spec.obs_size or not x.size:
+            raise errors.UserError(f"obs is {list(x.shape)}: expected {self._expected()}")
         if not np.isfinite(x).all():
             raise errors.UserError("obs is not finite: check the environment")
-        return x
+        return x.reshape(-1, self.spec.obs_size), is_one
+
+    def _of_space(self, obs: Any) -> NDArray[np.float32]:
+        """Observations of the environment as numbers [D] or [n, D]; what may be numbers already, as it is."""
+        if self.observes is not None and self._see is not None:
+            with contextlib.suppress(ValueError):
+                n = spaces.batch_size(self.observes, obs)
+                if n is None:
+                    return np.asarray(self._see(obs), np.float32)
+                rows = [self._see(spaces.row(self.observes, obs, i)) for i in range(n)]
+                return np.asarray(rows, np.float32).reshape(n, -1)
+        if isinstance(obs, tuple) and len(obs) in (2, 5) and isinstance(obs[-1], dict):
+            how = "obs, info = env.reset()" if len(obs) == 2 else "obs, reward, terminated, truncated, info = env.step(action)"
+            raise errors.UserError(f"obs is a tuple that ends with an info: pass the observation, not (obs, info), as in {how}")
+        try:
+            return np.asarray(obs, dtype=np.float32)
+        except (TypeError, ValueError):
+            raise errors.UserError(f"obs is a {type(obs).__name__}: expected {self._expected()}") from None
+
+    def _expected(self) -> str:
+        numbers = f"[{self.spec.obs_size}] or [n, {self.spec.obs_size}]"
+        return numbers if self.observes is None else f"an observation of {self.observes}, several of them, or {numbers}"
 
     def save(self, path: str | Path) -> Path:
         """Write the adapted policy to a folder that `pliant.load` understands."""
         path = Path(path)
         config = configuration.to_dict(self.config)
-        if (path / "adapted.json").exists() or (path.exists() and any(path.iterdir())):
-            raise errors.UserError(f"{path} is not empty: choose another folder")
+        require_free(path)
         described = {"schema": SCHEMA, "config": config, "task": self.task, "units": self._units}
+        if self.observes is not None and (observes := written.written(self.observes)):
+            described["observes"] = observes
         documents.write_json(path / "adapted.json", described)
         documents.write_json(path / "evaluation.json", self.document)
         checkpoint.save(path / "checkpoints", 0, self.params | carrying.flat(self.carry), {})
         return path
 
-    def _act(self, dist: Tensor, deterministic: bool) -> Tensor:
+    def _drawn(self, dist: Tensor, deterministic: bool) -> Tensor:
         distribution = distributions.of(self.spec)
         if deterministic:
             return distribution.mode(dist)
@@ -137,8 +165,14 @@ class Adapted:
         return state
 
 
+def require_free(path: Path) -> None:
+    """Raise UserError unless a policy may be saved in `path`: a folder that is new or empty."""
+    if os.path.lexists(path) and (not path.is_dir() or any(path.iterdir())):
+        raise errors.UserError(f"{path} is not an empty folder: choose another one")
+
+
 def load_adapted(path: Path, device: str, body: nn.Module | None) -> Adapted:
-    described = documents.read(path / "adapted.json", adapted.KIND)
+    described = documents.read(path / "adapted.json", adapted.KIND, folder=path)
     config = configuration.from_dict(described["config"])
     learner = learners.build(config, device, body)
     policy, spec = learner.algorithm.policy, learner.family.spec
@@ -152,5 +186,20 @@ def load_adapted(path: Path, device: str, body: nn.Module | None) -> Adapted:
         raise errors.UserError(f"{found.path} does not hold the parameters of this policy: they are {got}, expected {expected}")
     carried = {name: tensor for name, tensor in tensors.items() if name.startswith(carrying.PREFIX)}
     carry = carrying.unflat(carried, policy, spec, found.path)
-    document = documents.read(path / "evaluation.json", evaluation.KIND, unsealed=True)
-    return Adapted(config, policy, params, spec, described["task"], document, document["seed"], described.get("units"), carry)
+    document = documents.read(path / "evaluation.json", evaluation.KIND, unsealed=True, folder=path)
+    units, observes = described.get("units"), _observed(described, spec, path)
+    return Adapted(config, policy, params, spec, described["task"], document, document["seed"], units, carry, observes)
+
+
+def _observed(described: Mapping[str, Any], spec: Spec, path: Path) -> spaces.Space | None:
+    """What the environment showed that a policy was adapted to. Raises UserError if the policy cannot see that."""
+    if "observes" not in described:
+        return None
+    try:
+        space = written.read(described["observes"])
+        observer = spaces.observer(space)
+    except ValueError as error:
+        raise errors.UserError(f"{path / 'adapted.json'}: observes: {error}") from error
+    if (observer.size, observer.image) != (spec.obs_size, spec.image):
+        raise errors.UserError(f"{path / 'adapted.json'}: observes {space}, which this policy cannot see")
+    return space

@@ -135,10 +135,8 @@ class Agent:
         costs = evaluate.costs_of(self.learner, measured, rollouts, self.counters)
         document = documents.sealed(evaluate.document(self.learner, measured, "task", seed, protocol, costs))
         policy, spec = self.learner.algorithm.policy, self.learner.family.spec
-        adapted = Adapted(self.config, policy, params, spec, subject.named, document, seed, subject.units, carry)
-        if isinstance(batch, single.Single):
-            adapted.see = batch.see
-        return adapted
+        observes = batch.env.observation_space if isinstance(batch, single.Single) else None
+        return Adapted(self.config, policy, params, spec, subject.named, document, seed, subject.units, carry, observes)
 
     def _subject(self, task: Any, stages: int | None, episodes: int | None) -> Subject:
         """A named task or an environment, ready to be adapted to."""

@@ -128,7 +128,7 @@ def _last(out: Path) -> dict[str, float] | None:
     """The latest line of a run's metrics, if it has any."""
     try:
         rows = record.metrics(out)
-    except OSError:
+    except errors.UserError:  # it is being written anew
         return None
     return rows[-1] if rows else None
 

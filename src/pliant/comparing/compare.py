@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from pliant import errors
 from pliant.comparing import against, alike, beside, contenders, entry, kept, measuring, span
 from pliant.comparing.contenders import Asked, Contender
+from pliant.maths.layouts import Layout
+from pliant.running import curve as curving
 from pliant.running import learner as learners
 from pliant.storage import record
 from pliant.storage.schema import comparison as schema
@@ -76,20 +78,34 @@ def document(prepared: Prepared) -> dict[str, Any]:
     found, asked = prepared.contenders, prepared.asked
     players = beside.players(found, asked, prepared.family)
     between = span.of(found, asked.split, players["optimum"])
+    layouts = _layouts(prepared)
     return {
         "schema": SCHEMA,
         **_circumstances(found[0].documents(asked.split)[0], asked.split),
+        "distinct_tasks": {split: layout.distinct for split, layout in layouts.items()},
+        "all_tasks": {split: layout.is_whole for split, layout in layouts.items()},
+        "task_numbers": layouts[asked.split].number.tolist(),
         "what": "return",
         "random": between.low,
         "reference": {"value": between.high, "name": between.reference},
         "fraction": span.FRACTION,
-        "agents": [entry.entry(c, asked, between, prepared.trained.get(c.name, {})) for c in found],
-        "against": against.pairs(found, asked.split),
+        "agents": [entry.entry(c, asked, between, prepared.trained.get(c.name, {}), layouts) for c in found],
+        "against": against.pairs(found, asked.split, layouts[asked.split]),
         "players": players,
         "missing": beside.missing(found),
         "notes": _notes(found),
         "sweeps": prepared.sweeps,
     }
+
+
+def _layouts(prepared: Prepared) -> dict[str, Layout]:
+    """Which tasks are the same, by split: for all contenders, as they are measured on the same."""
+    found = {}
+    for split in prepared.asked.every_split:
+        measured = next((c.documents(split)[0] for c in prepared.contenders if c.documents(split)), None)
+        if measured is not None:
+            found[split] = curving.layout_of(prepared.family, [row["task"] for row in measured["per_task"]], split)
+    return found
 
 
 def _circumstances(one: Evaluation, split: str) -> dict[str, Any]:

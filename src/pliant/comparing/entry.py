@@ -11,6 +11,7 @@ from pliant.comparing.kept import TrainingCurve
 from pliant.comparing.span import Span
 from pliant.config import config as configuration
 from pliant.maths import measures, studies
+from pliant.maths.layouts import Layout
 from pliant.storage import documents
 from pliant.storage.schema.evaluation import Evaluation
 
@@ -22,20 +23,21 @@ Curves = Mapping[int, TrainingCurve]
 """Training curves by seed."""
 
 
-def entry(contender: Contender, asked: Asked, span: Span, trained: Curves) -> Document:
-    """All of it, as JSON values."""
+def entry(contender: Contender, asked: Asked, span: Span, trained: Curves, layouts: Mapping[str, Layout]) -> Document:
+    """All of it, as JSON values; `layouts` say by split which tasks are the same."""
+    layout = layouts[asked.split]
     found, scores = contender.documents(asked.split), _scores(contender, asked.split)
     costs: list[Mapping[str, Any]] = [document["cost"] for document in found]
     config = configuration.to_dict(contender.config)
     return {
         **_facts(contender, found),
-        "curve": _curve(found, scores),
-        "no_adaptation": studies.summary(scores[0]),
-        "final": studies.summary(scores[-1]),
-        "gain": studies.paired_difference(scores[-1], scores[0], same_seeds=True),
-        "speed": _speed(found, scores, span),
+        "curve": _curve(found, scores, layout),
+        "no_adaptation": studies.summary(scores[0], layout),
+        "final": studies.summary(scores[-1], layout),
+        "gain": studies.paired_difference(scores[-1], scores[0], same_seeds=True, layout=layout),
+        "speed": _speed(found, scores, span, layout),
         "efficiency": _efficiency(found, span.target, trained),
-        "generalisation": _generalisation(contender, asked.splits),
+        "generalisation": _generalisation(contender, asked.splits, layouts),
         "cost": {name: _mean([cost.get(name) for cost in costs]) for name in costs[0]},
         "training": [curve.thinned(MOST_POINTS) | {"seed": seed} for seed, curve in trained.items()],
         "per_task": scores[-1].tolist(),
@@ -62,15 +64,15 @@ def _scores(contender: Contender, split: str) -> list[measures.Array]:
     return [contender.score(split, stage) for stage in range(len(contender.documents(split)[0]["curve"]))]
 
 
-def _curve(found: Sequence[Evaluation], scores: Sequence[measures.Array]) -> list[Document]:
+def _curve(found: Sequence[Evaluation], scores: Sequence[measures.Array], layout: Layout) -> list[Document]:
     """The adaptation curve, an entry a stage."""
     return [
         {
             "stage": stage,
             "episodes_seen": found[0]["curve"][stage]["episodes_seen"],
             "steps_seen": _seen(found, stage),
-            "return": studies.summary(score),
-            "success": _success(found, stage),
+            "return": studies.summary(score, layout),
+            "success": _success(found, stage, layout),
         }
         for stage, score in enumerate(scores)
     ]
@@ -81,14 +83,16 @@ def _seen(found: Sequence[Evaluation], stage: int) -> float:
     return float(np.mean([d["curve"][stage]["steps_seen"] for d in found]))
 
 
-def _success(found: Sequence[Evaluation], stage: int) -> Document | None:
+def _success(found: Sequence[Evaluation], stage: int, layout: Layout) -> Document | None:
     shares = [[hits[stage] for row in d["per_task"] if (hits := row.get("success")) is not None] for d in found]  # [S][M]
     if any(len(each) < len(d["per_task"]) for each, d in zip(shares, found, strict=True)):
         return None
-    return studies.summary(np.array(shares))
+    summary = studies.summary(np.array(shares), layout)
+    ends = summary["ci95"]
+    return summary | {"ci95": None if ends is None else [min(max(end, 0.0), 1.0) for end in ends]}
 
 
-def _speed(found: Sequence[Evaluation], scores: Sequence[measures.Array], span: Span) -> Document:
+def _speed(found: Sequence[Evaluation], scores: Sequence[measures.Array], span: Span, layout: Layout) -> Document:
     """The area under the curve, and where its mean has the target: in steps, episodes and stages."""
     steps = np.array([[row["steps_seen"] for row in d["per_task"]] for d in found])  # [S, M, stages]
     returns = np.array([[row["return"] for row in d["per_task"]] for d in found])
@@ -97,7 +101,7 @@ def _speed(found: Sequence[Evaluation], scores: Sequence[measures.Array], span: 
     seen = np.array([_seen(found, stage) for stage in range(len(scores))])
     episodes = np.array([point["episodes_seen"] for point in found[0]["curve"]], dtype=np.float64)
     return {
-        "area": None if area is None else studies.summary(area),
+        "area": None if area is None else studies.summary(area, layout),
         "steps_to_fraction": span.reached(seen, value),
         "episodes_to_fraction": span.reached(episodes, value),
         "stages_to_fraction": span.reached(np.arange(len(scores), dtype=np.float64), value),
@@ -116,13 +120,13 @@ def _efficiency(found: Sequence[Evaluation], target: float | None, trained: Curv
     }
 
 
-def _generalisation(contender: Contender, splits: Iterable[str]) -> Document:
+def _generalisation(contender: Contender, splits: Iterable[str], layouts: Mapping[str, Layout]) -> Document:
     """Returns after adaptation on each split, and the gaps between them: tasks differ, so seeds are what is paired."""
     final = {split: contender.score(split, -1) for split in splits if contender.documents(split)}
-    shown: Document = {split: studies.summary(final[split]) if split in final else None for split in splits}
+    shown: Document = {split: studies.summary(final[split], layouts[split]) if split in final else None for split in splits}
     for one, other in (("test", "train"), ("ood", "test")):
-        both = one in final and other in final
-        shown[f"{one}_minus_{other}"] = studies.gap(final[one], final[other]) if both else None
+        sides = (final[one], final[other], layouts[one], layouts[other]) if one in final and other in final else None
+        shown[f"{one}_minus_{other}"] = studies.gap(*sides) if sides else None
     return shown
 
 

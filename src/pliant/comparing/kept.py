@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pliant import errors
 from pliant.comparing.contenders import Asked, Training
 from pliant.maths import studies
+from pliant.maths.layouts import Layout
 from pliant.running import schedule as scheduling
 from pliant.running import sweep
 from pliant.storage import checkpoint, documents, record
@@ -27,7 +28,7 @@ def evaluation(training: Training, split: str, asked: Asked, family: Family) -> 
     if training.run is None:
         return None
     for path in sorted((training.run / "evaluations").glob(f"{split}-seed{asked.seed}-tasks{asked.tasks}-*.json")):
-        document = documents.read(path, schema.KIND)
+        document = documents.read(path, schema.KIND, folder=training.run)
         protocol = document["protocol"]
         stages = usual_stages(document, family) if asked.stages is None else asked.stages
         wanted = (stages, document["config"]["parts"]["train"]["lanes"], training.iteration)
@@ -99,7 +100,7 @@ def _kept_sweeps(run: Path) -> list[dict[str, Any]]:
     newest = checkpoint.load_latest(record.Run.open(run).checkpoints, warn=errors.warn).iteration
     kept = []
     for path in paths:
-        document = documents.read_sealed(path, sweep.SCHEMA)
+        document = documents.read_sealed(path, sweep.SCHEMA, run)
         if document["protocol"]["iteration"] == newest:
             kept.append(document)
         else:
@@ -114,16 +115,24 @@ def _swept(found: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
     for name in dict.fromkeys(name for name, _ in found):
         own = _alike(name, [document for other, document in found if other == name])
         score = np.array([document["per_task"] for document in own])  # [S, values, M, stages]
+        layouts = [_layout(own[0], v) for v in range(score.shape[1])]
         agents.append(
             {
                 "name": name,
                 "seeds": [document["train_seed"] for document in own],
-                "before": [studies.summary(score[:, v, :, 0]) for v in range(score.shape[1])],
-                "after": [studies.summary(score[:, v, :, -1]) for v in range(score.shape[1])],
+                "before": [studies.summary(score[:, v, :, 0], layout) for v, layout in enumerate(layouts)],
+                "after": [studies.summary(score[:, v, :, -1], layout) for v, layout in enumerate(layouts)],
             }
         )
     named = {name: one[name] for name in ("axis", "meaning", "values", "trained", "shifted")}
     return named | {"trained": [one["trained"]], "shifted": [one["shifted"]], "agents": agents}
+
+
+def _layout(document: Mapping[str, Any], place: int) -> Layout | None:
+    """Which tasks of a sweep are the same at its value number `place`; None where an older document does not say."""
+    if "task_numbers" not in document or "all_tasks" not in document:
+        return None
+    return Layout(np.array(document["task_numbers"][place]), document["all_tasks"][place])
 
 
 def _alike(name: str, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

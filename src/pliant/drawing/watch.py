@@ -5,7 +5,6 @@ rollouts of `pliant adapt`, the first task of a split those of an evaluation of 
 """
 
 import math
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -54,6 +53,7 @@ def watch(
     if out is not None:
         video.require(Path(out).suffix)
         _require_place(Path(out))
+    within = run.path if out is None else None
     learner, _ = learners.trained(run, device)
     schedule = learner.schedule(stages, lanes, one_lane=learner.by_episode and task is not None)
     tasks, stream, subject = _subject(learner.family, task, split, seed)
@@ -65,7 +65,7 @@ def watch(
     takes = behaviour.play(learner, batch, stream, schedule.last, lane, deterministic)
     title = f"{shown.name(run.config['algorithm'])} on {shown.family_of(run.config)}, {subject}"
     data = _encoded(takes, batch, title, fps, Path(out).suffix, quiet)
-    files.write(Path(out), data)
+    files.write(Path(out), data, within)
     return Path(out)
 
 
@@ -141,10 +141,7 @@ def _require_place(out: Path) -> None:
     """Raise UserError for a place where no file can be: said before anything is played. Makes nothing."""
     if out.is_dir():
         raise errors.UserError(f"--out is {out}, a folder: give a file, such as {out / 'video.gif'}")
-    above = next(folder for folder in out.absolute().parents if folder.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        reason = "it may not be written" if above.is_dir() else "it is a file"
-        raise errors.UserError(f"cannot write {out} in {above}: {reason}")
+    files.require_writable(out)
 
 
 def _suffix() -> str:

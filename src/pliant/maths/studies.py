@@ -6,28 +6,35 @@ tasks. A score is a mean, an effect of its seed, one of its task, and a rest. Th
     var(mean) = var_seed / S + var_task / M + var_rest / (S M) = (MS_seed + MS_task - MS_rest) / (S M)
 
 with the mean squares of a two-way layout without replication. How well few seeds and tasks know either variance is a
-chi-squared distribution of its own, and the interval is what remains when both are averaged over: a generalised interval
-(Weerahandi 1993). Where one of them decides it is Student's t, so that three seeds that differ give wide intervals. For two
-agents, each with seeds of its own, it would be too wide; there Satterthwaite's degrees of freedom serve, with what seeds seem
-to vary by counted whole, and without the rest in the variance (both measured: benchmarks/coverage.py). For other statistics the
-two variances come from a bootstrap over seeds and one over tasks. With one seed everything is over tasks alone, and a reader
-must be told so. Point statistics as in Agarwal et al. 2021, arXiv:2108.13264.
+chi-squared distribution of its own, and the interval is what remains when both are averaged over: see `pivots`. Where one of
+them decides it is Student's t, so that three seeds that differ give wide intervals. For two agents, each with seeds of its own,
+it would be too wide; there Satterthwaite's degrees of freedom serve, with what seeds seem to vary by counted whole, and without
+the rest in the variance (both measured: benchmarks/coverage.py). For other statistics the two variances come from a bootstrap
+over seeds and one over tasks. With one seed everything is over tasks alone, and a reader must be told so.
+
+Where some of the M tasks are the same, a `Layout` says which (see `layouts`): distinct tasks are what varies. Where those leave
+nothing to know, intervals and p-values are None. Point statistics as in Agarwal et al. 2021, arXiv:2108.13264.
 """
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, special, stats
+from scipy import stats
+
+from pliant.maths import layouts, pivots
+from pliant.maths.layouts import Layout, Squares
+from pliant.maths.pivots import Part
 
 Array = NDArray[np.float64]
 Statistic = Callable[[Array], Any]
 """[..., S, M] -> [...]."""
-Verdict = Literal["better", "worse", "no difference shown", "too few seeds"]
+Verdict = Literal["better", "worse", "no difference shown", "too few seeds", "too few tasks"]
 
 ENOUGH_SEEDS = 3
+SIGNIFICANCE = 0.05
+"""The chance of any false verdict in a table that a reader is to live with."""
 RESAMPLES = 1000
 
 
@@ -56,32 +63,40 @@ def optimality_gap(score: Array, target: float) -> float:
     return float(np.maximum(target - _checked(score), 0.0).mean())
 
 
-def summary(score: Array) -> dict[str, Any]:
+def summary(score: Array, layout: Layout | None = None) -> dict[str, Any]:
     """Mean, median, interquartile mean, and the 95% interval of the mean."""
     x = _checked(score)
-    return {"mean": float(mean(x)), "median": float(median(x)), "iqm": float(iqm(x)), "ci95": study_interval(x)}
+    known = {"mean": float(mean(x)), "median": float(median(x)), "iqm": float(iqm(x))}
+    return known | {"ci95": study_interval(x, layout=layout)}
 
 
 # ---- intervals
 
 
 def study_interval(
-    score: Array, statistic: Statistic = mean, level: float = 0.95, seed: int = 0, resamples: int = RESAMPLES
-) -> list[float]:
+    score: Array,
+    statistic: Statistic = mean,
+    level: float = 0.95,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    layout: Layout | None = None,
+) -> list[float] | None:
     """Interval of a statistic over both seeds and tasks; see the top of this file."""
     x = _checked(score)
+    found = layouts.squares(x, layout)
+    if not found.freedom:
+        return None
     if statistic is mean:
-        return _around(float(mean(x)), _parts_of_mean(x), level)
+        return pivots.around(float(mean(x)), _parts_of_mean(found, len(x)), level)
     rng = np.random.default_rng(seed)
-    S, M = x.shape
-    by_task = _bootstrapped(x, statistic, rng, resamples, axis=1)
-    parts = [(by_task, M - 1)]
-    if S > 1:
-        by_seed = _bootstrapped(x, statistic, rng, resamples, axis=0)
-        of_seed, _, rest = _mean_squares(x)
-        share = min(1.0, rest / of_seed) if of_seed > 0 else 1.0  # of what seeds seem to vary by, what is the rest's
+    by_task = _bootstrapped_tasks(x, statistic, rng, resamples, layout or layouts.distinct(x.shape[1]))
+    parts = [(by_task, float(found.freedom))]
+    if (S := len(x)) > 1:
+        drawn = x[rng.integers(0, S, (resamples, S))]  # [R, S, M]
+        by_seed = float(np.var(statistic(drawn)) * S / (S - 1))
+        share = min(1.0, found.rest / found.seed) if found.seed > 0 else 1.0  # of what seeds seem to vary by, the rest's
         parts.append((by_seed * (1 - share), S - 1))
-    return _around(float(statistic(x)), parts, level)
+    return pivots.around(float(statistic(x)), parts, level)
 
 
 def stratified_interval(
@@ -99,7 +114,7 @@ def stratified_interval(
     return [float(low), float(high)]
 
 
-def paired_difference(x: Array, y: Array, same_seeds: bool = False) -> dict[str, Any]:
+def paired_difference(x: Array, y: Array, same_seeds: bool = False, layout: Layout | None = None) -> dict[str, Any]:
     """x [S1, M] - y [S2, M] on common tasks: "mean", "ci95", and the two-sided "p_value" of no difference.
 
     Tasks are paired, seeds are not, unless `same_seeds` says that both are of the same runs: before and after adaptation.
@@ -108,26 +123,30 @@ def paired_difference(x: Array, y: Array, same_seeds: bool = False) -> dict[str,
     x, y = _checked(x), _checked(y)
     if x.shape[1] != y.shape[1] or (same_seeds and x.shape != y.shape):
         raise ValueError(f"scores are {list(x.shape)} and {list(y.shape)}: expected the same tasks in the same order")
-    M = x.shape[1]
     if same_seeds:
-        parts = _parts_of_mean(x - y)
+        found = layouts.squares(x - y, layout)
+        parts = _parts_of_mean(found, len(x))
     else:
-        task = (x.mean(0) - y.mean(0)).var(ddof=1) / M if M > 1 else 0.0
-        parts = [_satterthwaite([(task, task, M - 1), *_of_seeds(x), *_of_seeds(y)])]
-    return _tested(_difference(x, y), parts)
+        found = layouts.squares((x.mean(0) - y.mean(0))[None], layout)
+        of_seeds = [part for z in (x, y) for part in _of_seeds(layouts.squares(z, layout), len(z))]
+        task = found.task * found.share
+        parts = [pivots.satterthwaite([(task, task, found.freedom), *of_seeds])]
+    return _tested(_difference(x, y), parts if found.freedom else None)
 
 
-def gap(x: Array, y: Array) -> dict[str, Any]:
+def gap(x: Array, y: Array, of_x: Layout | None = None, of_y: Layout | None = None) -> dict[str, Any]:
     """x [S, M1] - y [S, M2], the same runs on different tasks, such as two splits: "mean" and "ci95"."""
     x, y = _checked(x), _checked(y)
     if len(x) != len(y):
         raise ValueError(f"scores are of {len(x)} and {len(y)} seeds: expected the same runs")
-    parts = [(float(z.mean(0).var(ddof=1) / z.shape[1]), z.shape[1] - 1) for z in (x, y) if z.shape[1] > 1]
-    if len(x) > 1:
-        seeds = float((x.mean(1) - y.mean(1)).var(ddof=1) / len(x))
-        rest = sum(_mean_squares(z)[2] / z.size for z in (x, y))
-        parts.append((max(0.0, seeds - rest), len(x) - 1))
-    found = _tested(_difference(x, y), parts)
+    S, sides = len(x), [(z, layout, layouts.squares(z, layout)) for z, layout in ((x, of_x), (y, of_y))]
+    means = [layouts.squares(z.mean(0, keepdims=True), layout) for z, layout, _ in sides]
+    parts: list[Part] = [(found.task * found.share, found.freedom) for found in means]
+    if S > 1:
+        seeds = float((x.mean(1) - y.mean(1)).var(ddof=1) / S)
+        rest = sum(found.rest * found.share / S for _, _, found in sides)
+        parts.append((max(0.0, seeds - rest), S - 1))
+    found = _tested(_difference(x, y), parts if all(each.freedom for each in means) else None)
     return {"mean": found["mean"], "ci95": found["ci95"]}
 
 
@@ -142,19 +161,23 @@ def probability_of_improvement(x: Array, y: Array) -> float:
     return float(_improvement(x, y).mean())
 
 
-def probability_interval(x: Array, y: Array, level: float = 0.95, seed: int = 0, resamples: int = RESAMPLES) -> list[float]:
+def probability_interval(
+    x: Array, y: Array, level: float = 0.95, seed: int = 0, resamples: int = RESAMPLES, layout: Layout | None = None
+) -> list[float] | None:
     """Interval of `probability_of_improvement` over the seeds of both and over tasks."""
     rng = np.random.default_rng(seed)
-    (S1, M), S2 = _checked(x).shape, len(_checked(y))
+    S1, S2 = len(_checked(x)), len(_checked(y))
     value = probability_of_improvement(x, y)
-    task = float(_improvement(x, y).var(ddof=1) / M) if M > 1 else 0.0
-    parts = [(task, M - 1)]
+    found = layouts.squares(_improvement(x, y)[None], layout)
+    if not found.freedom:
+        return None
+    parts: list[Part] = [(found.task * found.share, found.freedom)]
     for own, other, S in ((x, y, S1), (y, x, S2)):
         if S > 1:
             drawn = own[rng.integers(0, S, (resamples, S))]  # [R, S, M]
             seeds = float(_improvement(drawn, other).mean(-1).var() * S / (S - 1))
             parts.append((seeds, S - 1))
-    low, high = _around(value, parts, level)
+    low, high = pivots.around(value, parts, level)
     return [max(0.0, low), min(1.0, high)]
 
 
@@ -164,10 +187,11 @@ def performance_profile(score: Array, thresholds: ArrayLike) -> list[float]:
     return [float(1 - np.searchsorted(x, t, side="right") / len(x)) for t in np.atleast_1d(thresholds)]
 
 
-def profile_interval(score: Array, thresholds: ArrayLike) -> list[list[float]]:
+def profile_interval(score: Array, thresholds: ArrayLike, layout: Layout | None = None) -> list[list[float]] | None:
     """Interval of each of those shares, over seeds and tasks: a share is the mean of what is 1 above the threshold, else 0."""
     x = _checked(score)
-    return [[min(1.0, max(0.0, end)) for end in study_interval((x > t).astype(np.float64))] for t in np.atleast_1d(thresholds)]
+    found = [study_interval((x > t).astype(np.float64), layout=layout) for t in np.atleast_1d(thresholds)]
+    return None if None in found else [[min(1.0, max(0.0, end)) for end in ends] for ends in found if ends is not None]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -180,12 +204,19 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in adjusted]
 
 
-def verdict(x: Array, y: Array) -> Verdict:
-    """What may be said of x beside y: something only if the interval of the difference leaves out 0, and from three seeds."""
+def verdict(x: Array, y: Array, p_value: float | None = None, layout: Layout | None = None) -> Verdict:
+    """What may be said of x beside y: something only from three seeds, and if the p-value is below 0.05.
+
+    `p_value` is the one that counts, for a pair of several that which `holm` has corrected; by default that of this pair alone.
+    """
     if min(len(x), len(y)) < ENOUGH_SEEDS:
         return "too few seeds"
-    low, high = paired_difference(x, y)["ci95"]
-    return "better" if low > 0 else "worse" if high < 0 else "no difference shown"
+    found = paired_difference(x, y, layout=layout)
+    if found["p_value"] is None:
+        return "too few tasks"
+    if (found["p_value"] if p_value is None else p_value) >= SIGNIFICANCE:
+        return "no difference shown"
+    return "better" if found["mean"] > 0 else "worse"
 
 
 def growth_exponent(size: Sequence[float], cost: Sequence[float]) -> dict[str, Any]:
@@ -205,80 +236,32 @@ def _checked(score: Array) -> Array:
     return x
 
 
-def _mean_squares(x: Array) -> tuple[float, float, float]:
-    """Of seeds, of tasks and of the rest; 0 where there is only one."""
-    S, M = x.shape
-    seed, task, whole = x.mean(1, keepdims=True), x.mean(0, keepdims=True), x.mean()
-    of_seed = M * float(((seed - whole) ** 2).sum()) / max(1, S - 1)
-    of_task = S * float(((task - whole) ** 2).sum()) / max(1, M - 1)
-    rest = float(((x - seed - task + whole) ** 2).sum()) / max(1, (S - 1) * (M - 1))
-    return of_seed, of_task, rest
+def _parts_of_mean(found: Squares, S: int) -> list[Part]:
+    """What the variance of the mean over S seeds and the tasks is made of."""
+    return [(found.task * found.share / S, found.freedom), *((v, freedom) for v, _, freedom in _of_seeds(found, S))]
 
 
-Part = tuple[float, float]
-"""A variance that is added to others, and its degrees of freedom."""
-
-
-def _parts_of_mean(x: Array) -> list[Part]:
-    """What the variance of the mean over seeds and tasks is made of."""
-    return [(_mean_squares(x)[1] / x.size, x.shape[1] - 1), *((v, freedom) for v, _, freedom in _of_seeds(x))]
-
-
-def _of_seeds(x: Array) -> list[tuple[float, float, int]]:
+def _of_seeds(found: Squares, S: int) -> list[tuple[float, float, int]]:
     """What seeds add to the variance of the mean, without the rest, which the tasks' part holds already; the same with it."""
-    if len(x) < 2:
+    if S < 2:
         return []
-    of_seed, _, rest = _mean_squares(x)
-    return [(max(0.0, of_seed - rest) / x.size, of_seed / x.size, len(x) - 1)]
+    size = S * found.columns
+    return [(max(0.0, found.seed - found.rest) / size, found.seed / size, S - 1)]
 
 
-def _satterthwaite(parts: Sequence[tuple[float, float, int]]) -> Part:
-    """The sum of variances as one; each has the size by which it counts for the degrees of freedom. Satterthwaite 1946."""
-    total = sum(variance for variance, _, _ in parts)
-    below = sum(size * size / freedom for _, size, freedom in parts if freedom > 0)
-    return total, max(1.0, total * total / below) if below > 0 else 0.0
-
-
-def _tail(parts: Sequence[Part]) -> Callable[[float], float]:
-    """P(|error| > d) as a function of d, for an error whose variance is the sum of parts that are known as well as they are.
-
-    With a single part this is Student's t. With several, the normal tail averaged over what the true variances may be, each
-    its part over chi-squared / freedom: a generalised pivot, Weerahandi 1993.
-    """
-    known = [(variance, freedom) for variance, freedom in parts if variance > 0 and freedom > 0]
-    if not known:
-        return lambda d: float(d == 0)
-    if len(known) == 1:
-        ((variance, freedom),) = known
-        return lambda d: float(2 * stats.t.sf(d / variance**0.5, freedom))
-    spread = np.sqrt(sum(variance / _chi_squared(freedom, place) for place, (variance, freedom) in enumerate(known)))
-    return lambda d: float(2 * special.ndtr(-d / spread).mean())
-
-
-@functools.lru_cache(maxsize=256)
-def _chi_squared(freedom: float, place: int, draws: int = 4000) -> Array:
-    """Chi-squared / freedom, evenly spread over its distribution, in an order of its own for each place in a sum."""
-    quantiles = (np.random.default_rng(place).permutation(draws) + 0.5) / draws
-    return np.asarray(special.chdtri(freedom, quantiles) / freedom)
-
-
-def _bootstrapped(x: Array, statistic: Statistic, rng: np.random.Generator, resamples: int, axis: int) -> float:
-    """Variance of a statistic when seeds (0) or tasks (1) are drawn anew, without the bias of few."""
-    n = x.shape[axis]
-    if n < 2:
-        return 0.0
-    drawn = np.moveaxis(np.take(x, rng.integers(0, n, (resamples, n)), axis=axis), axis, 0)  # the resamples lead
-    return float(np.var(statistic(drawn)) * n / (n - 1))
-
-
-def _around(value: float, parts: Sequence[Part], level: float) -> list[float]:
-    tail, most = _tail(parts), sum(variance for variance, freedom in parts if freedom > 0) ** 0.5
-    if most == 0:
-        return [value, value]
-    while tail(most) > 1 - level:
-        most *= 2
-    half = float(optimize.brentq(lambda d: tail(d) - (1 - level), 0.0, most, xtol=1e-9 * most))
-    return [value - half, value + half]
+def _bootstrapped_tasks(x: Array, statistic: Statistic, rng: np.random.Generator, resamples: int, layout: Layout) -> float:
+    """Variance of a statistic when tasks are drawn anew, without the bias of few: distinct ones, or trials within each."""
+    number, G, M = layout.number, layout.distinct, len(layout.number)
+    if layout.is_whole:
+        own = [np.flatnonzero(number == g) for g in range(G)]
+        columns = np.concatenate([each[rng.integers(0, len(each), (resamples, len(each)))] for each in own], axis=1)  # [R, M]
+        return float(np.var(statistic(np.moveaxis(x[:, columns], 1, 0))) * M / (M - G))
+    if G == M:
+        drawn = np.moveaxis(x[:, rng.integers(0, M, (resamples, M))], 1, 0)  # [R, S, M]
+        return float(np.var(statistic(drawn)) * M / (M - 1))
+    tasks = [x[:, number == g] for g in range(G)]
+    each = [statistic(np.concatenate([tasks[g] for g in chosen], axis=1)) for chosen in rng.integers(0, G, (resamples, G))]
+    return float(np.var(each) * G / (G - 1))
 
 
 def _difference(x: Array, y: Array) -> float:
@@ -287,9 +270,11 @@ def _difference(x: Array, y: Array) -> float:
     return value if abs(value) > 1e-12 * max(np.abs(x).max(), np.abs(y).max()) else 0.0
 
 
-def _tested(value: float, parts: Sequence[Part]) -> dict[str, Any]:
-    low, high = _around(value, parts, 0.95)
-    return {"mean": value, "ci95": [low, high], "p_value": _tail(parts)(abs(value))}
+def _tested(value: float, parts: Sequence[Part] | None) -> dict[str, Any]:
+    """A difference with its interval and p-value; None for both where nothing is known."""
+    if parts is None:
+        return {"mean": value, "ci95": None, "p_value": None}
+    return {"mean": value, "ci95": pivots.around(value, parts), "p_value": pivots.tail(parts)(abs(value))}
 
 
 def _improvement(x: Array, y: Array) -> Array:

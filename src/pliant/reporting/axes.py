@@ -64,16 +64,20 @@ def thinned(values: Sequence[Any]) -> list[Any]:
 
 
 def banded(axes: Any, x: Sequence[float], summaries: Sequence[Mapping[str, Any]], style: Style) -> Any:
-    """A line through means, its intervals as a band; points where there are few."""
-    low, high = zip(*(each["ci95"] for each in summaries), strict=True)
-    axes.fill_between(x, low, high, color=style.colour, alpha=0.14, linewidth=0)
+    """A line through means, its intervals as a band if there are any; points where there are few."""
+    ends = [each["ci95"] for each in summaries]
+    if None not in ends:
+        axes.fill_between(x, *zip(*ends, strict=True), color=style.colour, alpha=0.14, linewidth=0)
     marker = style.marker if len(x) <= 12 else None
     return axes.plot(x, [each["mean"] for each in summaries], color=style.colour, linestyle=style.dash, marker=marker)[0]
 
 
-def bar(axes: Any, value: float, ends: Sequence[float], row: float, style: Style, marker: str, fill: str = "full") -> None:
+def bar(
+    axes: Any, value: float, ends: Sequence[float] | None, row: float, style: Style, marker: str, fill: str = "full"
+) -> None:
     """A point with its interval, lying."""
-    axes.plot(ends, [row, row], color=style.colour, linewidth=1.4, solid_capstyle="butt")
+    if ends is not None:
+        axes.plot(ends, [row, row], color=style.colour, linewidth=1.4, solid_capstyle="butt")
     axes.plot([value], [row], color=style.colour, marker=marker, fillstyle=fill, linestyle="none", markeredgewidth=1.2)
 
 

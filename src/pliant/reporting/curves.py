@@ -1,10 +1,13 @@
 """The adaptation curve of one evaluation as a picture."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pliant.reporting import samples
 from pliant.storage import documents, shown
+from pliant.system import files
 
 MOST_LINES = 40
 """Tasks whose own curve a picture shows; none where a curve is so long that nobody could tell them apart."""
@@ -20,13 +23,25 @@ def title(document: Mapping[str, Any]) -> str:
         return f"{subject}: one task"
     kind = {"test": "held-out", "train": "training", "ood": "shifted"}[document["split"]]
     different = len({str(row["task"]) for row in document["per_task"]})
-    if different < document["tasks"]:  # two directions, say: what is new are the trials
+    if samples.is_whole(document):  # two directions, say: what is new are the trials
         return f"{subject}: {document['tasks']} new trials of {different} tasks ({document['split']})"
-    return f"{subject}: {document['tasks']} {kind} tasks"
+    few = f" ({different} distinct)" if different < document["tasks"] else ""
+    return f"{subject}: {document['tasks']} {kind} tasks{few}"
 
 
-def curve_picture(document: Mapping[str, Any], path: Path) -> Path:
-    """Draw the curve as a picture (PNG, SVG, PDF by its suffix): every task thin, the mean with its 95% interval thick."""
+def curve_picture(document: Mapping[str, Any], path: Path, folder: Path | None = None) -> Path:
+    """Draw the curve as a picture (PNG, SVG, PDF by its suffix): every task thin, the mean with its 95% interval thick.
+
+    It is written as `files.write` does.
+    """
+    picture = io.BytesIO()
+    _figure(document).savefig(picture, format=path.suffix.removeprefix("."), dpi=150)
+    files.write(path, picture.getvalue(), folder)
+    return path
+
+
+def _figure(document: Mapping[str, Any]) -> Any:
+    """The picture as a figure of matplotlib."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -38,10 +53,13 @@ def curve_picture(document: Mapping[str, Any], path: Path) -> Path:
     for n, task in enumerate(document["per_task"][: MOST_LINES if len(curve) <= MOST_ROWS else 0]):
         axes.plot(stages, task["return"], color="0.75", linewidth=0.7, label="one trial" if n == 0 else None, zorder=1)
     mean = [point["return"]["mean"] for point in curve]
-    low, high = zip(*(point["return"]["ci95"] for point in curve), strict=True)
-    axes.fill_between(stages, low, high, color="C0", alpha=0.3, linewidth=0, zorder=2)
+    ends, label = [point["return"]["ci95"] for point in curve], "mean"
+    if None not in ends:
+        low, high = zip(*ends, strict=True)
+        axes.fill_between(stages, low, high, color="C0", alpha=0.3, linewidth=0, zorder=2)
+        label = "mean, 95% interval"
     marker = "o" if len(curve) <= MOST_ROWS else None
-    axes.plot(stages, mean, color="C0", marker=marker, linewidth=2, label="mean, 95% interval", zorder=3)
+    axes.plot(stages, mean, color="C0", marker=marker, linewidth=2, label=label, zorder=3)
     places = sorted({round(i * (len(curve) - 1) / (MOST_TICKS - 1)) for i in range(MOST_TICKS)})
     for place in places:
         label = f"{mean[place]:.1f}" if max(map(abs, mean)) >= 10 else f"{mean[place]:.2f}"
@@ -57,6 +75,4 @@ def curve_picture(document: Mapping[str, Any], path: Path) -> Path:
     axes.margins(x=0.08)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
-    return path
+    return figure

@@ -8,13 +8,15 @@ DEFINITIONS = (
     (
         "95% interval",
         "Of the mean over seeds and tasks, which are both drawn from something larger: another training, other tasks. With one"
-        " seed it is over tasks alone and does not know how trainings differ.",
+        " seed it is over tasks alone and does not know how trainings differ. Tasks that are the same count once; with a single"
+        " task there is no interval. Where a family has no other tasks than these, it is over their trials.",
     ),
     ("gain", "After minus before, the same seeds on the same tasks."),
     (
         "verdict",
-        "Better or worse only if both agents have three seeds and the interval of their paired difference leaves out 0;"
-        " else no difference is shown, which does not mean that there is none.",
+        "Better or worse only if both agents have three seeds and the p (Holm) of the same row is below 0.05, so that any false"
+        " verdict in the whole table has a chance of at most 5%; else no difference is shown, which does not mean that there is"
+        " none. The interval beside it is of its own pair, and may leave out 0 where the verdict does not.",
     ),
     ("P(improvement)", "How often a training of one agent does better on a task than one of the other, ties by half."),
     ("p (Holm)", "The two-sided p-value of the difference, raised for the number of pairs (Holm 1979)."),

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pliant.reporting import tables, words
+from pliant.reporting import samples, words
 from pliant.storage import shown
 
 
@@ -14,7 +14,7 @@ def title(comparison: Mapping[str, Any]) -> str:
 
 def lines(comparison: Mapping[str, Any]) -> str:
     said = f"{len(comparison['agents'])} agents and baselines, {sum(len(a['seeds']) for a in comparison['agents'])} runs"
-    said += f" · {comparison['tasks']} {tables.SPLITS.get(comparison['split'], words.shown(comparison['split']))}"
+    said += f" · {samples.tasks(comparison)}"
     return f"{said} (seed {comparison['seed']}) · {comparison['horizon']} steps an episode at most"
 
 

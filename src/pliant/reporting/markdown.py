@@ -39,8 +39,7 @@ def _grid(table: tables.Table) -> str:
 
 
 def _cell(cell: tables.Cell) -> str:
-    mark = words.FEW if cell.few else ""
-    return escaped(cell.text) + mark + (f" ({escaped(cell.small)}{mark})" if cell.small else "")
+    return escaped(cell.text) + cell.marks + (f" ({escaped(cell.small)}{cell.marks})" if cell.small else "")
 
 
 def escaped(text: str) -> str:

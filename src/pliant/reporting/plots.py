@@ -41,13 +41,8 @@ def figures(comparison: Mapping[str, Any]) -> list[Figure]:
     return made
 
 
-def save_all(comparison: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Write every figure to `folder` as an SVG file. Raises UserError if the system cannot."""
-    return save(figures(comparison), Path(folder))
-
-
 def save(made: Sequence[Figure], folder: Path) -> list[Path]:
-    """Write figures to `folder`."""
+    """Write every figure to `folder` as an SVG file. Raises UserError if the system cannot."""
     paths = []
     for figure in made:
         paths.append(folder / f"{figure.name}.svg")

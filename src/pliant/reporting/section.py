@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pliant.reporting import samples
 from pliant.reporting.axes import Style
-from pliant.reporting.tables import Table
+from pliant.reporting.tables import Cell, Table
 
 FOLDER = Path(__file__).resolve().parent / "sections"
 
@@ -70,4 +71,19 @@ def every() -> tuple[Section, ...]:
 
 def tables(comparison: Comparison) -> dict[str, list[Table]]:
     """The tables that have rows, by the name of their section."""
-    return {section.name: [table for table in section.tables(comparison) if table.rows] for section in every()}
+    made = {section.name: section.tables(comparison) for section in every()}
+    return {name: [_marked(table, comparison) for table in each if table.rows] for name, each in made.items()}
+
+
+def brief(comparison: Comparison) -> list[Table]:
+    """The tables for the terminal."""
+    return [_marked(table, comparison) for section in every() for table in section.brief(comparison)]
+
+
+def _marked(table: Table, comparison: Comparison) -> Table:
+    """The table with a mark at every number that rests on few distinct tasks."""
+
+    def marked(cell: Cell) -> Cell:
+        return cell._replace(few_tasks=any(samples.is_few(comparison, split) for split in cell.over))
+
+    return table._replace(rows=[[marked(cell) for cell in row] for row in table.rows])

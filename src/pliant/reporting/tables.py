@@ -20,6 +20,15 @@ class Cell(NamedTuple):
     """It rests on fewer than three seeds."""
     kind: str = "number"
     """"number", "name", "words" or "code"."""
+    over: tuple[str, ...] = ()
+    """Splits whose tasks it is a mean over; "" is that of the whole comparison."""
+    few_tasks: bool = False
+    """It rests on fewer than five distinct tasks."""
+
+    @property
+    def marks(self) -> str:
+        """What stands beside it."""
+        return (words.FEW if self.few else "") + (words.FEW_TASKS if self.few_tasks else "")
 
 
 class Table(NamedTuple):
@@ -47,11 +56,11 @@ def name(agent: Mapping[str, Any]) -> Cell:
     return Cell(words.shown(agent["name"]), small="baseline" if agent["baseline"] else "", kind="name")
 
 
-def summary(of: Mapping[str, Any] | None, few: bool, sign: bool = False) -> Cell:
-    """The mean of a summary over its interval."""
+def summary(of: Mapping[str, Any] | None, few: bool, sign: bool = False, over: tuple[str, ...] = ("",)) -> Cell:
+    """The mean of a summary over its interval, if there is one."""
     if of is None:
         return Cell(words.NONE)
-    return Cell(words.mean(of, sign), words.interval(of["ci95"]), few)
+    return Cell(words.mean(of, sign), words.interval(of["ci95"]), few, over=over)
 
 
 def difference(row: Mapping[str, Any] | None, few: bool) -> Cell:
@@ -59,6 +68,6 @@ def difference(row: Mapping[str, Any] | None, few: bool) -> Cell:
     return summary(None if row is None else {"mean": row["difference"], "ci95": row["ci95"]}, few, sign=True)
 
 
-def between(ends: Sequence[float]) -> str:
+def between(ends: Sequence[float] | None) -> str:
     """An interval as the terminal shows it: `-2.81 to -2.02`."""
-    return f"{ends[0]:.2f} to {ends[1]:.2f}"
+    return words.NONE if ends is None else f"{ends[0]:.2f} to {ends[1]:.2f}"

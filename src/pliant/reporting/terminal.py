@@ -6,14 +6,15 @@ from typing import Any
 from rich import markup
 from rich.table import Table
 
-from pliant.reporting import curves, section, tables, words
+from pliant.reporting import curves, samples, section, tables, verdicts, words
 from pliant.storage import documents, shown
 
 
 def curve_table(document: Mapping[str, Any]) -> Table:
     """The curve of a document `pliant.evaluation/1`, one row per stage."""
     has_success = document["curve"][0]["success"] is not None
-    table = Table(title=curves.title(document))
+    table = Table(title=curves.title(document), caption=samples.caution(document) or None)
+    mark = words.FEW_TASKS if samples.is_few(document) else ""
     stage = "episode" if documents.by_episode(document) else "stage"
     for name in (stage, "steps seen", "return", "95% interval", *(["success"] if has_success else [])):
         table.add_column(name, justify="right")
@@ -21,9 +22,8 @@ def curve_table(document: Mapping[str, Any]) -> Table:
     for place in sorted({round(i * (len(curve) - 1) / (curves.MOST_ROWS - 1)) for i in range(curves.MOST_ROWS)}):
         point = curve[place]
         value = point["return"]
-        low, high = value["ci95"]
-        row = [str(point["stage"]), f"{point['steps_seen']:,.0f}", f"{value['mean']:.2f}", f"{low:.2f} to {high:.2f}"]
-        table.add_row(*row, *([f"{point['success']['mean']:.0%}"] if has_success else []))
+        row = [str(point["stage"]), f"{point['steps_seen']:,.0f}", f"{value['mean']:.2f}{mark}", tables.between(value["ci95"])]
+        table.add_row(*row, *([f"{point['success']['mean']:.0%}{mark}"] if has_success else []))
     return table
 
 
@@ -31,10 +31,11 @@ def headline(document: Mapping[str, Any]) -> str:
     """What the published protocol says, in one line."""
     found = document["headline"]
     number = "{:.1%}" if found["what"] == "success" else "{:.2f}"
-    low, high = (number.format(x) for x in found["ci95"])
+    mark = words.FEW_TASKS if samples.is_few(document) else ""
+    ends = f" ({' to '.join(number.format(x) for x in found['ci95'])})" if found["ci95"] else ""
     stages = ", ".join(map(str, found["stages"]))
     where = f"{'episodes' if documents.by_episode(document) else 'after gradient steps'} {stages}"
-    return f"{document['protocol']['published']}: {found['what']} {number.format(found['mean'])} ({low} to {high}), {where}"
+    return f"{document['protocol']['published']}: {found['what']} {number.format(found['mean'])}{mark}{ends}, {where}"
 
 
 def players_table(document: Mapping[str, Any]) -> Table:
@@ -48,9 +49,8 @@ def players_table(document: Mapping[str, Any]) -> Table:
         ends = [document["curve"][i]["return"]["mean"] for i in (0, -1)]
         rows[document["algorithm"]] = (ends[0], ends[1], document["trial_return"])
     for name, (first, last, trial) in sorted(rows.items(), key=lambda row: row[1][2]["mean"]):
-        low, high = trial["ci95"]
         name = f"[bold]{name}[/bold]" if name == document["algorithm"] else name
-        table.add_row(name, f"{first:.2f}", f"{last:.2f}", f"{trial['mean']:.2f}", f"{low:.2f} to {high:.2f}")
+        table.add_row(name, f"{first:.2f}", f"{last:.2f}", f"{trial['mean']:.2f}", tables.between(trial["ci95"]))
     for name, title in tables.BOUNDS.items():
         if others[name] is not None:
             table.add_row(title, "", "", f"{others[name]:.2f}", "")
@@ -59,7 +59,7 @@ def players_table(document: Mapping[str, Any]) -> Table:
 
 def comparison_tables(document: Mapping[str, Any]) -> list[Table]:
     """A document `pliant.comparison/1` for the terminal: what agents reach, how fast and for how much, and who beats whom."""
-    return [_shown(table) for each in section.every() for table in each.brief(document)]
+    return [_shown(table) for table in section.brief(document)]
 
 
 def comparison_notes(document: Mapping[str, Any]) -> list[str]:
@@ -74,7 +74,7 @@ def comparison_notes(document: Mapping[str, Any]) -> list[str]:
             f" {reference['name']} ({reference['value']:.2f})"
         ]
     )
-    lines += [f"note: {note}" for note in document["notes"]]
+    lines += [f"note: {caution}" for caution in verdicts.cautions(document)]
     return lines + [f"missing: {each['name']}; to train it: {each['command']}" for each in document["missing"]]
 
 
@@ -105,7 +105,7 @@ def _shown(table: tables.Table) -> Table:
 
 
 def _cell(cell: tables.Cell) -> str:
-    text, mark = markup.escape(cell.text), words.FEW if cell.few else ""
+    text, mark = markup.escape(cell.text), cell.marks
     if cell.kind == "name":
         return f"[dim]{text}[/dim]" if cell.small else text
     return text + mark + (f" ({markup.escape(cell.small)}{mark})" if cell.small else "")

@@ -3,17 +3,23 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pliant.reporting import words
+from pliant.reporting import samples, verdicts, words
 
 COLUMNS = (
-    "agent algorithm baseline seeds few_seeds measure split stage steps_seen episodes_seen seed task train_env_steps"
-    " axis axis_value other value ci_low ci_high verdict"
+    "agent algorithm baseline seeds few_seeds distinct_tasks measure split stage steps_seen episodes_seen seed task"
+    " train_env_steps axis axis_value other value ci_low ci_high verdict"
 ).split()
 Row = dict[str, Any]
 
 
 def rows(comparison: Mapping[str, Any]) -> Iterator[Row]:
     """Every number of every agent, stage, seed, split, pair and sweep."""
+    for row in _rows(comparison):
+        split = row.get("split", "")
+        yield row | {"distinct_tasks": samples.distinct(comparison, split) if split and "axis" not in row else None}
+
+
+def _rows(comparison: Mapping[str, Any]) -> Iterator[Row]:
     split = comparison["split"]
     by_name = {agent["name"]: agent for agent in comparison["agents"]}
     for agent in comparison["agents"]:
@@ -21,7 +27,7 @@ def rows(comparison: Mapping[str, Any]) -> Iterator[Row]:
             yield _of(agent) | {"split": split} | row
     for row in comparison["against"]:
         few = any(words.is_few(by_name[row[key]]["seeds"]) for key in ("agent", "other"))
-        both = {"few_seeds": few, "other": row["other"], "split": split, "verdict": row["verdict"]}
+        both = {"few_seeds": few, "other": row["other"], "split": split, "verdict": verdicts.said(row)}
         of = _of(by_name[row["agent"]]) | both
         yield of | {"measure": "difference", "value": row["difference"]} | _ends(row["ci95"])
         for measure in ("probability_of_improvement", "p_value", "p_holm"):
@@ -87,4 +93,4 @@ def _summary(summary: Mapping[str, Any] | None) -> Row:
 
 
 def _ends(ci95: Any) -> Row:
-    return {"ci_low": ci95[0], "ci_high": ci95[1]}
+    return {} if ci95 is None else {"ci_low": ci95[0], "ci_high": ci95[1]}

@@ -11,6 +11,8 @@ FEW = "†"
 """Beside every number that rests on fewer than three seeds."""
 ENOUGH = 3
 """Seeds from which on an interval knows how trainings differ."""
+FEW_TASKS = "‡"
+"""Beside every number that rests on fewer than five distinct tasks."""
 DIGITS = 3
 """Of the width of an interval; decimals follow from it."""
 MOST_DECIMALS = 8

@@ -1,6 +1,8 @@
 """Adaptation curves: adapt to the tasks of a split, and measure every stage."""
 
+import math
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,12 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pliant.maths import statistics
+from pliant.maths import layouts, statistics
+from pliant.maths.layouts import Layout
 from pliant.rollout import episode_returns, episode_sums, rollout
 from pliant.running.learner import Learner
 from pliant.running.schedule import Schedule
 from pliant.streams import Stream
-from pliant.tasks.base import BatchEnv, Tasks
+from pliant.tasks.base import BatchEnv, Family, Tasks
 from pliant.types import Rollout
 
 
@@ -35,6 +38,12 @@ class Curve:
     """[M] total return of a trial."""
     seconds: float
     """Time the adaptation took, all tasks together."""
+    layout: Layout
+    """Which of the tasks are the same."""
+
+    def summed(self, values: NDArray[np.float64], is_share: bool = False) -> statistics.Summary:
+        """One number of each task, [M], summed up; a share ends at 0 and 1."""
+        return statistics.summary(values, self.layout, (0.0, 1.0) if is_share else (-math.inf, math.inf))
 
     def rows(self) -> list[dict[str, Any]]:
         """One entry per task: return, success (or None) and steps seen before, by stage."""
@@ -51,8 +60,8 @@ class Curve:
                 "stage": s,
                 "episodes_seen": s * self.episodes,
                 "steps_seen": float(seen[:, s].mean()),
-                "return": statistics.summary(self.returns[:, s]),
-                "success": None if self.success is None else statistics.summary(self.success[:, s]),
+                "return": self.summed(self.returns[:, s]),
+                "success": None if self.success is None else self.summed(self.success[:, s], is_share=True),
             }
             for s in range(self.returns.shape[1])
         ]
@@ -68,19 +77,48 @@ def played_on(learner: Learner, split: str, tasks: int, schedule: Schedule, seed
     streams = Stream(seed).at("evaluate", split)
     chosen = learner.family.sample(tasks, split, streams.at("tasks").rng())
     batch = learner.family.batch(chosen, schedule.lanes, schedule.episodes)
-    return curve_on(learner, batch, schedule.last, streams.at("acts"))
+    layout = layout_of(learner.family, chosen.rows(), split)
+    return curve_on(learner, batch, schedule.last, streams.at("acts"), layout)
 
 
-def curve_on(learner: Learner, batch: BatchEnv, stages: int, stream: Stream) -> tuple[Curve, list[Rollout]]:
-    """Adapt to the tasks of `batch` up to stage `stages`; the measured curve, and the rollouts behind it."""
+def layout_of(family: Family, tasks: Sequence[Mapping[str, Any]], split: str, axis: str = "") -> Layout:
+    """Which of some tasks of a split are the same, and whether they are all that the family has.
+
+    They are all where train and test share a few choices, and each is there. `axis` is a parameter that was moved to one value.
+    """
+    number, choices = layouts.numbered(tasks), 1
+    for p in (p for p in family.parameters if p.name != axis):
+        shifted = split == "ood" and p.ood is not None
+        if p.varies or (shifted and not p.choices and len(set(p.ood or ())) > 1):
+            return Layout(number)
+        if p.choices:
+            choices *= len((p.ood or ()) if shifted else p.choices) ** p.width
+    return Layout(number, is_whole=int(number.max()) + 1 == choices)
+
+
+def curve_on(
+    learner: Learner, batch: BatchEnv, stages: int, stream: Stream, layout: Layout | None = None
+) -> tuple[Curve, list[Rollout]]:
+    """Adapt to the tasks of `batch` up to stage `stages`; the measured curve, and the rollouts behind it.
+
+    Without a layout, tasks of the same values are the same, and there are others than these.
+    """
     begin = time.perf_counter()
     rollouts = learner.algorithm.adapt(partial(rollout, batch, stream), stages)
     seconds = time.perf_counter() - begin
-    return measure(rollouts, batch, bool(learner.family.success), seconds, learner.by_episode), rollouts
+    return measure(rollouts, batch, bool(learner.family.success), seconds, learner.by_episode, layout), rollouts
 
 
-def measure(rollouts: list[Rollout], batch: BatchEnv, reports_success: bool, seconds: float, by_episode: bool) -> Curve:
+def measure(
+    rollouts: list[Rollout],
+    batch: BatchEnv,
+    reports_success: bool,
+    seconds: float,
+    by_episode: bool,
+    layout: Layout | None = None,
+) -> Curve:
     """The curve of some rollouts: a stage for each, or with `by_episode` one for each episode of the only one."""
+    layout = layout or Layout(layouts.numbered(batch.tasks.rows()))
     schedule = Schedule(batch.episodes - 1 if by_episode else len(rollouts) - 1, batch.episodes, batch.lanes, by_episode)
     totals = [episode_returns(r, batch.episodes) for r in rollouts]  # each [M, B, E]
     steps = [episode_sums(r, r.valid, batch.episodes) for r in rollouts]
@@ -88,4 +126,4 @@ def measure(rollouts: list[Rollout], batch: BatchEnv, reports_success: bool, sec
     trial = torch.stack([r.sum(2).mean(1) for r in totals]).sum(0).numpy()  # [M]
     success = schedule.means(hits).numpy() if hits else None
     seen = schedule.added * schedule.means(steps).numpy()  # [M, S]
-    return Curve(batch.tasks, schedule.means(totals).numpy(), success, seen, schedule.added, trial, seconds)
+    return Curve(batch.tasks, schedule.means(totals).numpy(), success, seen, schedule.added, trial, seconds, layout)

@@ -1,9 +1,9 @@
 """Adaptation curves on tasks that training never saw; calls the same `adapt` as training does.
 
-The unit of every mean and interval is the task: lanes are averaged first. A stage is a number of gradient steps, or the index
-of an episode for an agent with memory. `steps_seen` are the environment steps that what acts has seen of its task before the
-stage: those of all lanes for a gradient, of its own lane for a memory. On that axis all algorithms compare. Evaluation
-draws from its own random streams, by its own seed.
+The unit of every mean and interval is the distinct task: lanes are averaged first, then what is of the same task. A stage is a
+number of gradient steps, or the index of an episode for an agent with memory. `steps_seen` are the environment steps that what
+acts has seen of its task before the stage: those of all lanes for a gradient, of its own lane for a memory. On that axis all
+algorithms compare. Evaluation draws from its own random streams, by its own seed.
 """
 
 import re
@@ -14,7 +14,6 @@ from typing import Any, cast
 from pliant import errors
 from pliant.config import config as configuration
 from pliant.config import registry
-from pliant.maths import statistics
 from pliant.running import cost
 from pliant.running import curve as curves
 from pliant.running import learner as learners
@@ -68,14 +67,14 @@ def evaluate_run(
         result["headline"] = _headline(measured, published.adapt if schedule.by_episode else schedule.last)
     if module:
         plays = schedule.episodes if schedule.by_episode else family.episodes
-        result["players"] = others(module, family, measured.tasks, split, schedule.lanes, plays, seed)
+        result["players"] = others(module, family, measured.tasks, split, schedule.lanes, plays, seed, measured.layout)
     return _kept(run, result)
 
 
 def _kept(run: record.Run, result: dict[str, Any]) -> Evaluation:
     """The document sealed, and kept in its run."""
     sealed = cast(Evaluation, documents.sealed(result))
-    documents.write_json(document_path(run.path, sealed), sealed)
+    documents.write_json(document_path(run.path, sealed), sealed, run.path)
     return sealed
 
 
@@ -144,7 +143,8 @@ def _headline(measured: curves.Curve, begin: int) -> dict[str, Any]:
     """Success, or the return where the family reports none, over the stages from `begin` on."""
     values = measured.returns if measured.success is None else measured.success
     name = "return" if measured.success is None else "success"
-    return {"what": name, "stages": list(range(begin, values.shape[1])), **statistics.summary(values[:, begin:].mean(1))}
+    summed = measured.summed(values[:, begin:].mean(1), is_share=name == "success")
+    return {"what": name, "stages": list(range(begin, values.shape[1])), **summed}
 
 
 def costs_of(
@@ -177,12 +177,14 @@ def document(
         "seed": seed,
         "train_seed": config.seed,
         "tasks": len(measured.tasks),
+        "distinct_tasks": measured.layout.distinct,
+        "all_tasks": measured.layout.is_whole,
         "lanes": protocol.get("lanes"),
         "versions": record.versions(),
         "config": configuration.to_dict(config),
         "protocol": protocol,
         "curve": measured.summary(),
-        "trial_return": statistics.summary(measured.trial),
+        "trial_return": measured.summed(measured.trial),
         "per_task": measured.rows(),
         "cost": costs,
     }

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from pliant import errors
-from pliant.maths import statistics
 from pliant.running import curve as curving
 from pliant.running import learner as learners
 from pliant.running.learner import Learner
@@ -80,15 +79,15 @@ def sweep_run(
         "iteration": found.iteration,
     }
     kept = Path(path) / "sweeps" / f"{re.sub(r'[^A-Za-z0-9_-]', '', name)}.json"
-    if kept.exists() and _is_same(old := documents.read(kept, schema.KIND), name, values, asked):
+    if kept.exists() and _is_same(old := documents.read(kept, schema.KIND, folder=run.path), name, values, asked):
         return old
     along, curves = learner.family.axes[name], []
     with Progress(len(values), 0, quiet, f"{name} of {run.path.name}", f"{run.path.name}: value") as progress:
         for value in values:
-            curves.append(_measured(learner, along, value, tasks, schedule, seed))
+            curves.append(_measured(learner, name, value, tasks, schedule, seed))
             progress.update(len(curves), {})
     document = documents.sealed(_document(run.config, name, along, values, asked, curves))
-    documents.write_json(kept, document)
+    documents.write_json(kept, document, run.path)
     return document
 
 
@@ -117,19 +116,22 @@ def _document(
         "versions": record.versions(),
         "config": config,
         "curve": [
-            {"value": value, "return": [statistics.summary(c.returns[:, s]) for s in stages]}
+            {"value": value, "return": [c.summed(c.returns[:, s]) for s in stages]}
             for value, c in zip(values, curves, strict=True)
         ],
         "per_task": [c.returns.tolist() for c in curves],  # [values][M][S]
+        "task_numbers": [c.layout.number.tolist() for c in curves],  # [values][M]
+        "all_tasks": [c.layout.is_whole for c in curves],
     }
 
 
-def _measured(learner: Learner, axis: Axis, value: float, tasks: int, schedule: Schedule, seed: int) -> curving.Curve:
+def _measured(learner: Learner, axis: str, value: float, tasks: int, schedule: Schedule, seed: int) -> curving.Curve:
     """The curve at one value of an axis."""
-    streams = Stream(seed).at("sweep")
-    chosen = axis.place(learner.family.sample(tasks, "test", streams.at("tasks").rng()), value)
-    batch = learner.family.batch(chosen, schedule.lanes, schedule.episodes)
-    return curving.curve_on(learner, batch, schedule.last, streams.at("acts"))[0]
+    streams, family = Stream(seed).at("sweep"), learner.family
+    chosen = family.axes[axis].place(family.sample(tasks, "test", streams.at("tasks").rng()), value)
+    batch = family.batch(chosen, schedule.lanes, schedule.episodes)
+    layout = curving.layout_of(family, chosen.rows(), "test", axis)
+    return curving.curve_on(learner, batch, schedule.last, streams.at("acts"), layout)[0]
 
 
 def _is_same(document: schema.Sweep, axis: str, values: list[float], asked: schema.Protocol) -> bool:

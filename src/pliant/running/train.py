@@ -103,16 +103,13 @@ class Session:
 def _restore(run: record.Run, learner: Learner, device: str) -> dict[str, Any]:
     """Load the newest whole checkpoint of a resumed run; the counters it kept, or fresh ones."""
     fresh: dict[str, Any] = {"iteration": 0, "env_steps": 0, "seconds": 0.0} | dict.fromkeys(PARTS, 0.0)
-    found = checkpoint.load_latest(run.checkpoints, warn=errors.warn) if run.resumed and _any(run.checkpoints) else None
+    is_saved = run.resumed and checkpoint.paths(run.checkpoints)
+    found = checkpoint.load_latest(run.checkpoints, warn=errors.warn) if is_saved else None
     run.rewind(found.iteration if found else 0)
     if not found:
         return fresh
     learners.load(learner.algorithm, found, device)
     return {name: found.facts.get(name, value) for name, value in fresh.items()}
-
-
-def _any(folder: Path) -> bool:
-    return folder.is_dir() and any(not p.name.startswith(".tmp") for p in folder.iterdir())
 
 
 def _evaluation(learner: Learner) -> dict[str, float]:

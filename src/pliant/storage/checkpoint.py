@@ -6,14 +6,14 @@
 
 A checkpoint is written under a temporary name in the same folder, synced, and renamed: under its own name it is always
 whole. The last two whole ones are kept, and an older one goes only after a newer one is durable. One that was damaged
-afterwards is refused by name, and the one before is used. Reading executes nothing: safetensors and JSON only.
+afterwards is refused by name, and the one before is used. Reading executes nothing: safetensors and JSON only. Links that
+lead out of the run are not followed, and what is not a checkpoint of ours is never removed.
 """
 
 import hashlib
 import json
+import os
 import re
-import shutil
-import stat
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,14 +27,17 @@ from pliant import errors
 from pliant.storage import parsing
 from pliant.storage.schema import checkpoint as schema
 from pliant.storage.schema.kind import D, Kind
-from pliant.system.files import sync_folder, write_synced
+from pliant.system import files as filing
 
 SCHEMA = schema.SCHEMA
 KEPT = 2
 FILES = ("state.safetensors", "facts.json")
 MANIFEST = "manifest.json"
+MOST = 2**36
+"""Bytes of tensors above which a checkpoint is not ours."""
 
 _NAME = re.compile(r"(\d{8,12})|\.(\d{8,12})\.replaced")
+_TEMPORARY = re.compile(r"\.tmp-[0-9a-f]+")
 
 
 class Checkpoint(NamedTuple):
@@ -75,7 +78,7 @@ def paths(folder: Path) -> list[Path]:
     """The checkpoints in `folder` by name, newest first, whole or not; [] if there is none."""
     if not Path(folder).is_dir():
         return []
-    found = [p for p in Path(folder).iterdir() if _NAME.fullmatch(p.name)]
+    found = _named(Path(folder))
     standing = {p.name for p in found}
     # A replaced one counts only if the process died between moving it away and moving its successor in.
     found = [p for p in found if not p.name.startswith(".") or p.name[1:].removesuffix(".replaced") not in standing]
@@ -112,46 +115,90 @@ def load_latest(folder: Path, warn: Callable[[str], None] = errors.warn) -> Chec
 
 def _publish(folder: Path, iteration: int, files: Mapping[str, bytes]) -> Path:
     """Temporary name, sync, rename, sync; then the older ones may go."""
+    filing.require_within(folder, folder.parent)
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in folder.glob(".tmp-*"):
-        shutil.rmtree(stale)
-    temporary, final = folder / f".tmp-{uuid.uuid4().hex[:12]}", folder / f"{iteration:08d}"
-    replaced = folder / f".{final.name}.replaced"
+    for stale in [p for p in folder.iterdir() if _TEMPORARY.fullmatch(p.name) and _holds_only_ours(p)]:
+        _empty(stale)
+    temporary, final = folder / _temporary_name(), folder / f"{iteration:08d}"
     try:
         temporary.mkdir()
         for name, data in files.items():
-            write_synced(temporary / name, data)
-        sync_folder(temporary)
-        if final.exists():
-            if replaced.exists():
-                _remove(replaced)
-            final.rename(replaced)
+            filing.write_synced(temporary / name, data)
+        filing.sync_folder(temporary)
+        if os.path.lexists(final):
+            _move_away(final)
         temporary.rename(final)
-        sync_folder(folder)
-        sync_folder(folder.parent)
+        filing.sync_folder(folder)
+        filing.sync_folder(folder.parent)
     except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if temporary.is_dir():
+            _empty(temporary)
         raise
     _prune(folder, final)
     return final
 
 
 def _prune(folder: Path, newest: Path) -> None:
-    """Keep `newest` and the whole ones just before it."""
+    """Keep `newest`, the whole ones just before it, and whatever is not ours."""
     kept = 1
-    for path in sorted((p for p in folder.iterdir() if _NAME.fullmatch(p.name)), key=_iteration_of, reverse=True):
+    for path in sorted(_named(folder), key=_iteration_of, reverse=True):
         if path == newest:
             continue
         if kept < KEPT and _iteration_of(path) < _iteration_of(newest) and _is_whole(path):
             kept += 1
-        else:
+        elif _is_ours(path):
             _remove(path)
+
+
+def _named(folder: Path) -> list[Path]:
+    """The folders in `folder` that are called as checkpoints are; no links and no files."""
+    return [p for p in folder.iterdir() if _NAME.fullmatch(p.name) and p.is_dir() and not p.is_symlink()]
+
+
+def _move_away(final: Path) -> None:
+    """Free the name of a checkpoint that is about to come: of one of ours for the moment, of anything else for good."""
+    replaced = final.with_name(f".{final.name}.replaced")
+    if not _is_ours(final):
+        final.rename(kept := final.with_name(f"{final.name}.not-ours-{uuid.uuid4().hex[:6]}"))
+        errors.warn(f"{final} was no checkpoint of pliant: it is {kept.name} now")
+        return
+    if os.path.lexists(replaced):
+        _remove(replaced) if _is_ours(replaced) else replaced.rename(final.with_name(f"replaced-{uuid.uuid4().hex[:6]}"))
+    final.rename(replaced)
+
+
+def _is_ours(path: Path) -> bool:
+    """A folder that holds a manifest of ours, and nothing that no checkpoint holds."""
+    if not _holds_only_ours(path):
+        return False
+    try:
+        return parsing.parsed(_read(path, MANIFEST, None)).get("schema") == SCHEMA
+    except (Damaged, parsing.Unreadable):
+        return False
+
+
+def _holds_only_ours(path: Path) -> bool:
+    """A folder, not a link, in which there are no files but those of a checkpoint, whole or not."""
+    if path.is_symlink() or not path.is_dir():
+        return False
+    return all(p.name in (*FILES, MANIFEST) and p.is_file() and not p.is_symlink() for p in path.iterdir())
 
 
 def _remove(path: Path) -> None:
     """Remove under a temporary name, so that a half-removed checkpoint is never taken for a damaged one."""
-    path.rename(doomed := path.parent / f".tmp-{uuid.uuid4().hex[:12]}")
-    shutil.rmtree(doomed)
+    path.rename(doomed := path.parent / _temporary_name())
+    _empty(doomed)
+
+
+def _empty(folder: Path) -> None:
+    """Remove the files of a checkpoint and their folder."""
+    for name in (*FILES, MANIFEST):
+        (folder / name).unlink(missing_ok=True)
+    folder.rmdir()
+
+
+def _temporary_name() -> str:
+    return f".tmp-{uuid.uuid4().hex[:12]}"
 
 
 def _is_whole(path: Path) -> bool:
@@ -181,19 +228,15 @@ def _verified(path: Path) -> tuple[int, bytes, dict[str, Any]]:
 
 def _read(path: Path, name: str, expected: schema.File | None) -> bytes:
     """The bytes of one file, which must have the size and SHA-256 that its manifest expects (None: is the manifest)."""
+    most = schema.KIND.most if expected is None else min(expected["bytes"], MOST)
     try:
-        found = (path / name).stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise Damaged(f"checkpoint {path} is damaged: {name} is not a file")
-        if expected is not None and found.st_size != expected["bytes"]:
-            raise Damaged(
-                f"checkpoint {path} is damaged: {name} has {found.st_size} bytes, not {expected['bytes']} as its manifest says"
-            )
-        if expected is None and found.st_size > schema.KIND.most:
-            raise Damaged(f"checkpoint {path} is damaged: {name} has {found.st_size} bytes")
-        data = (path / name).read_bytes()
-    except OSError as error:
-        raise Damaged(f"checkpoint {path} is damaged: cannot read {name}: {(error.strerror or str(error)).lower()}") from error
+        data = filing.read(path / name, most, path.parent.parent)
+    except errors.UserError as error:
+        raise Damaged(f"checkpoint {path} is damaged: {error}") from error
+    if expected is not None and len(data) != expected["bytes"]:
+        raise Damaged(
+            f"checkpoint {path} is damaged: {name} has {len(data)} bytes, not {expected['bytes']} as its manifest says"
+        )
     if expected is not None and hashlib.sha256(data).hexdigest() != expected["sha256"]:
         raise Damaged(f"checkpoint {path} is damaged: the SHA-256 of {name} is not the one in its manifest")
     return data

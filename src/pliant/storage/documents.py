@@ -23,10 +23,10 @@ MOST = 256 * MIB
 """Bytes above which a JSON file is not ours."""
 
 
-def write_json(path: Path, document: Mapping[str, Any]) -> Path:
-    """Write `document` to `path`, making its folder: whole or not at all. Raises UserError if the system cannot."""
+def write_json(path: Path, document: Mapping[str, Any], folder: Path | None = None) -> Path:
+    """Write `document` to `path`, making its folder: whole or not at all, as `files.write` does."""
     path = Path(path)
-    files.write(path, json.dumps(document, indent=2, allow_nan=False).encode() + b"\n")
+    files.write(path, json.dumps(document, indent=2, allow_nan=False).encode() + b"\n", folder)
     return path
 
 
@@ -47,15 +47,15 @@ def sealed(document: M) -> M:
     return cast(M, content | {"sha256": hashlib.sha256(text.encode()).hexdigest()})
 
 
-def read(path: Path, kind: Kind[D], unsealed: bool = False) -> D:
-    """The document of a kind in `path`, exactly as it was written.
+def read(path: Path, kind: Kind[D], unsealed: bool = False, folder: Path | None = None) -> D:
+    """The document of a kind in `path`, exactly as it was written; within `folder` if one is given.
 
     With `unsealed`, one of a version that did not seal its kind yet is read too. Raises UserError, which says in one line
     what is wrong: it cannot be read, is too long, no JSON object, of another schema, edited since it was written, or does not
     hold what its kind holds.
     """
     path = Path(path)
-    document = parsing.read(path, kind.most)
+    document = parsing.read(path, kind.most, folder)
     if document.get("schema") != kind.schema:
         raise errors.UserError(f"{path} has schema {document.get('schema')!r:.60}: expected {kind.schema!r}")
     seals = kind.sealed == "always" or (kind.sealed == "since 0.2" and not unsealed) or "sha256" in document
@@ -64,10 +64,10 @@ def read(path: Path, kind: Kind[D], unsealed: bool = False) -> D:
     return checked(path, kind, document)
 
 
-def read_sealed(path: Path, schema: str) -> dict[str, Any]:
+def read_sealed(path: Path, schema: str, folder: Path | None = None) -> dict[str, Any]:
     """The document of a schema, such as "pliant.sweep/1", in `path`: `read` for who knows the kind by its name only."""
     kind = next(kind for kind in kinds.KINDS.values() if kind.schema == schema)
-    return dict(read(path, kind))
+    return dict(read(path, kind, folder=folder))
 
 
 def checked(path: Path, kind: Kind[D], document: Mapping[str, Any]) -> D:

@@ -6,8 +6,6 @@ too large to count with, text that is not Unicode, a name that stands twice in a
 
 import json
 import math
-import os
-import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -25,17 +23,12 @@ class Unreadable(ValueError):
     """What is wrong with some bytes that should be a JSON object, without the file's name: "is not JSON (...)"."""
 
 
-def read(path: Path, most: int) -> dict[str, Any]:
-    """The JSON object in the file at `path`, of at most `most` bytes. Raises UserError for anything else, in one line."""
-    try:
-        with open(path, "rb", opener=_without_waiting) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise errors.UserError(f"{path} is not a file")
-            data = file.read(most + 1)
-    except OSError as error:
-        raise files.cannot("read", path, error) from error
-    if len(data) > most:
-        raise errors.UserError(f"{path} is longer than {most} bytes: expected a document of pliant")
+def read(path: Path, most: int, folder: Path | None = None) -> dict[str, Any]:
+    """The JSON object in the file at `path`, of at most `most` bytes, within `folder` if one is given.
+
+    Raises UserError for anything else, in one line.
+    """
+    data = files.read(path, most, folder)
     try:
         return parsed(data)
     except Unreadable as error:
@@ -56,10 +49,6 @@ def parsed(data: bytes) -> dict[str, Any]:
         raise Unreadable("is not a JSON object")
     _require_sane(value)
     return value
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe nobody writes to would wait forever
 
 
 def _not_finite(word: str) -> float:

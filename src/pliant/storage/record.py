@@ -17,6 +17,7 @@ import json
 import math
 import os
 import platform
+import stat
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from io import FileIO
@@ -36,6 +37,8 @@ from pliant.version import VERSION
 SCHEMA = schema.SCHEMA
 RECORDED = ("torch", "numpy", "gymnasium", "mujoco", "safetensors")
 """Packages whose versions may change a result."""
+MOST = 2**30
+"""Bytes of metrics above which they are not ours."""
 
 
 class Run:
@@ -60,6 +63,7 @@ class Run:
         require_free(path, resume)
         try:
             path.mkdir(parents=True, exist_ok=True)
+            _require_lock(path / ".lock")
             lock = filelock.FileLock(path / ".lock")
             lock.acquire(timeout=0)
         except filelock.Timeout:
@@ -71,7 +75,7 @@ class Run:
             earlier = _read(path) if (path / "run.json").exists() else None
             run = cls(path, _document(config, earlier), lock)
             run.resumed = earlier is not None
-            documents.write_json(path / "run.json", run.document)
+            documents.write_json(path / "run.json", run.document, path)
         except BaseException:
             lock.release()
             raise
@@ -126,7 +130,7 @@ class Run:
         row = {"iteration": iteration, **_plain(metrics), **({"clock": _plain(clock)} if clock else {})}
         try:
             if self._metrics is None:
-                self._metrics = open(self._metrics_path, "ab", buffering=0)  # noqa: SIM115 (closed by close())
+                self._metrics = files.appending(self._metrics_path, self.path)
             line = json.dumps(row, allow_nan=False).encode() + b"\n"
             while line:
                 line = line[self._metrics.write(line) :]
@@ -145,7 +149,7 @@ class Run:
             self._metrics.close()
             self._metrics = None
         lines = [json.dumps(row) for row in self.metrics() if row["iteration"] < iteration]
-        files.write(self._metrics_path, "".join(f"{line}\n" for line in lines).encode())
+        files.write(self._metrics_path, "".join(f"{line}\n" for line in lines).encode(), self.path)
         self._purge = iteration
 
     def sync(self) -> None:
@@ -164,7 +168,7 @@ class Run:
 
     def write_json(self, name: str, document: Mapping[str, Any]) -> Path:
         """Write `document` to `name` (such as "evaluations/test-seed0.json") inside the run, whole or not at all."""
-        return documents.write_json(self.path / name, document)
+        return documents.write_json(self.path / name, document, self.path)
 
     _purge: int | None = None
 
@@ -182,6 +186,7 @@ class Run:
         if self._board is None:
             from torch.utils.tensorboard import SummaryWriter  # late: it takes a second to import
 
+            files.require_within(self.path / "tensorboard", self.path)
             self._board = SummaryWriter(str(self.path / "tensorboard"), purge_step=self._purge)
         for name, value in {**row, **row.get("clock", {})}.items():
             if isinstance(value, (int, float)) and name != "iteration":
@@ -191,9 +196,9 @@ class Run:
 def metrics(path: Path) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl in the run folder `path`, as `Run.metrics`, whether it is a whole run or not."""
     file = path / "metrics.jsonl"
-    if not file.exists():
+    if not os.path.lexists(file):
         return []
-    rows = (_row(line) for line in file.read_bytes().split(b"\n"))
+    rows = (_row(line) for line in files.read(file, MOST, path).split(b"\n"))
     return [row for row in rows if row is not None]
 
 
@@ -230,9 +235,15 @@ def require_free(path: Path, resume: bool) -> None:
         raise errors.UserError(f"{path} holds a run already: --resume continues it, or choose another --out")
 
 
+def _require_lock(path: Path) -> None:
+    """Raise UserError if what stands in the place of a lock is none."""
+    if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
+        raise errors.UserError(f"{path} is a link or no file: remove it, or choose another --out")
+
+
 def _read(path: Path) -> schema.Run:
     file = path / "run.json"
-    document = parsing.read(file, schema.KIND.most)
+    document = parsing.read(file, schema.KIND.most, path)
     if (found := document.get("schema")) != SCHEMA:
         raise errors.UserError(
             f"{path} is not a run of this version: its run.json has schema {found!r:.60}, expected {SCHEMA!r}"

@@ -261,7 +261,8 @@ class BatchEnv:
 
     def step(self, action: Tensor) -> Transition:
         """Act in every lane. A lane that has played its episodes is no longer `active`; what it returns is padding."""
-        action = action.clone() if self.spec.discrete else action.clamp(-1.0, 1.0)  # a family may change its own
+        if not self.spec.discrete:
+            action = action.clamp(-1.0, 1.0)
         noise = self._step_noise[:, self._time] if self.step_noise else self._step_noise[:, :0, :]
         reward, terminated, success = self.advance(action, noise)
         self._time += 1

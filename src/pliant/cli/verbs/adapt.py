@@ -30,13 +30,18 @@ def run(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
     """Adapt to the task, print its curve, save the adapted policy."""
     task = shared.parse_task(arguments.task or [])
     shared.prepare(arguments)
+    from pliant.agent import adapted as policies
     from pliant.agent import agent
     from pliant.reporting import terminal
+    from pliant.system import files
+
+    out = arguments.out or _free(arguments.run / "adapted", task)
+    policies.require_free(out)  # said before anything is played
+    files.require_writable(out / "adapted.json", None if arguments.out else arguments.run, "give another --out")
 
     trained = agent.load(arguments.run, device=arguments.device)
     adapted = trained.adapt(task, stages=arguments.stages, seed=arguments.seed, episodes=arguments.episodes)
     shared.console().print(terminal.curve_table(adapted.document))
-    out = arguments.out or _free(arguments.run / "adapted", task)
     adapted.save(out)
     print(f"adapted policy: {out}")
     return 0

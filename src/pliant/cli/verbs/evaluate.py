@@ -77,4 +77,4 @@ def _show(arguments: argparse.Namespace, document: "Evaluation") -> None:
     if "players" in document:
         console.print(terminal.players_table(document))
     kept = evaluate.document_path(arguments.run, document)
-    print(f"document: {kept}\npicture: {curves.curve_picture(document, kept.with_suffix('.png'))}")
+    print(f"document: {kept}\npicture: {curves.curve_picture(document, kept.with_suffix('.png'), arguments.run)}")

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pliant.reporting import axes as panels
+from pliant.reporting import samples, tables, verdicts, words
 from pliant.reporting import svg as vector
-from pliant.reporting import tables, verdicts, words
 from pliant.reporting.section import Comparison, Plot, Section
 from pliant.storage import shown
 
@@ -20,9 +20,8 @@ def table(comparison: Comparison) -> list[tables.Table]:
         row = [tables.Cell(words.shown(name), kind, kind="name"), *[tables.Cell(words.NONE)] * 4]
         row += [tables.summary(summary, False), *[tables.Cell(words.NONE)] * 2, tables.Cell(words.NONE, kind="words")]
         rows.append(row)
-    kind = tables.SPLITS.get(comparison["split"], words.shown(comparison["split"]))
-    note = f"Return of an episode on {comparison['tasks']} {kind}"
-    note += ": mean over seeds and tasks, 95% interval below. Differences are paired by task."
+    note = f"Return of an episode on {samples.tasks(comparison)}: mean over seeds and tasks, 95% interval below. Differences"
+    note += " are paired by task; an interval is of its own pair, a verdict counts all pairs."
     return [tables.Table("What every agent reaches", head, rows, note)]
 
 
@@ -48,23 +47,24 @@ def brief(comparison: Comparison) -> list[tables.Table]:
     rows = []
     for agent in comparison["agents"]:
         seeds, final = len(agent["seeds"]), agent["final"]
-        said = [f"{seeds} (few)" if words.is_few(agent["seeds"]) else str(seeds)]
-        said += [f"{agent['no_adaptation']['mean']:.2f}", f"{final['mean']:.2f}", tables.between(final["ci95"])]
+        few = words.is_few(agent["seeds"])
+        said = [f"{agent['no_adaptation']['mean']:.2f}", f"{final['mean']:.2f}", tables.between(final["ci95"])]
         said.append(f"{agent['gain']['mean']:+.2f}")
-        sides = [agent["generalisation"].get(split) for split in splits]
-        said += [f"{side['mean']:.2f}" if side else "" for side in sides]
-        rows.append([tables.name(agent), *map(tables.Cell, said)])
+        cells = [tables.Cell(text, few=few, over=("",)) for text in said]
+        sides = [(split, agent["generalisation"].get(split)) for split in splits]
+        cells += [tables.Cell(f"{side['mean']:.2f}" if side else "", few=few and bool(side), over=(s,)) for s, side in sides]
+        rows.append([tables.name(agent), tables.Cell(str(seeds), few=few), *cells])
     for name, kind, summary in tables.bounds(comparison):
-        ends = tables.between(summary["ci95"]) if summary["ci95"] else ""
+        ends = tables.between(summary["ci95"])
         said = ["", "", f"{summary['mean']:.2f}", ends, *[""] * (1 + len(splits))]
         rows.append([tables.Cell(words.shown(name), kind, kind="name"), *map(tables.Cell, said)])
-    title = f"{shown.family_of(comparison)}: {comparison['tasks']} {comparison['split']} tasks, return per episode"
+    title = f"{shown.family_of(comparison)}: {samples.tasks(comparison)}, return per episode"
     return [tables.Table(title, head, rows)]
 
 
 def figures(comparison: Comparison) -> list[Plot]:
-    caption, rows = "Right of 0: more return than fine-tuning.", len(verdicts.against(comparison))
-    return [Plot("against", "Difference from the baseline", caption, _differences, rows)]
+    caption = "Right of 0: more return than fine-tuning. Each interval is of its own pair."
+    return [Plot("against", "Difference from the baseline", caption, _differences, len(verdicts.against(comparison)))]
 
 
 def _differences(axes: Any, comparison: Comparison, style: Mapping[str, panels.Style]) -> bool:

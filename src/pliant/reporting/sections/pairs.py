@@ -19,13 +19,13 @@ def table(comparison: Comparison) -> list[tables.Table]:
                 tables.Cell(words.shown(row["agent"]), kind="name"),
                 tables.Cell(words.shown(row["other"]), kind="name"),
                 tables.difference(row, row["few"]),
-                tables.Cell(words.share(row["probability_of_improvement"]), few=row["few"]),
-                tables.Cell(words.probability(row["p_holm"]), few=row["few"]),
+                tables.Cell(words.share(row["probability_of_improvement"]), few=row["few"], over=("",)),
+                tables.Cell(words.probability(row["p_holm"]), few=row["few"], over=("",)),
                 tables.Cell(row["verdict"], kind="words"),
             ]
         )
     head = ["agent", "beside", "difference", "P(improvement)", "p (Holm)", "verdict"]
-    note = "After adaptation. A verdict follows the interval of its own pair; p is corrected for the number of pairs."
+    note = "After adaptation. An interval is of its own pair. p is corrected for the number of pairs, and decides the verdict."
     return [tables.Table("Every agent beside every other", head, rows, note)]
 
 
@@ -36,11 +36,11 @@ def brief(comparison: Comparison) -> list[tables.Table]:
         [
             tables.Cell(words.shown(row["agent"]), kind="name"),
             tables.Cell(words.shown(row["other"]), kind="name"),
-            tables.Cell(f"{row['difference']:+.2f}"),
-            tables.Cell(tables.between(row["ci95"])),
-            tables.Cell(f"{row['p_holm']:.3f}"),
-            tables.Cell(f"{row['probability_of_improvement']:.2f}"),
-            tables.Cell(row["verdict"], kind="words"),
+            tables.Cell(f"{row['difference']:+.2f}", over=("",)),
+            tables.Cell(tables.between(row["ci95"]), over=("",)),
+            tables.Cell(words.NONE if row["p_holm"] is None else f"{row['p_holm']:.3f}", over=("",)),
+            tables.Cell(f"{row['probability_of_improvement']:.2f}", over=("",)),
+            tables.Cell(verdicts.said(row), kind="words"),
         ]
         for row in comparison["against"]
         if row["agent"] not in baselines

@@ -7,6 +7,7 @@ import numpy as np
 
 from pliant.maths import studies
 from pliant.reporting import axes as panels
+from pliant.reporting import samples
 from pliant.reporting.section import Comparison, Plot, Section
 
 
@@ -23,7 +24,9 @@ def _profile(axes: Any, comparison: Comparison, style: Mapping[str, panels.Style
     lines: list[panels.Line] = []
     for agent in agents:
         score, one = np.array(agent["per_task"]), style[agent["name"]]  # [S, M]
-        axes.fill_between(x, *zip(*studies.profile_interval(score, x), strict=True), color=one.colour, alpha=0.12, linewidth=0)
+        ends = studies.profile_interval(score, x, samples.layout(comparison))
+        if ends is not None:
+            axes.fill_between(x, *zip(*ends, strict=True), color=one.colour, alpha=0.12, linewidth=0)
         line = axes.plot(x, studies.performance_profile(score, x), color=one.colour, linestyle=one.dash)[0]
         lines.append((line, one.label))
     axes.set_xlabel("return after adaptation")

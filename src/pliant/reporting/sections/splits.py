@@ -21,8 +21,9 @@ def table(comparison: Comparison) -> list[tables.Table]:
     rows = []
     for agent in agents:
         few, found = words.is_few(agent["seeds"]), agent["generalisation"]
-        sides = [tables.summary(found.get(split), few) for split in splits]
-        rows.append([tables.name(agent), *sides, *(tables.summary(found.get(key), few, sign=True) for key, _ in gaps)])
+        sides = [tables.summary(found.get(split), few, over=(split,)) for split in splits]
+        differ = [tables.summary(found.get(key), few, sign=True, over=tuple(key.split("_minus_"))) for key, _ in gaps]
+        rows.append([tables.name(agent), *sides, *differ])
     head = ["agent", *(tables.SPLITS[s] for s in splits), *(title for _, title in gaps)]
     return [tables.Table("Splits side by side", head, rows, "Returns after adaptation and their differences.")]
 

@@ -22,7 +22,7 @@ def _table(sweep: Mapping[str, Any]) -> tables.Table:
     rows = []
     for place, value in enumerate(sweep["values"]):
         inside = any(low <= value <= high for low, high in sweep["trained"])
-        cells = [tables.summary(a["after"][place], words.is_few(a["seeds"])) for a in agents]
+        cells = [tables.summary(a["after"][place], words.is_few(a["seeds"]), over=()) for a in agents]
         shown = tables.Cell(f"{value:g}".replace("-", "−"))
         rows.append([shown, tables.Cell("yes" if inside else "no", kind="words"), *cells])
     head = [words.shown(sweep["axis"]), "trained on", *(words.shown(a["name"]) for a in agents)]

@@ -49,17 +49,29 @@ def served(
     # and 1 are equal in Python.
     key = (_sent(recipe), tuple(map(id, code)), repr((*axes, *shifted)), called)
     if key not in _served:
-        ahead = {axis.name: axis for axis in shifted}
-        made = [parameters.parameter(axis, ahead.get(axis.name)) for axis in axes]
-        job = functools.partial(looked.look, recipe=recipe, axes=tuple(axes), spans=parameters.spans(made), called=called)
-        found: Found = asked.ask(job, called, timeout)
-        meant = tuple(parameters.with_meaning(p, place.where) for p, place in zip(made, found.places, strict=True))
-        observer, actor = looked.adapters(found.observes, found.acts, called)
+        found = _looked_at(recipe, axes, {axis.name: axis for axis in shifted}, called, timeout)
         while len(_served) >= MOST_KEPT:
             _served.pop(next(iter(_served)))
-        with_code = Served(recipe._replace(places=found.places), found, meant, observer, actor, called, timeout)
-        _served[key] = code, with_code  # with the code, so that no other can get its id
+        _served[key] = code, found  # with the code, so that no other can get its id
     return _served[key][1]
+
+
+def _looked_at(
+    recipe: Recipe, axes: Sequence[varying.Axis], shifted: dict[str, varying.Axis], called: str, timeout: float
+) -> Served:
+    """What a worker finds."""
+    made = [parameters.parameter(axis, shifted.get(axis.name)) for axis in axes]
+    job = functools.partial(looked.look, recipe=recipe, axes=tuple(axes), spans=parameters.spans(made), called=called)
+    found: Found = asked.ask(job, called, timeout)
+    meant = tuple(parameters.with_meaning(p, place.where) for p, place in zip(made, found.places, strict=True))
+    observer, actor = looked.adapters(found.observes, found.acts, called)
+    if observer.pictures:
+        name = observer.pictures[0]
+        errors.warn(
+            f"{called} shows the image {name!r} beside other things, so it is read as {observer.size:,} plain numbers; alone it"
+            f" goes through convolutions: --wrappers \"FilterObservation(['{name}'])\""
+        )
+    return Served(recipe._replace(places=found.places), found, meant, observer, actor, called, timeout)
 
 
 def doubts(what: Served, horizon: int) -> tuple[str, ...]:

@@ -27,6 +27,8 @@ class Units(TypedDict, total=False):
     """Largest value of each continuous action."""
     whole: bool
     """Actions between low and high are integers."""
+    dtype: str
+    """Type of the environment's actions, as NumPy calls it; where it is missing, float32 or int64."""
 
 
 @strict()
@@ -41,15 +43,20 @@ class Adapted(TypedDict):
     """Values of the task's parameters by name, in their units, or the name of the environment."""
     units: NotRequired[Units]
     """How the environment counts actions; empty for a task of the family."""
+    observes: NotRequired[dict[str, Any]]
+    """Space of the environment's observations; missing for a task of the family."""
 
 
+TYPES = {"bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)), "float16", "float32", "float64"}
 FORMS: tuple[set[str], ...] = (set(), {"start"}, {"start", "choices"}, {"low", "high"}, {"low", "high", "whole"})
 
 
 def faults(document: Adapted) -> Iterator[str]:
     """What is wrong with an adapted.json that its type cannot say."""
     units = document.get("units", {})
-    if set(units) not in FORMS:
+    if units.get("dtype", "float32") not in TYPES:
+        yield f"units.dtype is {units.get('dtype')!r:.40}: expected one of {', '.join(sorted(TYPES))}"
+    if set(units) - {"dtype"} not in FORMS:
         yield f"units hold {sorted(units)}: expected start, choices and start, or low and high"
         return
     if isinstance(units.get("start"), list) and "choices" not in units:

@@ -27,16 +27,16 @@ class Against(TypedDict):
     """Name of the other."""
     difference: float
     """Return of the one minus return of the other."""
-    ci95: Interval
-    """Its 95 % interval, lower end first."""
-    p_value: Share
-    """Two-sided, of no difference."""
-    p_holm: Share
-    """The same, corrected for the number of pairs by Holm's method."""
+    ci95: Interval | None
+    """Its 95 % interval, lower end first, of this pair alone; null for a single task."""
+    p_value: Share | None
+    """Two-sided, of no difference; null for a single task."""
+    p_holm: Share | None
+    """The same, corrected for the number of pairs by Holm's method; null for a single task."""
     probability_of_improvement: Share
     """How often a run of the one does better than a run of the other on the same task."""
     verdict: str
-    """What may be said, in words."""
+    """What may be said, in words: better or worse only where p_holm is below 0.05 and both have three seeds."""
 
 
 class Reference(TypedDict):
@@ -130,6 +130,12 @@ class Comparison(TypedDict):
     """Address of the random numbers of the evaluations."""
     tasks: Annotated[int, Ge(1)]
     """Number of tasks, M."""
+    distinct_tasks: NotRequired[dict[str, Annotated[int, Ge(1)]]]
+    """Number of tasks that differ, by split: what intervals are over."""
+    all_tasks: NotRequired[dict[str, bool]]
+    """By split: there are no others, so that intervals are over the trials of each."""
+    task_numbers: NotRequired[list[Count]]
+    """[M] The same number for the same task, from 0 without gaps."""
     horizon: Annotated[int, Ge(1)]
     """Most environment steps of an episode."""
     tasks_sha256: Digest
@@ -173,6 +179,10 @@ def faults(document: Comparison) -> Iterator[str]:
         yield from agents.faults(f"agents.{index}", each, document["tasks"])
     for index, sweep in enumerate(document["sweeps"]):
         yield from _of_sweep(f"sweeps.{index}", sweep)
+    if (numbers := document.get("task_numbers")) is not None:
+        yield from parts.misnumbered("task_numbers", numbers, document["tasks"])
+        known = document.get("distinct_tasks", {}).get(document["split"])
+        yield from differing(f"distinct_tasks.{document['split']}", known, len(set(numbers)), "as task_numbers say")
     yield from parts.unordered(document)
 
 

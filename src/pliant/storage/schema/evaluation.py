@@ -82,12 +82,12 @@ class Headline(TypedDict):
     """Stages whose mean it is."""
     mean: float
     """Mean over tasks."""
-    std_error: Amount
-    """Standard error of the mean; 0 for a single task."""
+    std_error: Amount | None
+    """Standard error of the mean; null where nothing is known of it."""
     iqm: float
     """Interquartile mean."""
-    ci95: parts.Interval
-    """95 % interval of the mean, lower end first."""
+    ci95: parts.Interval | None
+    """95 % interval of the mean over distinct tasks, lower end first; null where nothing is known."""
 
 
 _PlayerReturn = TypedDict(
@@ -135,6 +135,10 @@ class Evaluation(TypedDict):
     """Address of the random numbers of training."""
     tasks: Annotated[int, Ge(1)]
     """Number of tasks, M."""
+    distinct_tasks: NotRequired[Annotated[int, Ge(1)]]
+    """Number of tasks that differ: what intervals are over."""
+    all_tasks: NotRequired[bool]
+    """There are no others in this split, so that intervals are over the trials of each."""
     lanes: Few
     """Lanes of each task."""
     versions: Versions
@@ -170,6 +174,9 @@ def faults(document: Evaluation) -> Iterator[str]:
     yield from counted("curve", document["curve"], protocol["stages"] + 1, "one for each stage up to protocol.stages")
     of_stages = list(_of_stages(document))
     yield from of_stages or _of_means(document)
+    if "distinct_tasks" in document:
+        different = len({repr(task["task"]) for task in document["per_task"]})
+        yield from differing("distinct_tasks", document["distinct_tasks"], different, "of the tasks in per_task")
     yield from parts.unordered(document)
     yield from _of_settings(config)
     if players := document.get("players"):

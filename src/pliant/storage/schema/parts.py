@@ -6,7 +6,7 @@ from typing import Annotated, Any, NotRequired
 from annotated_types import Ge, Le, Len, Lt
 from typing_extensions import TypedDict
 
-from pliant.storage.schema.kind import ordered
+from pliant.storage.schema.kind import counted, ordered
 
 Count = Annotated[int, Ge(0)]
 Seed = Annotated[int, Ge(0), Lt(2**63)]
@@ -42,12 +42,12 @@ class Summary(TypedDict):
 
     mean: float
     """Mean over tasks."""
-    std_error: Amount
-    """Standard error of the mean; 0 for a single task."""
+    std_error: Amount | None
+    """Standard error of the mean; null where nothing is known of it, as for a single task (0 in older documents)."""
     iqm: float
     """Interquartile mean."""
-    ci95: Interval
-    """95 % interval of the mean, lower end first."""
+    ci95: Interval | None
+    """95 % interval of the mean over distinct tasks, lower end first; null where nothing is known, as for a single task."""
 
 
 class StudySummary(TypedDict):
@@ -59,8 +59,8 @@ class StudySummary(TypedDict):
     """Median over seeds and tasks."""
     iqm: float
     """Interquartile mean over seeds and tasks."""
-    ci95: Interval
-    """95 % interval of the mean over both seeds and tasks, lower end first."""
+    ci95: Interval | None
+    """95 % interval of the mean over both seeds and distinct tasks, lower end first; null for a single task."""
 
 
 class Gap(TypedDict):
@@ -68,8 +68,8 @@ class Gap(TypedDict):
 
     mean: float
     """The difference."""
-    ci95: Interval
-    """Its 95 % interval, lower end first."""
+    ci95: Interval | None
+    """Its 95 % interval, lower end first; null for a single task."""
 
 
 class Difference(TypedDict):
@@ -77,10 +77,10 @@ class Difference(TypedDict):
 
     mean: float
     """The difference."""
-    ci95: Interval
-    """Its 95 % interval, lower end first."""
-    p_value: Share
-    """Two-sided, of no difference."""
+    ci95: Interval | None
+    """Its 95 % interval, lower end first; null for a single task."""
+    p_value: Share | None
+    """Two-sided, of no difference; null for a single task."""
 
 
 class Cost(TypedDict):
@@ -125,13 +125,20 @@ SINCE_SEALED = (
 """Of the costs those that only documents with a checksum have."""
 
 
+def misnumbered(name: str, numbers: list[int], tasks: int) -> Iterator[str]:
+    """The fault that there is no number for each task, or that numbers of distinct tasks have gaps; nothing if all is well."""
+    yield from counted(name, numbers, tasks, "one for each task")
+    if sorted(set(numbers)) != list(range(len(set(numbers)))):
+        yield f"{name} have gaps: expected the numbers from 0 on"
+
+
 def unordered(value: Any, name: str = "") -> Iterator[str]:
     """The intervals named "ci95" anywhere in a document that end before they begin."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             where = f"{name}.{key}".lstrip(".")
             if key == "ci95":
-                yield from ordered(where, *inner)
+                yield from () if inner is None else ordered(where, *inner)
             elif isinstance(inner, (Mapping, list)):
                 yield from unordered(inner, where)
     elif isinstance(value, list) and value and isinstance(value[0], (Mapping, list)):

@@ -79,6 +79,10 @@ class Sweep(TypedDict):
     """[V] What the tasks of each value reach."""
     per_task: list[list[list[float]]]
     """[V, M, S] Undiscounted return of an episode, mean over lanes."""
+    task_numbers: NotRequired[list[list[Count]]]
+    """[V, M] the same number for the same task, from 0 without gaps."""
+    all_tasks: NotRequired[list[bool]]
+    """[V] There are no other tasks at this value, so that intervals are over the trials of each."""
     sha256: NotRequired[Digest]
     """Checksum of the document without this field; there in every file."""
 
@@ -106,6 +110,10 @@ def _of_tasks(document: Sweep, stages: int) -> Iterator[str]:
     for index, (value, point) in enumerate(zip(values, document["curve"], strict=False)):
         yield from differing(f"curve.{index}.value", point["value"], value, f"as values.{index}")
         yield from counted(f"curve.{index}.return", point["return"], stages, "one for each stage up to protocol.stages")
+    yield from counted("all_tasks", document.get("all_tasks"), len(values), "one for each value")
+    yield from counted("task_numbers", document.get("task_numbers"), len(values), "one for each value")
+    for index, numbers in enumerate(document.get("task_numbers", [])):
+        yield from parts.misnumbered(f"task_numbers.{index}", numbers, document["protocol"]["tasks"])
     for index, tasks in enumerate(document["per_task"]):
         yield from counted(f"per_task.{index}", tasks, document["protocol"]["tasks"], "as protocol.tasks says")
         for number, task in enumerate(tasks):
