@@ -214,6 +214,8 @@ class BatchEnv:
             raise ValueError(f"lanes is {lanes} and episodes is {episodes}: both must be at least 1")
         self.family, self.spec, self.horizon, self.tasks = family, family.spec, family.horizon, tasks
         self.lanes, self.episodes = lanes, episodes
+        self.reports_success = bool(family.success)
+        """Whether success is measured."""
         self.shape = (len(tasks), lanes)
         self.device = torch.device("cpu")
 
@@ -248,11 +250,6 @@ class BatchEnv:
     def described(self) -> Tensor:
         """What a critic is told of each task, [M, K]."""
         return self.family.described(self.tasks)
-
-    @property
-    def reports_success(self) -> bool:
-        """Whether its success is measured: where the family says what that is."""
-        return bool(self.family.success)
 
     # ---- what the rollout calls
 
