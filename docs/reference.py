@@ -137,6 +137,7 @@ def _domain(parameter: Parameter, values: Sequence[float]) -> str:
 
 def _facts(family: Family) -> str:
     trial = f"{family.episodes} episodes" if family.episodes > 1 else "one episode"
+    trial += f" ({family.memory_episodes} for an agent with memory)" if family.memory_episodes > family.episodes else ""
     said = [f"**Shift** {family.shift}.", f"**Trial** {trial} of at most {family.horizon} step{'s'[: family.horizon > 1]}."]
     said += [f"**Success** {family.success}."] if family.success else []
     axes = ", ".join(f"`{n}` {a.shifted[0]:g} to {a.shifted[1]:g}" for n, a in family.axes.items())

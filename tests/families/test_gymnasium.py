@@ -1,5 +1,6 @@
 """Any Gymnasium environment as a family: what varies arrives where it belongs, and what cannot be served is one line."""
 
+import dataclasses
 import json
 import sys
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from pliant.simulators.gymnasium import vary as varying
 from pliant.simulators.gymnasium.vary import Axis, Range
 from pliant.streams import Stream
 from pliant.system import outside
-from pliant.tasks import pool
+from pliant.tasks import asked, pool
 from pliant.tasks.base import Family
 
 HERE = Path(__file__).parent
@@ -258,19 +259,19 @@ def test_success_and_constructor_arguments_of_pendulum() -> None:
 
 
 def test_an_environment_is_looked_at_once_per_process_whatever_asks_for_its_family(worlds: Any) -> None:
-    made: list[tuple[Any, ...]] = []
-    whole = worlds.Strange.__init__
+    made: list[str] = []
 
-    def counted(self: Any, *args: Any, **named: Any) -> None:
-        made.append(args)
-        whole(self, *args, **named)
+    def counted(job: Any, called: str, timeout: float) -> Any:
+        made.append(called)
+        return ask(job, called, timeout)
 
+    ask = asked.ask
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worlds.Strange, "__init__", counted)
+        patch.setattr(asked, "ask", counted)
         one = family("Strange-v0", "weight=1.5:2.5")
         first = len(made)
         two = family("Strange-v0", "weight=1.5:2.5", episodes=3, horizon=5)
-        assert first >= 2 and len(made) == first
+        assert first == 1 and len(made) == first
         assert (one.parameters, one.spec, one.horizon, two.episodes, two.horizon) == (two.parameters, two.spec, 6, 3, 5)
         family("Strange-v0", "weight=1.5:2.5", arguments="size=4")
         assert len(made) > first, "other arguments are another environment"
@@ -279,12 +280,11 @@ def test_an_environment_is_looked_at_once_per_process_whatever_asks_for_its_fami
 def test_an_environment_that_is_registered_anew_under_its_name_is_looked_at_again(worlds: Any) -> None:
     family("Camera-v0", "light=50:60")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worlds, "Camera", type("Camera", (worlds.Moody,), {"__module__": "worlds", "__qualname__": "Camera"}))
-        with pytest.raises(UserError, match="too bright to step"):
-            family("Camera-v0", "light=50:200")
-        patch.setattr(worlds, "Camera", worlds.Words)
-        with pytest.raises(UserError, match="cannot be served"):
-            family("Camera-v0", "light=50:60")
+        for other, words in (("Moody", "too bright to step"), ("Words", "cannot be served")):
+            spec = dataclasses.replace(gymnasium.spec("Camera-v0"), entry_point=f"worlds:{other}")
+            patch.setitem(gymnasium.registry, "Camera-v0", spec)
+            with pytest.raises(UserError, match=words):
+                family("Camera-v0", "light=50:200")
 
 
 def test_true_and_one_are_not_the_same_environment() -> None:
@@ -329,7 +329,8 @@ def test_true_and_one_are_not_the_same_environment() -> None:
         ("Pendulum-v1", "g=abc", {}, "g=abc, which is 10.0 in Pendulum-v1: expected numbers"),
         ("Strange-v0", "weight=1:2, count=2|inf", {}, "expected integers"),
         ("Moody-v0", "light=50:200", {}, "rejects light=200.0: OverflowError: too bright to step"),
-        ("Local-v0", "light=50:200", {}, "cannot be sent to a worker process"),
+        ("Camera-v0", "light=50:200", {"apply": "worlds:local"}, "cannot be sent to a worker process"),
+        ("Hidden-v0", "light=50:200", {}, "nor does importing worlds register it there"),
         ("FetchReach-v9", "seed=0..9", {}, "gymnasium-robotics registers"),
         ("Strange-v0", "size=2..7", {}, "rejects size=7: RuntimeError: size must be at most 6"),
         ("Strange-v0", "size=2.5:3", {}, "expected integers"),

@@ -1,5 +1,6 @@
 """Gymnasium environments with unusual spaces, for workers: nothing of pliant is imported here."""
 
+import multiprocessing
 from typing import Any
 
 import gymnasium
@@ -120,4 +121,13 @@ def weigh(env: Any, values: dict[str, Any]) -> None:
 for kind in (Strange, Camera, Endless, Words, Crowd, Moody):
     gymnasium.register(f"{kind.__name__}-v0", f"worlds:{kind.__name__}", max_episode_steps=6)
 gymnasium.register("Timeless-v0", "worlds:Camera")
-gymnasium.register("Local-v0", lambda light=1.0: Camera(light), max_episode_steps=6)
+
+
+def _local() -> Any:
+    return lambda env, values: None
+
+
+local = _local()
+"""No other process can import it."""
+if multiprocessing.parent_process() is None:
+    gymnasium.register("Hidden-v0", lambda light=1.0: Camera(light), max_episode_steps=6)

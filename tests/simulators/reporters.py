@@ -51,5 +51,21 @@ class Never(Reporter):
         return {"successes": 3, "success": None}
 
 
-for kind in (Reporter, AtTheEnd, OnlyWhenWon, Rarely, Never):
+class Eyes(Reporter):
+    """An image beside two joints."""
+
+    def __init__(self, n: float = 0.5, side: int = 40) -> None:
+        super().__init__(n)
+        eye = gymnasium.spaces.Box(0, 255, (side, side, 3), np.uint8)
+        self.observation_space = gymnasium.spaces.Dict({"eye": eye, "arm": gymnasium.spaces.Box(-1, 1, (2,))})  # type: ignore[assignment]
+
+    def reset(self, **how: Any) -> tuple[Any, dict[str, Any]]:
+        super().reset(**how)
+        return self.observation_space.sample(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        return self.observation_space.sample(), *super().step(action)[1:]
+
+
+for kind in (Reporter, AtTheEnd, OnlyWhenWon, Rarely, Never, Eyes):
     gymnasium.register(f"{kind.__name__}-v0", f"reporters:{kind.__name__}", max_episode_steps=20)

@@ -12,8 +12,10 @@ from gymnasium import spaces
 
 import pliant
 from pliant.errors import UserError
-from pliant.simulators.gymnasium import served, written
+from pliant.families import gymnasium as family_file
 from pliant.simulators.gymnasium import spaces as rules
+from pliant.simulators.gymnasium import written
+from pliant.system import outside
 
 BYTES = spaces.Box(0, 255, (4,), np.uint8)
 EVERY = [
@@ -102,15 +104,16 @@ def test_images_whose_bounds_say_nothing_are_seen_as_they_are(high: float) -> No
     assert rules.observer(space).of(np.full((40, 40), 7.5))[0] == 7.5
 
 
-def test_an_image_beside_other_parts_is_named_with_a_way_to_keep_it_alone(capsys: Any) -> None:
-    env = gymnasium.make("CartPole-v1")
-    env.observation_space = spaces.Dict({"eye": spaces.Box(0, 255, (40, 40, 3), np.uint8), "arm": spaces.Box(-1, 1, (2,))})
-    observer, _ = served._adapters(env, "Robot-v0")
-    warned = capsys.readouterr().err
-    assert observer.image is None and warned.count("\n") == 1 and "FilterObservation(['eye'])" in warned
-    env.observation_space = spaces.Dict({"eye": spaces.Box(0, 255, (7, 7, 3), np.uint8), "arm": spaces.Box(-1, 1, (2,))})
-    served._adapters(env, "Robot-v0")
-    assert not capsys.readouterr().err
+def test_an_image_beside_other_parts_is_named_with_a_way_to_keep_it_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    outside.import_outside("reporters")
+    for side, is_large in ((40, True), (7, False)):
+        made = family_file.Settings("Eyes-v0", "n=0:1", arguments=f"side={side}", workers=1)
+        assert family_file.family(made).spec.image is None
+        warned = capsys.readouterr().err
+        assert ("FilterObservation(['eye'])" in warned) is is_large and warned.count("\n") == is_large, warned
 
 
 @pytest.mark.parametrize("space", EVERY, ids=str)

@@ -49,8 +49,8 @@ def test_pliant_as_a_module_is_found_in_its_own_source_folder() -> None:
 WORKER = """
 import os
 from pliant.tasks import pool
-context = pool._context()
-with pool._starting(b""):
+context = pool.context()
+with pool.starting(b""):
     process = context.Process(target=pool.worker.interpreter.restore)
     process.start()
 process.join()

@@ -112,6 +112,8 @@ class Agent:
         """
         given.integer("iterations", iterations, least=1)
         begin = int(self.counters["iteration"])
+        if not begin:
+            learners.warn_of_doubts(self.learner.family)
         metrics = []
         with Progress(begin + iterations, begin, quiet=not progress) as bar:
             for done, row in loop.train(self.learner, self._reached, begin + iterations):

@@ -42,7 +42,7 @@ def usual_stages(document: Mapping[str, Any], family: Family) -> int:
     """The last stage of an evaluation that nobody asked for another."""
     if not documents.by_episode(document):
         return scheduling.STEPS
-    return int(document["config"]["parts"]["train"]["episodes"] or family.episodes) - 1
+    return int(document["config"]["parts"]["train"]["episodes"] or family.trial(memory=True)) - 1
 
 
 def has_split(family: Family, split: str) -> bool:

@@ -47,10 +47,14 @@ class Settings:
     success: str = ""
     """Under which name `info` reports success; empty for "success" or "is_success", if the environment reports one when it is
     tried out. What a step does not report is no success."""
+    leave_out: str = ""
+    """Keys of a Dict of observations that agents do not see, e.g. "desired_goal"."""
+    fresh: bool = False
+    """Make the environment anew for every episode: slower, and the way out for one that keeps state from episode to episode."""
     horizon: Annotated[int, Ge(0)] = 0
     """Steps after which an episode is truncated, 0 for the environment's own time limit."""
-    episodes: Annotated[int, Ge(1)] = 1
-    """Episodes of a trial, unless asked otherwise."""
+    episodes: Annotated[int, Ge(0)] = 0
+    """Episodes of a trial, 0 for the usual: 4 for an agent with memory, 1 for others."""
     workers: Annotated[int, Ge(0)] = 0
     """Worker processes, 0 for one per core."""
     timeout: Annotated[float, Gt(0), Unit("seconds")] = TIMEOUT
@@ -69,6 +73,8 @@ class Settings:
             raise ValueError(f"ood has {unknown[0]!r}, which vary does not have: only what varies can be shifted")
 
 
+EPISODES = 4
+"""Of the trials of agents with memory, unless asked otherwise: one to find out about the task, others to use it."""
 EXAMPLE = Settings("CartPole-v1", "length=0.3:1.0, force_mag=-15:-5|5:15", "length=0.3:1.5")
 
 
@@ -77,25 +83,29 @@ def family(settings: Settings | None = None) -> Family:
     settings = settings or Settings()
     if not settings.env:
         settings = dataclasses.replace(settings, env=EXAMPLE.env, vary=EXAMPLE.vary, ood=EXAMPLE.ood)
+    left_out = tuple(key.strip() for key in settings.leave_out.split(",") if key.strip())
     wrappers, apply = named.wrappers(settings.wrappers), named.function(settings.apply)
-    recipe = Recipe(_spec(settings), (), wrappers, apply, settings.success)
+    recipe = Recipe(_spec(settings), (), wrappers, apply, left_out, settings.fresh, settings.success)
     vary, ood = varying.parse("vary", settings.vary), varying.parse("ood", settings.ood)
-    recipe, parameters, observer, actor, success, step = serving.served(recipe, vary, ood, settings.env)
     horizon = settings.horizon or _time_limit(settings)
-    success = success if step <= horizon else ""
-    recipe = recipe._replace(success=success)
+    served = serving.served(recipe, vary, ood, settings.env, settings.timeout)
+    observer, actor, found = served.observer, served.actor, served.found
+    success = found.success if found.success_at <= horizon else ""
     return Family(
         name="gymnasium",
-        summary=f"{settings.env} with other {', '.join(p.name for p in parameters)}",
-        parameters=parameters,
+        summary=f"{settings.env} with other {', '.join(p.name for p in served.parameters)}",
+        parameters=served.parameters,
         spec=Spec(observer.size, actor.size, actor.discrete, image=observer.image),
         horizon=horizon,
-        environment=partial(_environment, recipe=recipe),
+        environment=partial(_environment, recipe=served.recipe._replace(success=success)),
         shift=settings.ood or "none: name one with --ood",
-        episodes=settings.episodes,
+        episodes=settings.episodes or 1,
+        memory_episodes=settings.episodes or EPISODES,
         version="2",
         success=f"the environment says so in its info, under {success!r}" if success else "",
         settings=settings,
+        doubts=partial(serving.doubts, served, horizon),
+        layout="seed" if any(place.where == "seed" for place in served.recipe.places) else "",
     )
 
 
@@ -123,15 +133,13 @@ class _Batch(Pooled):
 
 
 def _spec(settings: Settings) -> EnvSpec:
-    """What Gymnasium knows of the id, less what would only take time: its checks, and its own time limit."""
+    """What Gymnasium knows of the id, with the arguments that all tasks share."""
     module = settings.env.partition(":")[0] if ":" in settings.env else ""
     if module:
         outside.require_imported(module, f"--env {settings.env}")
     spec = packages.find(_id(settings))
     fixed = {axis.name: _fixed(axis) for axis in varying.parse("arguments", settings.arguments)}
-    return dataclasses.replace(
-        spec, kwargs={**spec.kwargs, **fixed}, max_episode_steps=None, disable_env_checker=True, order_enforce=False
-    )
+    return varied.bare(spec, fixed)
 
 
 def _id(settings: Settings) -> str:

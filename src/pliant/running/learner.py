@@ -10,6 +10,7 @@ from pliant import errors
 from pliant.algorithms.base import Algorithm, by_episode
 from pliant.config import config as configuration
 from pliant.config import registry, training
+from pliant.policies.base import traits
 from pliant.running import schedule as scheduling
 from pliant.running.schedule import Schedule
 from pliant.storage import checkpoint, record
@@ -37,7 +38,7 @@ class Learner(NamedTuple):
     @property
     def episodes(self) -> int:
         """Episodes of a trial."""
-        return self.settings.episodes or self.family.episodes
+        return self.settings.episodes or self.family.trial(traits(self.algorithm.policy).memory)
 
     @property
     def by_episode(self) -> bool:
@@ -105,9 +106,19 @@ def build(
         body = _named_body(config, family.spec.obs_size, streams.at("policy", "body"))
     bodies = {} if body is None else {"body": body}
     policy = maker(family.spec, config.parts["policy"], streams.at("policy"), **bodies)
-    spec = family.spec._replace(trial_steps=(settings.episodes or family.episodes) * family.horizon)
+    episodes = settings.episodes or family.trial(traits(policy).memory)
+    spec = family.spec._replace(trial_steps=episodes * family.horizon)
     algorithm = module.make(policy.to(device), spec, config.parts, streams.at("algorithm"))
     return Learner(algorithm, family, config, streams)
+
+
+def warn_of_doubts(family: Family) -> None:
+    """Say what looks wrong with the tasks of a family, before anything is learned from them.
+
+    Raises UserError for tasks that cannot be right.
+    """
+    for doubt in family.doubts() if family.doubts else ():
+        errors.warn(doubt)
 
 
 def _named_body(config: configuration.Config, obs_size: int, stream: Stream) -> nn.Module | None:

@@ -39,6 +39,7 @@ def train(
     machine.keep_memory()
     learner = learners.build(config, device)
     learner.family.batch(learner.family.sample(1, "train", Stream(0).rng()), 1, 1)  # what is not installed is said before a run
+    learners.warn_of_doubts(learner.family)
     total = learner.iterations
     with (
         record.Run.start(out, configuration.to_dict(config), resume) as run,

@@ -71,6 +71,11 @@ def trust(module: str) -> None:
         _TRUSTED.add(module)
 
 
+def trusted() -> list[str]:
+    """The modules outside pliant that the user has named in this process."""
+    return sorted(_TRUSTED)
+
+
 def _is_named(module: str) -> bool:
     """The user has named the module, or imported it; Python's own are in memory without anybody's wish."""
     return module in _TRUSTED or (module in sys.modules and module.partition(".")[0] not in sys.stdlib_module_names)

@@ -10,7 +10,7 @@ the environment, so that no test task is a training task in other words. Familie
 directions) have the same choices in "train" and "test".
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -72,6 +72,8 @@ class Family:
     """What the ood split is, in words."""
     episodes: int = 1
     """Episodes of a trial, unless asked otherwise."""
+    memory_episodes: int = 0
+    """The same for an agent with memory, which adapts from episode to episode; 0 for `episodes`."""
     success: str = ""
     """What success means, in words; empty where the family reports none."""
     version: str = "1"
@@ -90,6 +92,11 @@ class Family:
     split. None: each number of a task changes the environment."""
     own_axes: Mapping[str, Axis] = field(default_factory=dict)
     """Axes other than the family's scalar parameters, by name."""
+    layout: str = ""
+    """The parameter that is the seed of every reset, where there is one: all episodes of a task open alike."""
+    doubts: Callable[[], Sequence[str]] | None = None
+    """Asked once before a training: what looks wrong with the tasks when they are played, in words. Raises UserError for tasks
+    that cannot be right."""
 
     def __post_init__(self) -> None:
         size = self.told.size if self.told else sum(p.width for p in self.parameters)
@@ -149,6 +156,10 @@ class Family:
         """A batched environment: M tasks x `lanes` lanes, each playing `episodes` episodes."""
         return self.environment(self, tasks, lanes, episodes)
 
+    def trial(self, memory: bool) -> int:
+        """Episodes of a trial of an agent with or without a memory, unless asked otherwise."""
+        return self.memory_episodes if memory and self.memory_episodes else self.episodes
+
     def described(self, tasks: Tasks) -> Tensor:
         """What a critic is told of each task, [M, K] float64."""
         if self.told:
@@ -203,6 +214,8 @@ class BatchEnv:
             raise ValueError(f"lanes is {lanes} and episodes is {episodes}: both must be at least 1")
         self.family, self.spec, self.horizon, self.tasks = family, family.spec, family.horizon, tasks
         self.lanes, self.episodes = lanes, episodes
+        self.reports_success = bool(family.success)
+        """Whether success is measured."""
         self.shape = (len(tasks), lanes)
         self.device = torch.device("cpu")
 
@@ -237,11 +250,6 @@ class BatchEnv:
     def described(self) -> Tensor:
         """What a critic is told of each task, [M, K]."""
         return self.family.described(self.tasks)
-
-    @property
-    def reports_success(self) -> bool:
-        """Whether its success is measured: where the family says what that is."""
-        return bool(self.family.success)
 
     # ---- what the rollout calls
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from multiprocessing import connection
 from multiprocessing.context import BaseContext
 from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ START_SECONDS = 120.0
 """What a new process may need until it begins to work."""
 IDLE_POOLS = 2
 """Pools without a trial that are kept, with their environments, for the next."""
+AGAIN = 87
+"""Exit status of a process that was to import what the user runs, and was about to start processes of its own."""
 
 _idle: "list[Pool]" = []
 
@@ -64,12 +67,12 @@ class Pool:
 
     def __init__(self, key: bytes, make: Callable[[], Remote], layout: Layout, timeout: float) -> None:
         self.key, self.make, self.timeout = key, make, timeout
-        self.context = _context()
+        self.context = context()
         self.board = Board(self.context.RawArray("b", Board.bytes(layout)), layout)
         self.worker: list[tuple[Any, connection.Connection]] = []
         self.steady = True
         self.close = weakref.finalize(self, _end_all, self.worker)
-        with _starting(key):
+        with starting(key):
             for w in range(layout.workers):
                 self.worker.append(self._start(w))
 
@@ -142,14 +145,14 @@ class Pool:
                     return answer
             if not process.is_alive() or pipe.closed or pipe.poll():
                 process.join(1.0)
-                return _death(process.exitcode)
+                return death(process.exitcode)
 
     def _replace(self, w: int, fault: str | None) -> None:
         """A new worker, brought to where the lanes of the old one stood. Raises UserError after too many faults."""
         while fault:
             self._report(w, fault)
-            _end(*self.worker[w])
-            with _starting(self.key):
+            end(*self.worker[w])
+            with starting(self.key):
                 self.board.lane[w] = -1
                 self.worker[w] = self._start(w)
             self._send(w, self._trial(w))
@@ -189,14 +192,20 @@ class Pool:
         return process, here
 
 
-def _death(exitcode: int | None) -> str:
+def death(exitcode: int | None) -> str:
+    """How a process ended. Raises UserError for one that would have run the user's script a second time."""
+    if exitcode == AGAIN:
+        raise errors.UserError(
+            "an environment is defined in the script itself, and what that script does stands under no"
+            " `if __name__ == '__main__':`; workers, which import it, would do it again: put the environment in a module"
+        )
     if exitcode is not None and exitcode < 0:
         with contextlib.suppress(ValueError):
             return f"was killed by {signal.Signals(-exitcode).name}"
     return f"ended its process with status {exitcode}"
 
 
-def _end(process: Any, pipe: connection.Connection, seconds: float = 0.0) -> None:
+def end(process: Any, pipe: connection.Connection, seconds: float = 0.0) -> None:
     """End a worker: it may leave by itself for some seconds, then it must."""
     pipe.close()
     if seconds:
@@ -211,11 +220,11 @@ def _end_all(workers: list[tuple[Any, connection.Connection]]) -> None:
     for _, pipe in workers:
         pipe.close()
     for process, pipe in workers:
-        _end(process, pipe, seconds=2.0)
+        end(process, pipe, seconds=2.0)
     workers.clear()
 
 
-def _context() -> BaseContext:
+def context() -> BaseContext:
     """Processes that inherit nothing of ours: a fork of a process with torch's threads may hang."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
@@ -225,12 +234,22 @@ def _context() -> BaseContext:
 
 
 @contextlib.contextmanager
-def _starting(key: bytes) -> Iterator[None]:
+def starting(key: bytes) -> Iterator[None]:
     """Processes that start now do not run the user's script again, use one thread each, keep quiet, and take no code from the
-    working directory."""
+    working directory.
+
+    `key` is what they are sent. Raises UserError if that is defined where no other process can import it.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        os._exit(AGAIN)  # this process is a new one itself, and imports the script of the user
     quiet = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYGAME_HIDE_SUPPORT_PROMPT": "1"}
     added = {name: value for name, value in (quiet | interpreter.SAFE).items() if name not in os.environ}
     main = sys.modules["__main__"]
+    if b"__main__" in key and not Path(getattr(main, "__file__", None) or "").is_file():
+        raise errors.UserError(
+            "an environment is defined where worker processes cannot import it (standard input, -c, a notebook): put it in a"
+            " module"
+        )
     os.environ.update(added)
     if b"__main__" not in key:
         sys.modules["__main__"] = types.ModuleType("__main__")

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pliant import errors
 from pliant.system import interpreter
 
 Array = NDArray[np.float64]
@@ -113,11 +114,8 @@ class Trial(NamedTuple):
 
 def serve(pipe: Connection, make: Callable[[], Remote], board: Board, worker: int) -> None:
     """Answer every message until the pipe closes: with None, or with what went wrong."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which saves first
-    interpreter.restore()
-    os.dup2(2, 1)  # what a simulator prints must not mix with results
+    attend()
     awake = AWAKE if _settle(worker, board.layout.workers) else 0.0
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     chunk = _Chunk(make, board, worker)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
@@ -127,10 +125,23 @@ def serve(pipe: Connection, make: Callable[[], Remote], board: Board, worker: in
                 chunk.step() if message is None else chunk.open(message)
                 answer = None
             except Exception as error:  # whatever an environment raises is the parent's to report
-                words = " ".join(str(error).split())
-                answer = words if isinstance(error, _Fault) else f"raised {type(error).__name__}: {words}"
+                answer = described(error)
             pipe.send(answer)
     chunk.close()
+
+
+def attend() -> None:
+    """Make this process one that serves another: it leaves Ctrl-C and stdout to that one, and ends with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which saves first
+    interpreter.restore()
+    os.dup2(2, 1)  # what a simulator prints must not mix with results
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def described(error: Exception) -> str:
+    """What an environment did wrong, to be said after its name."""
+    words = " ".join(str(error).split())
+    return words if isinstance(error, Fault) else f"raised {type(error).__name__}: {words or 'no reason given'}"
 
 
 def _wait(pipe: Connection, seconds: float) -> None:
@@ -152,8 +163,8 @@ def _settle(worker: int, workers: int) -> bool:
     return False
 
 
-class _Fault(Exception):
-    """An environment returned what it must not."""
+class Fault(Exception):
+    """An environment returned what it must not: in words that follow its name."""
 
 
 class _Chunk:
@@ -203,7 +214,10 @@ class _Chunk:
 
     def close(self) -> None:
         for env in self.env:
-            env.close()
+            try:
+                env.close()
+            except Exception as error:  # all is over for it: the others are closed too
+                errors.warn(f"an environment {described(error)} when it was closed")
 
     def _mark(self, n: int) -> None:
         self.board.lane[self.worker] = self.trial.first + n
@@ -227,7 +241,7 @@ class _Chunk:
     def _show(self, shown: Array, n: int, obs: Array) -> None:
         shape = getattr(obs, "shape", ())
         if shape != (self.board.layout.obs,):
-            raise _Fault(f"returned an observation of shape {shape} where ({self.board.layout.obs},) was expected")
+            raise Fault(f"returned an observation of shape {shape} where ({self.board.layout.obs},) was expected")
         shown[self.trial.first + n] = obs
 
     def _require_finite(self, lanes: list[int]) -> None:
@@ -240,7 +254,7 @@ class _Chunk:
             for n in lanes:
                 if not np.isfinite(numbers[n]).all():
                     self._mark(n)
-                    raise _Fault(f"returned {'a reward' if name == 'reward' else 'an observation'} that is not finite")
+                    raise Fault(f"returned {'a reward' if name == 'reward' else 'an observation'} that is not finite")
 
 
 def _end_with_parent() -> None:

@@ -135,6 +135,7 @@ def _train_seeds(arguments: argparse.Namespace, settings: dict[str, str]) -> int
     settled.advise(arguments, settings)
     learner = learners.build(wanted, arguments.device)
     learner.family.batch(learner.family.sample(1, "train", np.random.default_rng(0)), 1, 1)
+    learners.warn_of_doubts(learner.family)
     outs, whole, resume = _places(arguments, wanted)
     if whole:
         _say(f"trained to their end, and taken as they are: {', '.join(str(outs[seed]) for seed in whole)}", arguments.quiet)

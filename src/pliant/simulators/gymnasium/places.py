@@ -17,6 +17,10 @@ PREFIXES = set(get_args(Where)) - {"seed"}
 """What may stand before the dot in the name of what varies: where it goes."""
 
 
+EMPTY = inspect.Parameter.empty
+"""The value of a constructor argument that has no default."""
+
+
 class Kind(NamedTuple):
     """A kind of value that an environment has in a place now."""
 

@@ -41,13 +41,9 @@ class Single(BatchEnv):
         self.horizon = limit or family.horizon
         self.env = env
         self.act, self.see = spaces.actor(env.action_space).of, spaces.observer(env.observation_space).of
-        self.over, self._reported = False, False
+        self.over = False
+        self.reports_success = False  # what the family promises is not the word of this environment
         self._success: str = getattr(family.settings, "success", "") if family.name == "gymnasium" else ""
-
-    @property
-    def reports_success(self) -> bool:
-        """Whether `env` has, in the trials so far: what the family promises is not its word."""
-        return self._reported
 
     def described(self) -> Tensor:
         return torch.zeros(1, self.spec.task_size)  # what differs here has no name
@@ -63,7 +59,7 @@ class Single(BatchEnv):
         acted = action[0, 0].item() if self.spec.discrete else action[0, 0].numpy()
         obs, reward, terminated, self.over, info = self.env.step(self.act(acted))
         self.obs = self.see(obs)
-        self._reported = self._reported or bool(success.name_in(info, self._success))
+        self.reports_success = self.reports_success or bool(success.name_in(info, self._success))
         succeeded = torch.tensor([[success.told(info, self._success)]])
         return torch.tensor([[float(reward)]]).double(), torch.tensor([[bool(terminated)]]), succeeded
 

@@ -1,5 +1,8 @@
 """One Gymnasium environment whose arguments, attributes, reset options or layout are set by a task. Runs in workers."""
 
+import contextlib
+import dataclasses
+import importlib
 import operator
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, get_args
@@ -9,7 +12,8 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 from numpy.typing import NDArray
 
-from pliant.simulators.gymnasium import spaces, success
+from pliant import errors
+from pliant.simulators.gymnasium import contract, spaces, success
 
 Array = NDArray[np.float64]
 Where = Literal["argument", "attribute", "option", "apply", "seed"]
@@ -34,16 +38,40 @@ class Place(NamedTuple):
         return int(number) if self.kind == "int" else float(number)
 
 
+class Span(NamedTuple):
+    """Where a parameter of the tasks is tried out."""
+
+    name: str
+    values: tuple[float, ...]
+    """Both ends in training, and some between."""
+    shifted: tuple[float, ...]
+    """The ends of the shifted split, if it shifts."""
+
+
+class Named(NamedTuple):
+    """An environment by its id, where what Gymnasium knows of it cannot be sent to a worker: it is looked up there."""
+
+    id: str
+    modules: tuple[str, ...]
+    """Imported first, as they register it."""
+    arguments: tuple[tuple[str, Any], ...]
+    """Of its constructor, that all tasks share."""
+
+
 class Recipe(NamedTuple):
     """How to make an environment and set a task in it."""
 
-    spec: EnvSpec
+    spec: EnvSpec | Named
     places: tuple[Place, ...]
     """One per number of a task."""
     wrappers: tuple[Wrapper, ...] = ()
     """Innermost first."""
     apply: Callable[[Any, dict[str, Any]], None] | None = None
     """Sets values of an environment in a way of the user's."""
+    left_out: tuple[str, ...] = ()
+    """Keys of a Dict of observations that agents do not see."""
+    fresh: bool = False
+    """Every episode has an environment of its own."""
     success: str = ""
     """Under which name `info` reports success; a usual one if it is empty."""
 
@@ -62,7 +90,7 @@ class Varied:
     @property
     def pace(self) -> float:
         """Steps that make a second of film."""
-        return float(getattr(creator(self.recipe.spec), "metadata", {}).get("render_fps") or 30.0)
+        return float(getattr(creator(spec_of(self.recipe)), "metadata", {}).get("render_fps") or 30.0)
 
     def draw(self) -> None:
         """Make the environment with pictures from now on."""
@@ -79,25 +107,26 @@ class Varied:
     def begin(self, task: Array, seed: int) -> Array:
         env, values = self.set(task)
         layout = values["seed"].get("seed", seed)
-        self.obs, _ = env.reset(seed=layout, options=values["option"] or None)
+        self.obs = contract.opened(env, layout, values["option"])
         return self.observe(self.obs)
 
     def advance(self, action: Any) -> tuple[Array, float, bool, bool, bool]:
         assert self.env is not None
-        obs, reward, terminated, truncated, self.info = self.env.step(self.act(action))
-        succeeded = success.told(self.info, self.recipe.success)
-        return self.observe(obs), float(reward), bool(terminated), bool(truncated), succeeded
+        obs, reward, terminated, truncated, info = contract.stepped(self.env, self.act(action))
+        self.info = dict(info)
+        return self.observe(obs), reward, terminated, truncated, success.told(info, self.recipe.success)
 
     def close(self) -> None:
         if self.env is not None:
-            self.env.close()
+            with contextlib.suppress(Exception):  # said before the training (`looked`): nothing is lost by it
+                self.env.close()
 
     def set(self, task: Array) -> "tuple[gymnasium.Env[Any, Any], dict[str, dict[str, Any]]]":
         """The environment with everything set but what goes into its reset, and the values by where they go."""
         values: dict[str, dict[str, Any]] = {where: {} for where in get_args(Where)}
         for place, number in zip(self.recipe.places, task, strict=True):
             values[place.where][place.name] = place.of(number)
-        if self.env is None or values["argument"] != self.arguments:
+        if self.env is None or self.recipe.fresh or values["argument"] != self.arguments:
             self.close()
             self.env, self.arguments = make(self.recipe, values["argument"], self.render_mode), values["argument"]
             self.observe, self.act = spaces.observer(self.env.observation_space).of, spaces.actor(self.env.action_space).of
@@ -110,6 +139,27 @@ class Varied:
         return self.env, values
 
 
+def spec_of(recipe: Recipe) -> EnvSpec:
+    """What Gymnasium knows of the environment, less what would only take time: its checks, and its own time limit."""
+    spec = recipe.spec
+    if isinstance(spec, EnvSpec):
+        return spec
+    for module in spec.modules:
+        importlib.import_module(module)
+    if spec.id not in gymnasium.registry:
+        raise errors.UserError(
+            f"{spec.id} cannot be sent to a worker process, nor does importing {', '.join(spec.modules) or 'anything'} register"
+            " it there: it must be a class or a function of a module, registered where that is imported (--import module)"
+        )
+    return bare(gymnasium.spec(spec.id), dict(spec.arguments))
+
+
+def bare(spec: EnvSpec, arguments: dict[str, Any]) -> EnvSpec:
+    """A spec with more constructor arguments, and without what is the batch's business."""
+    kwargs = {**spec.kwargs, **arguments}
+    return dataclasses.replace(spec, kwargs=kwargs, max_episode_steps=None, disable_env_checker=True, order_enforce=False)
+
+
 def creator(spec: EnvSpec) -> Callable[..., Any]:
     """What makes the environment of a spec: a class or a function."""
     return spec.entry_point if callable(spec.entry_point) else load_env_creator(str(spec.entry_point))
@@ -118,10 +168,21 @@ def creator(spec: EnvSpec) -> Callable[..., Any]:
 def make(recipe: Recipe, arguments: dict[str, Any], render_mode: str | None = None) -> "gymnasium.Env[Any, Any]":
     """The environment with its wrappers. Time limits and endings are the batch's business."""
     shown: dict[str, Any] = {"render_mode": render_mode} if render_mode else {}
-    env = gymnasium.make(recipe.spec, **shown, **arguments)
+    env = gymnasium.make(spec_of(recipe), **shown, **arguments)
     for wrapper, positional, named in recipe.wrappers:
         env = wrapper(env, *positional, **dict(named))
-    return env
+    return without(env, recipe.left_out)
+
+
+def without(env: "gymnasium.Env[Any, Any]", keys: tuple[str, ...]) -> "gymnasium.Env[Any, Any]":
+    """The environment with observations that lack some keys of a Dict. Raises UserError for keys that are not there."""
+    if not keys:
+        return env
+    space = env.observation_space
+    known = list(space) if isinstance(space, gymnasium.spaces.Dict) else []
+    if unknown := [key for key in keys if key not in known]:
+        raise errors.unknown("key in --leave-out, no part of the observations:", unknown[0], known)
+    return gymnasium.wrappers.FilterObservation(env, [key for key in known if key not in keys])
 
 
 def owner_of(env: Any, name: str) -> tuple[Any, str]:

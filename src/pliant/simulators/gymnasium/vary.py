@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pliant.tasks.base import Parameter
-
 MOST_CHOICES = 100_000
 SPLIT_FROM = 10
 """Of so many values or more a fifth is held out for test; fewer are shared by train and test."""
@@ -62,48 +60,13 @@ def parse(flag: str, text: str) -> tuple[Axis, ...]:
     axes = tuple(_axis(flag, item) for item in _items(text))
     if text and not axes:
         raise ValueError(f"{flag} has {text!r}, which names nothing: expected e.g. length=0.3:1.5")
-    names = [_short(axis.name) for axis in axes]
+    names = [short(axis.name) for axis in axes]
     if twice := [name for name in names if names.count(name) > 1]:
         raise ValueError(f"{flag} has {twice[0]} twice: give each name once, its alternatives with a bar between them")
     return axes
 
 
-def parameter(axis: Axis, shifted: Axis | None, meaning: str) -> Parameter:
-    """The parameter of a family for what varies, `shifted` being its axis in the ood split.
-
-    Raises ValueError, which names the flag, if the two do not fit together.
-    """
-    if axis.values:
-        return _choices(axis, shifted, meaning)
-    ood = None
-    if shifted is not None:
-        if shifted.values:
-            raise ValueError(f"ood has {shifted.name}={words(shifted)}: expected a range low:high, as vary has")
-        if _gaps(shifted) and _gaps(shifted) != _gaps(axis):
-            raise ValueError(f"ood has {shifted.name}={words(shifted)}: it must leave out what vary does, {words(axis)}")
-        ood = (shifted.ranges[0].low, shifted.ranges[-1].high)
-        low, high = axis.ranges[0].low, axis.ranges[-1].high
-        if low <= ood[0] and ood[1] <= high:
-            raise ValueError(f"ood has {shifted.name}={words(shifted)}: expected a range beyond {words(axis)}")
-    train = (axis.ranges[0].low, axis.ranges[-1].high)
-    return Parameter(_short(axis.name), train, ood, gaps=_gaps(axis), meaning=meaning)
-
-
-def _choices(axis: Axis, shifted: Axis | None, meaning: str) -> Parameter:
-    ood = None
-    if axis.is_text:
-        meaning += ": " + ", ".join(f"{i} is {value}" for i, value in enumerate(axis.values))
-    if shifted is not None:
-        if axis.is_text or shifted.ranges or shifted.is_text:
-            raise ValueError(f"ood has {shifted.name}={words(shifted)}: only numbers can be shifted, and values by values")
-        ood = shifted.numbers()
-        if set(ood) & set(axis.numbers()):
-            raise ValueError(f"ood has {shifted.name}={words(shifted)}: expected values that vary does not have")
-    split = len(axis.values) >= SPLIT_FROM
-    return Parameter(_short(axis.name), choices=axis.numbers(), ood=ood, split=split, meaning=meaning)
-
-
-def _short(name: str) -> str:
+def short(name: str) -> str:
     """The name of a task's parameter: without what says where it goes."""
     return name.partition(".")[2].replace(".", "_") if "." in name else name
 
@@ -187,7 +150,7 @@ def _apart(ranges: list[Range]) -> tuple[Range, ...]:
     return tuple(ordered)
 
 
-def _gaps(axis: Axis) -> tuple[tuple[float, float], ...]:
+def gaps(axis: Axis) -> tuple[tuple[float, float], ...]:
     """What lies between the ranges of an axis."""
     return tuple((one.high, two.low) for one, two in itertools.pairwise(axis.ranges))
 
