@@ -68,6 +68,11 @@ class Settings:
         if unknown := [axis.name for axis in varying.parse("ood", self.ood) if axis.name not in shared]:
             raise ValueError(f"ood has {unknown[0]!r}, which vary does not have: only what varies can be shifted")
 
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """Keys of the observations that are left out."""
+        return tuple(key.strip() for key in self.leave_out.split(",") if key.strip())
+
 
 EPISODES = 4
 """Of the trials of agents with memory, unless asked otherwise: one to find out about the task, others to use it."""
@@ -79,9 +84,8 @@ def family(settings: Settings | None = None) -> Family:
     settings = settings or Settings()
     if not settings.env:
         settings = dataclasses.replace(settings, env=EXAMPLE.env, vary=EXAMPLE.vary, ood=EXAMPLE.ood)
-    left_out = tuple(key.strip() for key in settings.leave_out.split(",") if key.strip())
     wrappers, apply = named.wrappers(settings.wrappers), named.function(settings.apply)
-    recipe = Recipe(_spec(settings), (), wrappers, apply, left_out, settings.fresh)
+    recipe = Recipe(_spec(settings), (), wrappers, apply, settings.hidden, settings.fresh)
     vary, ood = varying.parse("vary", settings.vary), varying.parse("ood", settings.ood)
     horizon = settings.horizon or _time_limit(settings)
     served = serving.served(recipe, vary, ood, settings.env, settings.timeout)

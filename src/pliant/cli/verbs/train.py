@@ -117,7 +117,7 @@ def _train_one(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
         resume = resume or held is place.Holds.BEGINNING
         out = train.train(wanted, out, device=arguments.device, resume=resume, quiet=arguments.quiet)
     foreign = filter(outside.is_outside, (wanted.algorithm, wanted.family, wanted.policy))
-    print(f"run: {out}\nnext: pliant evaluate {out}" + "".join(f" --import {name}" for name in foreign))
+    print(f"run: {out}\nnext: {shared.command('evaluate', out, imports=(*foreign, *arguments.imports))}")
     return 0
 
 
@@ -127,7 +127,7 @@ def _train_seeds(arguments: argparse.Namespace, settings: dict[str, str]) -> int
 
     from pliant.cli import seeds, settled
     from pliant.running import learner as learners
-    from pliant.system import machine
+    from pliant.system import machine, outside
 
     if arguments.seed is not None:
         raise errors.UserError("--seed and --seeds: give one")
@@ -145,7 +145,8 @@ def _train_seeds(arguments: argparse.Namespace, settings: dict[str, str]) -> int
         words = [arguments.algorithm, arguments.family, *settled.again(arguments, settings), *(["--resume"] if resume else [])]
         seeds.train(["train", *words], left, arguments.jobs or machine.cores(), iterations, arguments.quiet)
     print("\n".join(f"run: {path}" for path in outs.values()))
-    print(f"next: pliant compare {' '.join(map(str, outs.values()))}")
+    foreign = filter(outside.is_outside, (wanted.algorithm, wanted.family, wanted.policy))
+    print(f"next: {shared.command('compare', *outs.values(), imports=(*foreign, *arguments.imports))}")
     return 0
 
 

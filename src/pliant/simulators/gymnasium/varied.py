@@ -141,7 +141,8 @@ def spec_of(recipe: Recipe) -> EnvSpec:
     if isinstance(spec, EnvSpec):
         return spec
     for module in spec.modules:
-        importlib.import_module(module)
+        with contextlib.suppress(ImportError):  # the one that registers it may be another
+            importlib.import_module(module)
     if spec.id not in gymnasium.registry:
         raise errors.UserError(
             f"{spec.id} cannot be sent to a worker process, nor does importing {', '.join(spec.modules) or 'anything'} register"
