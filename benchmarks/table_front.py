@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import recorded
 from table_cells import Document, read, steps, table
 from table_gradients import PUBLISHED
 from table_worlds import kelvin
@@ -9,6 +10,12 @@ from table_worlds import kelvin
 LANGUAGES = {"README.md": 0, "README.zh-CN.md": 1}
 """Which of the two words of a `Row` a README shows."""
 HEAD = (("task", "measured", "pliant", "beside it"), ("任务", "量", "pliant", "对照"))
+MEASURED = ("point", "half-cheetah-dir", "rl2-bandit-10-5", "rl2-reactor")
+"""The results behind the rows, but for the one of speed."""
+OUTDATED = (
+    "Measured before a [change](CHANGELOG.md) that touches them: {}; `make studies` measures them again.",
+    "以下各行测于一项会影响它们的[改动](CHANGELOG.md)之前：{}；`make studies` 会重新测量。",
+)
 Said = tuple[str, str]
 
 
@@ -25,7 +32,10 @@ def front(readme: str) -> str:
     """The table of a README."""
     chosen = LANGUAGES[readme]
     rows = ((row.task[chosen], row.measured[chosen], row.ours, row.beside[chosen]) for row in _rows())
-    return table(HEAD[chosen], rows)
+    text = table(HEAD[chosen], rows)
+    if outdated := [f"`{name}`" for name in MEASURED if not recorded.is_current(name)]:
+        text += f"\n\n{OUTDATED[chosen].format(', '.join(outdated))}"
+    return text
 
 
 def _rows() -> list[Row]:

@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--simulator", choices=("twin", "highway-env"), default="highway-env")
     parser.add_argument("--out", type=Path, default=Path("driving.png"))
     asked = parser.parse_args()
-    agent = pliant.load(asked.run) if asked.run else pliant.Agent("maml", "driving", seed=0)
+    agent = pliant.load_agent(asked.run) if asked.run else pliant.Agent("maml", "driving", seed=0)
     if agent.config.family != "driving":
         parser.error(f"{asked.run} is of the family {agent.config.family}: expected driving")
     if not asked.run:

@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--room", type=int, help="draw this of the 300 rooms, not the one where memory saves most")
     parser.add_argument("--out", type=Path, default=Path("games.png"))
     asked = parser.parse_args()
-    agent = pliant.load(asked.run) if asked.run else pliant.Agent("rl2", "minigrid", seed=0)
+    agent = pliant.load_agent(asked.run) if asked.run else pliant.Agent("rl2", "minigrid", seed=0)
     if agent.config.family != "minigrid":
         parser.error(f"{asked.run} is of the family {agent.config.family}: expected minigrid")
     if not asked.run:

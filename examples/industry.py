@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--plant", type=int, default=0, help="which of the unseen plants")
     parser.add_argument("--out", type=Path, default=Path("industry.png"))
     asked = parser.parse_args()
-    agent = pliant.load(asked.run) if asked.run else pliant.Agent("rl2", "reactor", seed=0)
+    agent = pliant.load_agent(asked.run) if asked.run else pliant.Agent("rl2", "reactor", seed=0)
     if agent.config.family != "reactor":
         parser.error(f"{asked.run} is of the family {agent.config.family}: expected reactor")
     if not asked.run:

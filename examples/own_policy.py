@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from pliant.maths import functional
 from pliant.streams import Stream
 from pliant.types import Inputs, Output, Spec, State
 
@@ -47,7 +48,8 @@ class ControlNet(nn.Module):
         hidden = (obs @ self.hidden.mT + self.bias.unsqueeze(-2)).tanh()
         dist: Tensor = obs @ self.linear.mT + hidden @ self.head.mT + self.head_bias.unsqueeze(-2)  # [M, B*T, A]
         if self.log_std is not None:  # Gaussian: mean and logarithm of the standard deviation; else logits
-            dist = torch.cat([dist, self.log_std.clamp(min=-3).unsqueeze(-2).expand(dist.shape)], dim=-1)
+            log_std = functional.within(self.log_std, low=-3.0)  # a plain clamp would leave it without a gradient below
+            dist = torch.cat([dist, log_std.unsqueeze(-2).expand(dist.shape)], dim=-1)
         return Output(dist.unflatten(1, inputs.obs.shape[1:3])), state
 
 

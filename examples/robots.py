@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--goal", type=int, default=4, help="which of the 40 unseen goals to draw")
     parser.add_argument("--out", type=Path, default=Path("robots.png"))
     asked = parser.parse_args()
-    agent = pliant.load(asked.run) if asked.run else pliant.Agent("maml", "metaworld-ml1", seed=0, preset="reach")
+    agent = pliant.load_agent(asked.run) if asked.run else pliant.Agent("maml", "metaworld-ml1", seed=0, preset="reach")
     if agent.config.family != "metaworld-ml1":
         parser.error(f"{asked.run} is of the family {agent.config.family}: expected metaworld-ml1")
     if not asked.run:

@@ -289,5 +289,5 @@ def test_a_folder_in_use_is_not_written_over(tmp_path: Path) -> None:
         agent.save(tmp_path / "agent")
     adapted = agent.adapt({"goal": [0.1, 0.1]}, stages=0)
     adapted.save(tmp_path / "adapted")
-    with pytest.raises(UserError, match="is not empty"):
+    with pytest.raises(UserError, match="is not an empty folder"):
         adapted.save(tmp_path / "adapted")

@@ -3,8 +3,11 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from pliant.streams import Stream
@@ -37,6 +40,51 @@ def test_every_part_of_an_address_counts() -> None:
     assert len({s.key for s in streams}) == len(streams)
     assert len({float(s.rng().random()) for s in streams}) == len(streams)
     assert len({float(torch.rand((), generator=s.generator(), dtype=torch.float64)) for s in streams}) == len(streams)
+
+
+@pytest.mark.parametrize("one, other", [(7306, 58310), (130780, 136276), (97171, 149159), (64598, 173281)])
+def test_addresses_whose_keys_agree_in_32_bits_draw_other_numbers(one: int, other: int) -> None:
+    """Of torch's seeds 32 bits reach its generator."""
+    a, b = Stream(0).at("acts", one), Stream(0).at("acts", other)
+    assert a.key % 2**32 == b.key % 2**32
+    assert not torch.equal(a.normal(1, 3), b.normal(1, 3)) and not torch.equal(a.uniform(1, 3), b.uniform(1, 3))
+    assert not np.array_equal(a.rng().random(3), b.rng().random(3))
+    assert not torch.equal(a.generator().get_state(), b.generator().get_state())
+    assert not torch.equal(torch.rand(3, generator=a.generator()), torch.rand(3, generator=b.generator()))
+
+
+def test_a_million_addresses_draw_a_million_numbers(length: Callable[[int, int], int]) -> None:
+    addresses = length(100_000, 1_000_000)
+    drawn = Stream(0).at("acts").uniform(addresses, dtype=torch.float64)
+    assert len(np.unique(drawn.numpy())) == addresses
+    assert len({Stream(0, ("acts", i)).key for i in range(0, addresses, 50)}) == addresses // 50
+
+
+@pytest.mark.parametrize("three", [np.int64(3), np.int8(3), np.uint32(3), np.array(3), torch.tensor(3)])
+def test_equal_integers_are_equal_addresses(three: Any) -> None:
+    assert Stream(three).at("a", three) == Stream(3).at("a", 3) == Stream(three, ("a", three))
+    assert torch.equal(Stream(three).at("a", three).normal(2, 3), Stream(3).at("a", 3).normal(2, 3))
+    assert Stream(0).at(np.str_("a")) == Stream(0).at("a")
+    assert repr(Stream(three).at(np.str_("a"), three)) == "Stream(seed=3, path=('a', 3))"
+
+
+@pytest.mark.parametrize("wrong", [True, np.True_, 1.0, np.float64(3), None, ("a",), b"a", torch.ones(2)])
+def test_what_is_no_word_and_no_integer_is_no_address(wrong: Any) -> None:
+    for make in (Stream, Stream(0).at, lambda name: Stream(0, ("a", name))):
+        with pytest.raises(TypeError, match="expected an integer or a word"):
+            make(wrong)
+    with pytest.raises(TypeError, match="a seed is 'a'"):
+        Stream("a")  # type: ignore[arg-type]
+
+
+def test_all_of_the_state_of_a_torch_generator_is_drawn() -> None:
+    """Against NumPy's own Mersenne Twister, which gives the same words from the same state."""
+    words = Stream(4).at("x").rng().integers(2**32, size=624, dtype=np.uint32)
+    theirs = np.random.MT19937()
+    theirs.state = {"bit_generator": "MT19937", "state": {"key": words, "pos": 624}}
+    expected = [int(x) % 2**27 for x in theirs.random_raw(1000)]
+    ours = torch.empty(1000, dtype=torch.int64).random_(2**27, generator=Stream(4).at("x").generator())
+    assert ours.tolist() == expected
 
 
 def test_a_task_draws_the_same_numbers_whatever_other_tasks_are_there() -> None:

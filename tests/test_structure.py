@@ -197,6 +197,17 @@ def test_interpreters_are_begun_in_one_place() -> None:
         assert not begins or name_of(path) == "system.interpreter", path
 
 
+def test_what_is_printed_goes_through_few_places() -> None:
+    """There control characters are escaped: names of files, folders and environments may hold them."""
+    places = {"errors", "__main__", "cli.main", "cli.shared", "cli.streams", "system.progress"}
+    consoles = {"system.terminal"}
+    for path in FILES:
+        calls = (node.func for node in ast.walk(parsed(path)) if isinstance(node, ast.Call))
+        called = {each.id for each in calls if isinstance(each, ast.Name)}
+        assert "print" not in called or name_of(path) in places, path
+        assert "rich.console.Console" not in set(imports(parsed(path))) or name_of(path) in consoles | {"cli.shared"}, path
+
+
 def test_a_file_is_short() -> None:
     for path in FILES:
         assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES, path

@@ -10,7 +10,7 @@ from pliant.version import VERSION as __version__
 TYPE_CHECKING = False  # without `typing`: `python -m pliant` has not yet left the working directory out of its path here
 if TYPE_CHECKING:
     from pliant import rollout, streams
-    from pliant.agent import Adapted, Agent, load
+    from pliant.agent import Adapted, Agent, load, load_adapted, load_agent
     from pliant.errors import UserError
     from pliant.maths import advantages, distributions, functional, losses, masks, statistics, trust_region
     from pliant.reporting import terminal as report
@@ -22,6 +22,8 @@ _HOMES = {
     "Agent": "agent",
     "Adapted": "agent",
     "load": "agent",
+    "load_adapted": "agent",
+    "load_agent": "agent",
     "UserError": "errors",
     "Inputs": "types",
     "Output": "types",
@@ -60,6 +62,8 @@ __all__ = [
     "evaluate",
     "functional",
     "load",
+    "load_adapted",
+    "load_agent",
     "losses",
     "masks",
     "report",

@@ -4,11 +4,13 @@ An expected error is a message: what was got, what was expected, what to do. At 
 status 2. Everything else is a bug of ours and keeps its traceback. Nothing heavy is imported here.
 """
 
+import contextlib
 import re
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from unicodedata import category
 
 EXTRAS = {
     "mujoco": "mujoco",
@@ -30,8 +32,11 @@ MOST_NEAR = 4
 MOST_SLIPS = 3
 """No name is so long that more slips of the fingers are forgiven."""
 
-_NO_MEMORY = re.compile("can't allocate memory|out of memory")
-"""What torch says on a processor and on a graphics card."""
+_NO_MEMORY = re.compile(
+    "can't allocate memory|out of memory|Storage size calculation overflowed|Overflow when unpacking long"
+    "|multiplication overflow|[Aa]rray is too big|Maximum allowed dimension exceeded"
+)
+"""What torch says on a processor and on a graphics card, and what torch and NumPy say of sizes that no memory has."""
 _HERE = Path(__file__).resolve().parent
 
 
@@ -128,6 +133,30 @@ def missing_extra(error: ImportError, wanted_by: str = "") -> UserError | None:
     return UserError(f"{subject} the package {module}, which is not installed: pip install 'pliant[{EXTRAS[module]}]'")
 
 
+def no_memory(error: BaseException) -> str | None:
+    """What is said where memory does not suffice, None for any other error. Some sizes overflow before memory is asked for."""
+    overflows = isinstance(error, (RuntimeError, ValueError, TypeError, OverflowError)) and _NO_MEMORY.search(str(error))
+    if not isinstance(error, MemoryError) and not overflows:
+        return None
+    asked = re.search(r"allocate ([\d.]+ \w+)", str(error))
+    tried = f" (tried to allocate {asked[1]})" if asked else ""
+    return f"there is not enough memory{tried}: fewer tasks, lanes or units take less"
+
+
+@contextlib.contextmanager
+def mendable() -> Iterator[None]:
+    """In Python too, what the command line has one line for is a `UserError` with that line."""
+    try:
+        yield
+    except (UserError, Stopped):
+        raise
+    except Exception as error:
+        line = one_line(error)
+        if line is None:
+            raise
+        raise UserError(line) from error
+
+
 def one_line(error: BaseException) -> str | None:
     """What the command line says for an expected error, or None for a bug.
 
@@ -140,10 +169,8 @@ def one_line(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return _flat(f"{where}{error.strerror.lower()}")
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error))):
-        asked = re.search(r"allocate ([\d.]+ \w+)", str(error))
-        tried = f" (tried to allocate {asked[1]})" if asked else ""
-        return f"there is not enough memory{tried}: fewer tasks, lanes or units take less"
+    if line := no_memory(error):
+        return line
     ours = isinstance(error, (ValueError, FloatingPointError)) and _raised_here(error)
     return _flat(str(error)) if isinstance(error, (UserError, Stopped)) or ours else None
 
@@ -158,8 +185,18 @@ def warn(message: str) -> None:
     print(f"pliant: warning: {_flat(message)}", file=sys.stderr, flush=True)
 
 
+def printable(text: str) -> str:
+    """Text as a terminal may show it: what would move its cursor, change its title or turn its words round is escaped.
+
+    Files, folders and environments have names and messages too; whatever is printed goes through here.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or category(c) == "Zs" else c.encode("unicode_escape").decode() for c in text)
+
+
 def _flat(message: str) -> str:
-    return " ".join(message.split())
+    return printable(" ".join(message.split()))
 
 
 def _raised_here(error: BaseException) -> bool:

@@ -82,12 +82,14 @@ def test_random_actions_depend_on_nothing() -> None:
     assert 0.3 < choices.float().mean() < 0.7
 
 
-@pytest.mark.parametrize("family", ["binding", "two-step"])
-def test_an_agent_that_is_told_its_task_learns_where_the_environment_reads_its_own_sizes(family: str) -> None:
+@pytest.mark.parametrize("name", ["binding", "two-step"])
+def test_an_agent_that_is_told_its_task_learns_where_the_environment_reads_its_own_sizes(name: str) -> None:
     wanted = {"train.meta_batch": 2, "train.lanes": 2}
-    learner = learners.build(config.load_config("conditioned", family, wanted, "none"))
-    own = learner.family.spec.obs_size - learner.family.spec.task_size
+    learner = learners.build(config.load_config("conditioned", name, wanted, "none"))
+    family = learner.family
+    known = torch.as_tensor(family.known.of(family.sample(3, "test", np.random.default_rng(0)))) if family.known else None
     seen = played(learner, 0)[0]
-    assert seen.obs.shape[-1] == learner.family.spec.obs_size
-    assert torch.equal(seen.obs[:, 0, 0, own:], seen.task)
+    told = seen.task if known is None else known.to(seen.obs)  # [M, K]
+    assert seen.obs.shape[-1] == family.spec.obs_size
+    assert torch.equal(seen.obs[:, 0, 0, -told.shape[-1] :], told)
     assert all(np.isfinite(each.metrics["loss"]) for each in loop.iterate(learner, 0, 2))

@@ -132,7 +132,7 @@ def slow_gradient(problem: Problem, meta: Params, constant_gradient: bool = Fals
     return torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(meta.values()))])
 
 
-def central_differences(f: Callable[[Params], float], meta: Params, places: range, eps: float = 1e-4) -> Tensor:
+def central_differences(f: Callable[[Params], float], meta: Params, places: range, eps: float = 1e-5) -> Tensor:
     """Of fourth order, at some places of the flat parameters: (8 (f(+h) - f(-h)) - (f(+2h) - f(-2h))) / 12 h."""
     vector = functional.flatten(meta)
     result = []
@@ -390,6 +390,30 @@ def test_without_a_trace_the_baseline_is_still_fitted_to_the_returns_of_episodes
     value, following = linear_baseline(data, target)
     expected = masks.standardise(gae(data.reward, value, following, discount, trace), data.valid)
     assert torch.allclose(experience_of(data, 0.9, 0.0).advantage, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["maml", "reptile"])
+def test_no_update_leaves_a_deviation_below_its_minimum(name: str) -> None:
+    """However far it was pushed, the next gradient finds it at the bound, in both loops."""
+    family = point_family()
+    policy = mlp.make(family.spec, mlp.Settings(hidden=(3,), init_std=0.06), Stream(0))
+    inner = InnerSettings(steps=2, lr=1.0)
+    algorithm: Any = (
+        maml.maml(policy, family.spec, inner, OuterSettings(lr=0.5))
+        if name == "maml"
+        else reptile.reptile(policy, family.spec, inner, reptile.OuterSettings(lr=1.0))
+    )
+    loop, least = algorithm.inner, policy.least["log_std"]
+    params = {n: p.requires_grad_() for n, p in loop.start(loop.meta, M).items()}
+    falling = functional.lifted(functional.inner_step(params, 50 * params["log_std"].sum(-1), 1.0), loop.least)
+    assert torch.allclose(falling["log_std"], torch.tensor(least)), "a loss that falls with the deviation"
+    rollouts = algorithm.adapt(collector(family))
+    for stage in range(len(rollouts) + 1):
+        assert float(loop.constants_after(rollouts[:stage])["log_std"].min()) >= least - 1e-6
+    algorithm.outer = lambda inner, rollouts: ({n: p - 50.0 for n, p in inner.meta.items()}, {})
+    before = loop.meta["head.bias"]
+    algorithm.learn(rollouts)
+    assert torch.allclose(loop.meta["log_std"], torch.tensor(least)) and torch.equal(loop.meta["head.bias"], before - 50)
 
 
 # ---- Fisher products and the trust region

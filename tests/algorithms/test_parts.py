@@ -18,7 +18,7 @@ from pliant.running import learner as learners
 from pliant.running import loop
 from pliant.running.learner import Learner
 from pliant.streams import Stream
-from pliant.types import Inputs, Output, Params, Spec, State
+from pliant.types import Inputs, Output, Params, Rollout, Spec, State
 
 SMALL = {"train.meta_batch": 2, "train.lanes": 2}
 
@@ -190,7 +190,7 @@ def test_a_memory_without_scales_learns_without_them_and_one_with_scales_sets_it
     for learner in (plain, scaled):
         assert all(np.isfinite(each.metrics["loss"]) for each in loop.iterate(learner, 0, 2))
     unit = scaled.algorithm.state()["fixed/unit"]
-    assert float(unit) == pytest.approx(1 / float(scaled.algorithm.scales.reward.std)) and float(unit) != 1  # type: ignore[attr-defined]
+    assert float(unit) == pytest.approx(1 / float(scaled.algorithm.scales.reward.std(0.1))) and float(unit) != 1  # type: ignore[attr-defined]
 
 
 def test_scales_that_nobody_asked_for_stay_as_they_are() -> None:
@@ -200,6 +200,32 @@ def test_scales_that_nobody_asked_for_stay_as_they_are() -> None:
     learner = learners.build(config.load_config("rl2", "bandit", SMALL, "none"))
     scales.update(next(iter(loop.iterate(learner, 0, 1))).rollouts[0])
     assert same(scales.fixed, before)
+
+
+def rollout_of(obs: Tensor, reward: Tensor) -> Rollout:
+    """A lane of observations [T, D] and rewards [T]."""
+    every = torch.ones(1, 1, len(reward), dtype=torch.bool)
+    obs, reward = obs[None, None], reward[None, None]
+    return Rollout(obs, reward.long(), reward, obs, every, ~every, ~every, every, reward, ~every, reward[:, :, 0])
+
+
+def test_what_hardly_moved_is_not_blown_up() -> None:
+    """Numbers that move by 1; hardly, beside them; hardly, on a large value; not at all. And rewards that are all but equal."""
+    generator = Stream(0).generator()
+    small, large = 1e-5 * torch.randn(500, generator=generator), torch.randn(500, 3, generator=generator)
+    obs = torch.cat([large, small[:, None], 350 + 1000 * small[:, None], torch.full((500, 1), 7.0)], dim=1)
+    module = gru.make(Spec(6, 2, True), gru.Settings(size=4), Stream(0))
+    scales = Scales(module, 6, "both")
+    for _ in range(3):
+        scales.update(rollout_of(obs.double(), (1 + small).double()))
+    scale, unit = scales.fixed["encoder.obs_scale"], float(scales.fixed["encoder.reward_scale"])
+    assert torch.allclose(scale[:3], 1 / large.std(0, correction=0), rtol=1e-4), "what moves is at unit size"
+    assert 90 < float(scale[3]) < 110, "a hundredth of what the others move by"
+    assert float(scale[4]) == pytest.approx(1 / 3.5, rel=1e-3) and float(scale[5]) == 1.0
+    assert unit == pytest.approx(10.0, rel=1e-3), "and not 100,000"
+    alone = Scales(module, 6, "reward")
+    alone.update(rollout_of(obs, -0.3 + large[:, 0]))
+    assert float(alone.fixed["encoder.reward_scale"]) == pytest.approx(1 / float(large[:, 0].std(correction=0)), rel=1e-4)
 
 
 def test_a_memory_that_does_not_say_its_features_is_refused() -> None:

@@ -345,6 +345,15 @@ def test_without_the_reward_as_input_it_stays_at_chance() -> None:
     assert abs(curves.curve(learner, "test", 300, learner.schedule(lanes=2), seed=0).returns[:, -1].mean() - 0.5) < 0.06
 
 
+def test_learning_leaves_no_deviation_below_its_minimum() -> None:
+    learner = learner_of("point", train__episodes=2, family__horizon=5, policy__init_std=0.05, outer__lr=1.0, outer__max_kl=0.0)
+    algorithm = learner.algorithm
+    assert isinstance(algorithm, rl2.Rl2)
+    for seed in range(3):
+        algorithm.learn([play(learner, seed=seed)])
+        assert float(algorithm.params["log_std"].min()) >= np.log(0.05) - 1e-6
+
+
 def test_it_runs_on_continuous_families_with_scaled_inputs() -> None:
     learner = learner_of("point", train__episodes=2, family__horizon=10, outer__scale="both", outer__entropy=0.01)
     for each in loop.iterate(learner, 0, 3):
@@ -585,8 +594,7 @@ def test_a_memory_that_cannot_be_differentiated_is_refused_by_gradients_and_take
     settings = config.load_config("rl2", "bandit", preset="none")
     learner = Learner(rl2.make(Fused(family.spec), family.spec, settings.parts, Stream(0)), family, settings, Stream(0))
     assert all(np.isfinite(each.metrics["loss"]) for each in loop.iterate(learner, 0, 2))
-    agent = Agent("rl2", "bandit", preset="none")
-    agent.learner = learner
+    agent = Agent._of(learner, {}, "cpu")
     adapted = agent.adapt({"p": [0.5] * 5})
     _, state = adapted.predict(np.zeros(1))
     action, _ = adapted.predict(np.zeros(1), state, episode_start=True, reward=1.0)

@@ -137,9 +137,9 @@ BROKEN: breaking.Broken = {
     "differ": {
         "all tasks are equal": (
             "class Mine(Family):\n",
-            SAMPLE + 'low = {"train": 0.05, "test": 0.01, "ood": 1.5}[split]\n'
+            SAMPLE + 'low = {"train": 0.01, "test": 0.05, "ood": 1.5}[split]\n'
             '        return Tasks("pull", {"pull": np.full(n, low)})\n',
-            "all tasks of split train are {'pull': 0.05}",
+            "all tasks of split train are {'pull': 0.01}",
             'Parameter("pull", train=(low, high), ...)',
         ),
     },

@@ -430,7 +430,7 @@ def test_adapt_adapts_to_the_named_task_and_saves(monkeypatch: pytest.MonkeyPatc
         calls.append((task, keywords))
         return SimpleNamespace(document={}, save=lambda path: Path(path).mkdir(parents=True))
 
-    monkeypatch.setattr("pliant.agent.agent.load", lambda path, device: SimpleNamespace(adapt=adapt))
+    monkeypatch.setattr("pliant.agent.agent.load_agent", lambda path, device: SimpleNamespace(adapt=adapt))
     monkeypatch.setattr("pliant.reporting.terminal.curve_table", lambda document: "table")
     for _ in range(2):
         assert cli.main("adapt mine --task goal=0.3,-0.2 --stages 2".split()) == 0

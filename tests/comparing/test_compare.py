@@ -96,7 +96,8 @@ def test_baselines_that_are_not_trained_have_trained_nothing(compared: dict[str,
     for agent in compared["agents"]:
         steps = agent["efficiency"]["train_env_steps"]
         assert (steps == 0) is (agent["name"] in ("random", "scratch")), agent["name"]
-        assert agent["efficiency"]["adapt_env_steps"] == (12 if agent["name"] == "rl2" else 3 * 36)  # of one task
+        most = 12 if agent["name"] == "rl2" else 3 * 36  # of one task; some episodes end at the goal
+        assert 0.9 * most <= agent["efficiency"]["adapt_env_steps"] <= most, agent["name"]
 
 
 def test_nothing_is_called_better_with_fewer_than_three_seeds(compared: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pliant.families import binding
+from pliant.simulators import codes
 from pliant.streams import Stream
 from pliant.tasks.base import BatchEnv, Tasks, Transition
 
@@ -108,9 +109,8 @@ def test_what_an_episode_ends_in_shows_nothing() -> None:
 
 
 def test_codes_of_a_task_differ_and_clashes_move_on_to_the_next_free_number() -> None:
-    settings = binding.Settings(pairs=4, bits=2)
     tasks = Tasks("binding", {"code": np.array([[0.1] * 8, [0.9] * 8, [0.9, 0.1, 0.2, 0.8, 0.9, 0.1, 0.2, 0.2]])})
-    digit = binding.codes(tasks, settings)
+    digit = codes.codes(tasks, "code", 2)
     number = ((digit > 0) * torch.tensor([1, 2])).sum(-1)
     assert number.tolist() == [[0, 1, 2, 3], [3, 0, 1, 2], [1, 2, 3, 0]]  # the last wanted 1, 2, 1, 0
     assert bool((digit.abs() == 1).all()) and digit.dtype == torch.float64
@@ -119,7 +119,7 @@ def test_codes_of_a_task_differ_and_clashes_move_on_to_the_next_free_number() ->
 def test_many_codes_in_little_room_all_differ() -> None:
     settings = binding.Settings(pairs=64, bits=6)
     tasks = binding.family(settings).sample(20, "train", Stream(0).rng())
-    number = ((binding.codes(tasks, settings) > 0) * 2 ** torch.arange(6)).sum(-1)
+    number = ((codes.codes(tasks, "code", 6) > 0) * 2 ** torch.arange(6)).sum(-1)
     assert torch.equal(number.sort(-1).values, torch.arange(64).expand(20, 64))
 
 

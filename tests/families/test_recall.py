@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pliant.families import recall
+from pliant.simulators import codes
 from pliant.streams import Stream
 from pliant.tasks.base import BatchEnv, Family, Tasks
 
@@ -96,9 +97,8 @@ def test_episodes_are_truncated_after_their_pulls_and_never_terminate() -> None:
 
 
 def test_barcodes_of_a_task_differ_and_clashes_move_on_to_the_next_free_number() -> None:
-    settings = recall.Settings(contexts=4, bits=2)
     tasks = Tasks("recall", {"barcode": np.array([[0.1] * 8, [0.9] * 8, [0.9, 0.1, 0.2, 0.8, 0.9, 0.1, 0.2, 0.2]])})
-    number = ((recall.barcodes(tasks, settings) > 0) * torch.tensor([1, 2])).sum(-1)
+    number = ((codes.codes(tasks, "barcode", 2) > 0) * torch.tensor([1, 2])).sum(-1)
     assert number.tolist() == [[0, 1, 2, 3], [3, 0, 1, 2], [1, 2, 3, 0]]  # the last wanted 1, 2, 1, 0
 
 

@@ -1,10 +1,13 @@
 """Stacked parameters: every task has its own, gradients flow back to the shared ones, and vmap equals broadcasting."""
 
+import math
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from pliant.maths import functional
+from pliant.maths import distributions, functional
 from pliant.policies import mlp, module
 from pliant.streams import Stream
 from pliant.types import Inputs, Output, Params, Spec
@@ -209,3 +212,37 @@ def test_stacked_parameters_are_copies_that_gradients_flow_back_from(tasks: int)
         for p in params.values():
             p += 1  # as an optimiser does
     assert all(torch.equal(stacked[name], kept[name]) for name in kept)
+
+
+# ---- bounds
+
+
+def test_what_is_within_bounds_is_itself_and_what_is_not_keeps_its_gradient() -> None:
+    x = torch.tensor([-1e30, -3.0, 0.25, 7.0], dtype=torch.float64, requires_grad=True)
+    bounded = functional.within(x, low=-2.0, high=1.0)
+    assert bounded.tolist() == [-2.0, -2.0, 0.25, 1.0]
+    weight = torch.tensor([1.0, 2.0, 3.0, 4.0], dtype=torch.float64)
+    (gradient,) = torch.autograd.grad((weight * bounded.square()).sum() / 2, x, create_graph=True)
+    assert gradient.tolist() == (weight * bounded).tolist()
+    assert torch.autograd.grad(gradient.sum(), x)[0].tolist() == weight.tolist(), "through an inner step, too"
+    assert torch.func.vmap(lambda y: functional.within(y, low=-2.0))(x).tolist() == [-2.0, -2.0, 0.25, 7.0]
+
+
+@pytest.mark.parametrize("make", [broadcasting, from_users_body])
+def test_a_deviation_below_its_minimum_comes_back(make: Any) -> None:
+    """Of actions that are spread more widely than the policy says, the likelihood rises with the deviation."""
+    policy = make()
+    params = functional.stack(functional.parameters(policy), M)
+    params = {n: (p - 4.0 if n == "log_std" else p).requires_grad_() for n, p in params.items()}
+    dist = functional.apply(policy, params, inputs())[0].dist
+    assert torch.allclose(dist[..., A:].exp(), torch.tensor(0.05, dtype=torch.float64), rtol=1e-12)
+    loss = -distributions.GAUSSIAN.log_prob(dist, torch.ones(M, B, T, A, dtype=torch.float64)).mean((1, 2))
+    log_std = functional.inner_step(params, loss, 0.01)["log_std"]
+    assert float(log_std.detach().min()) > math.log(0.05), "it acts with more noise than before"
+
+
+def test_an_update_lifts_what_it_left_below_a_bound_and_nothing_else() -> None:
+    params = {"log_std": torch.tensor([-5.0, 0.5], requires_grad=True), "head": torch.tensor([-9.0])}
+    lifted = functional.lifted(params, {"log_std": -3.0})
+    assert lifted["log_std"].tolist() == [-3.0, 0.5] and lifted["head"] is params["head"]
+    assert torch.autograd.grad(lifted["log_std"].sum(), params["log_std"])[0].tolist() == [1.0, 1.0]

@@ -16,7 +16,7 @@ from scipy import stats
 from pliant import errors
 from pliant.agent import agent
 from pliant.cli import main as cli
-from pliant.config import config
+from pliant.config import config, registry
 from pliant.families import point
 from pliant.maths import statistics
 from pliant.maths.layouts import Layout
@@ -25,10 +25,11 @@ from pliant.reporting import terminal
 from pliant.running import clock, evaluate, train
 from pliant.running import curve as curves
 from pliant.running import learner as learners
+from pliant.running import published as publishing
 from pliant.storage import record
 from pliant.storage.schema import evaluation as schema
 from pliant.streams import Stream
-from pliant.tasks.base import Protocol
+from pliant.tasks.base import Parameter, Protocol
 
 TINY = {
     "train.threads": 1,
@@ -206,22 +207,59 @@ def test_a_published_protocol_settles_tasks_episodes_and_horizon(
     document = evaluate.evaluate_run(path, protocol=True)
     assert (document["tasks"], document["protocol"]["horizon"]) == (3, 7)
     assert document["protocol"]["published"] == "Somebody et al."
-    measured = [4, 5] if algorithm == "rl2" else [3]
+    measured = [4, 5] if algorithm == "rl2" else [1]
     assert document["headline"]["what"] == "success" and document["headline"]["stages"] == measured
-    assert len(document["curve"]) == (6 if algorithm == "rl2" else 4)
+    assert len(document["curve"]) == (6 if algorithm == "rl2" else 2)
     if algorithm == "rl2":
         with pytest.raises(errors.UserError, match="the published protocol has 6 episodes, stages 0 to 5"):
             evaluate.evaluate_run(path, protocol=True, stages=2)
         assert document["lanes"] == 1
     else:
         two = evaluate.evaluate_run(path, protocol=True, stages=2)
-        assert (document["lanes"], two["lanes"]) == (1, 2), "steps share four episodes"
+        assert (document["lanes"], two["lanes"]) == (4, 2), "steps share four episodes"
+        assert [stage["episodes_seen"] for stage in two["curve"]] == [0, 2, 4]
+        with pytest.raises(errors.UserError, match="4 published.* no 3 equal parts.*: choose --stages 1 or 2$"):
+            evaluate.evaluate_run(path, protocol=True, stages=3)
     assert document["headline"]["mean"] == pytest.approx(np.mean([document["curve"][s]["success"]["mean"] for s in measured]))
-    assert document["curve"][-1]["steps_seen"] == 7 * (5 if algorithm == "rl2" else 3)
+    assert document["curve"][-1]["steps_seen"] == 7 * (5 if algorithm == "rl2" else 4)
+    with pytest.raises(errors.UserError, match="--split is train with --protocol"):
+        evaluate.evaluate_run(path, split="train", protocol=True)
+    with pytest.raises(errors.UserError, match="--family.horizon and --protocol"):
+        evaluate.evaluate_run(path, protocol=True, changed={"family.horizon": 9})
     assert cli.main(["evaluate", str(path), "--protocol"]) == 0
     assert "Somebody et al.: success 0.0%‡ (0.0% to 0.0%)" in capsys.readouterr().out
     assert cli.main(["evaluate", str(path), "--protocol", "--lanes", "3"]) == 2
     assert "--lanes and --protocol" in capsys.readouterr().err
+
+
+def test_every_published_protocol_is_played_exactly_by_every_school() -> None:
+    """As many episodes of adaptation as were published, and not fewer measured; of gradient agents too, with trials of ten."""
+    made = {name: registry.load("family", name) for name in registry.names("family") if name != "gymnasium"}
+    families = {name: module.family(module.Settings()) for name, module in made.items()}
+    published = {name: family.protocol for name, family in families.items() if family.protocol}
+    assert set(published) == {"metaworld-ml1", "metaworld-ml10", "metaworld-ml25", "metaworld-ml45"}
+    for name, protocol in published.items():
+        assert protocol is not None
+        for algorithm in registry.names("algorithm") if name == "metaworld-ml1" else ("maml", "rl2"):
+            learner = learners.build(config.load_config(algorithm, name, {}, preset="none"), family=families[name])
+            schedule = publishing.schedule(learner, protocol, None)
+            assert schedule.added * schedule.last == protocol.adapt + (protocol.measure - 1) * schedule.by_episode
+            assert schedule.by_episode or schedule.added >= protocol.measure
+    with pytest.raises(errors.UserError, match="10 published.*no 3 equal parts in lanes of one.*: choose --stages 1 or 2$"):
+        publishing.schedule(learners.build(config.load_config("maml", "point", POINT, "none")), protocol, 3)
+    remembers = learners.build(config.load_config("maml", "point", {"train.episodes": 4}, "none", policy="gru"))
+    with pytest.raises(errors.UserError, match="in lanes of 4 episodes.*: none fits, leave --protocol out$"):
+        publishing.schedule(remembers, protocol, None)
+
+
+def test_a_protocol_plays_every_task_once() -> None:
+    learner = learners.build(config.load_config("maml", "bandit", TINY, preset="none"))
+    choices = Parameter("p", choices=tuple(map(float, range(10))), held_out=(0.0, 1.0, 2.0, 3.0))
+    family = dataclasses.replace(learner.family, parameters=(choices,))
+    tasks = curves._distinct(family, 4, "test", Stream(0).rng())
+    assert sorted(tasks.arrays["p"].tolist()) == [0.0, 1.0, 2.0, 3.0]
+    with pytest.raises(errors.UserError, match="bandit has 4 distinct test tasks: expected the 5"):
+        curves._distinct(family, 5, "test", Stream(0).rng())
 
 
 def without_clock(document: dict[str, Any]) -> dict[str, Any]:

@@ -277,11 +277,21 @@ class Unseeded(Good):
         return (obs, float(np.random.default_rng().uniform()), *rest)
 
 
-class FailsLater(Good):
+class FailsSoon(Good):
     def step(self, action: Any) -> Stepped:
         if self.t > 10:
             raise OverflowError("too far")
         return super().step(action)
+
+
+class FailsLater(Good):
+    opened = 0
+
+    def reset(self, **how: Any) -> Seen:
+        self.opened += 1
+        if self.opened > 10:
+            raise OverflowError("too often")
+        return super().reset(**how)
 
 
 class ShowsGoal(Good):

@@ -60,6 +60,7 @@ REFUSED: dict[str, str] = {
     "NoInfo": "# returned the info None from step: expected a dict",
     "LongFromStep": "# returned an observation of 3 numbers from step: its observation_space has 2",
     "RaisesInStep": "# raised ZeroDivisionError in step, before anything varies: the plant is on fire",
+    "FailsSoon": "# cannot be played: OverflowError: too far",
     "KilledInStep": "# was killed by SIGKILL while being stepped",
     "RaisesWhenMade": "# cannot be made: RuntimeError: no licence",
     "NeedsDisplay": (
@@ -100,7 +101,7 @@ DOUBTED: dict[str, tuple[str, str]] = {
     ),
     "FailsLater": (
         "n=0.2:0.8",
-        "# raised OverflowError: too far while the same episode twice were played at random: what else varies was not tried",
+        "# raised OverflowError: too often while the same episode twice were played at random: what else varies was not tried",
     ),
     "RaisesInClose": ("n=0.2:0.8", "# raised KeyError: 'socket' in close: that is passed over wherever it is closed"),
     "ShowsGoal": (

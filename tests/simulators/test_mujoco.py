@@ -336,6 +336,13 @@ def test_splits_are_disjoint_and_known(name: str) -> None:
             assert made.task(tasks.rows()[0]).rows() == tasks[0].rows()
 
 
+@pytest.mark.parametrize("name", ["hopper_params", "walker2d_params"])
+def test_scales_have_the_ranges_of_their_source(name: str) -> None:
+    ranges = {p.name: (p.train, p.ood) for p in import_module(f"pliant.families.{name}").family().parameters}
+    wide, narrow = ((1.5**-3, 1.5**3), (1.5**3, 1.5**4)), ((1.3**-3, 1.3**3), (1.3**3, 1.3**4))
+    assert ranges == {"mass_scale": wide, "inertia_scale": wide, "damping_scale": narrow, "friction_scale": wide}
+
+
 @pytest.mark.parametrize(
     ("name", "changed", "said"),
     [
@@ -347,6 +354,7 @@ def test_splits_are_disjoint_and_known(name: str) -> None:
         ("ant_goal", {"ood_reach": 2.0}, "reaches outside the training range"),
         ("hopper_params", {"healthy_reward": float("nan")}, "healthy_reward is nan"),
         ("walker2d_params", {"scale": (-1.0, 2.0)}, "above 0"),
+        ("hopper_params", {"damping": (-1.0, 2.0)}, "damping is .* above 0"),
     ],
 )
 def test_wrong_settings_are_refused_in_one_line(name: str, changed: dict[str, Any], said: str) -> None:

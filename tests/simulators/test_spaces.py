@@ -314,8 +314,8 @@ def test_an_adapted_policy_sees_and_acts_by_the_environments_spaces_before_and_a
     [
         ((np.zeros(2), {}), "pass the observation, not (obs, info)"),
         ((np.zeros(2), 0.0, True, False, {}), "pass the observation, not (obs, info)"),
-        ({"x": 1}, "obs is a dict: expected [2] or [n, 2]"),
-        ("hello", "obs is a str: expected"),
+        ({"x": 1}, "obs is {'x': 1}: expected [2] or [n, 2]"),
+        ("hello", "obs is 'hello': expected"),
         (np.zeros((1, 2, 2)), "obs is [1, 2, 2]"),
         (np.zeros((0, 2)), "obs is [0, 2]"),
         ([np.nan, 0.0], "not finite"),

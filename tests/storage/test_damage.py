@@ -108,6 +108,7 @@ ADAPTED = [
     ("adapted.json", put("task", 1), "task is 1: expected an object"),
     ("adapted.json", put("units", None), "units is null: expected an object"),
     ("adapted.json", put("config.seed", "0"), "config.seed is '0': expected an integer"),
+    ("adapted.json", put("config.seed", 1), "was changed since it was written (its checksum does not fit)"),
     ("evaluation.json", put("seed", 1), "was edited since it was measured"),
     ("evaluation.json", put("schema", "other/1"), "has schema 'other/1': expected 'pliant.evaluation/1'"),
 ]
@@ -120,19 +121,24 @@ def test_a_damaged_adapted_policy_is_refused(
     path = Path(shutil.copytree(adapted_agent, tmp_path / "policy"))
     document = json.loads((path / name).read_text())
     change(document)
-    (path / name).write_text(json.dumps(document))
+    (path / name).write_text(json.dumps(document if "was " in said else documents.sealed(document)))
     with pytest.raises(errors.UserError) as error:
         pliant.load(path)
     assert str(path / name) in str(error.value) and said in str(error.value)
 
 
-def test_a_policy_that_an_older_version_adapted_is_loaded(adapted_agent: Path, tmp_path: Path) -> None:
+UNSEALED = "has no checksum, as those of pliant 0.1.0: it is taken as it is"
+
+
+def test_a_policy_that_an_older_version_adapted_is_loaded(adapted_agent: Path, tmp_path: Path, capsys: Any) -> None:
     path = Path(shutil.copytree(adapted_agent, tmp_path / "policy"))
     described = json.loads((path / "adapted.json").read_text())
-    del described["units"]
+    del described["units"], described["sha256"]
     documents.write_json(path / "adapted.json", described)
     documents.write_json(path / "evaluation.json", held("evaluation-0.1.0"))
     assert pliant.load(path).task == {"goal": [0.3, -0.2]}
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f"pliant: warning: {path / name} {UNSEALED}" for name in ("adapted.json", "evaluation.json")]
 
 
 def places(value: Any, above: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import pytest
 from annotated_types import Ge, Gt, Interval, Le, Lt, MinLen, Unit
 
@@ -26,6 +27,10 @@ class Settings:
     limit: Annotated[float, Gt(0)] | None = None
     span: tuple[Annotated[float, Ge(0)], Annotated[float, Ge(0)]] = (0.0, 1.0)
     free: int = -5
+    plain: float = 0.0
+    flag: bool = False
+    name: str = ""
+    both: tuple[int, float] = (1, 1.0)
 
     def __post_init__(self) -> None:
         ranges.check(self)
@@ -50,6 +55,23 @@ WRONG: list[tuple[str, Any, str]] = [
     ("hidden", (3, 0), "hidden is (3, 0): expected one or more numbers of at least 1"),
     ("widths", (0,), "widths is (0,): expected numbers of at least 1"),
     ("limit", 0.0, "limit is 0.0: expected above 0 or none"),
+    ("steps", 2.5, "steps is 2.5: expected an integer of at least 1"),
+    ("steps", 2.0, "steps is 2.0: expected an integer of at least 1"),
+    ("steps", True, "steps is True: expected an integer of at least 1"),
+    ("steps", "3", "steps is '3': expected an integer of at least 1"),
+    ("steps", None, "steps is None: expected an integer of at least 1"),
+    ("rate", True, "rate is True: expected a number above 0"),
+    ("rate", "0.1", "rate is '0.1': expected a number above 0"),
+    ("rate", 1j, "rate is 1j: expected a number above 0"),
+    ("limit", "none", "limit is 'none': expected a number above 0 or none"),
+    ("hidden", 3, "hidden is 3: expected one or more integers of at least 1 separated by commas"),
+    ("hidden", [3], "hidden is [3]: expected one or more integers of at least 1 separated by commas"),
+    ("hidden", (3.0,), "hidden is (3.0,): expected one or more integers of at least 1 separated by commas"),
+    ("span", (0.0,), "span is (0.0,): expected 2 numbers of at least 0 separated by commas"),
+    ("free", 0.5, "free is 0.5: expected an integer"),
+    ("plain", math.inf, "plain is inf: expected a finite number"),
+    ("flag", 1, "flag is 1: expected true or false"),
+    ("name", 1, "name is 1: expected text"),
     ("span", (0.0, -1.0), "span is (0.0, -1.0): expected numbers of at least 0"),
 ]
 
@@ -64,6 +86,7 @@ def test_what_is_out_of_range_is_refused_by_name(settings: type, name: str, valu
 
 def test_bounds_themselves_are_in_range_or_not_as_they_say() -> None:
     Settings(share=1.0, gamma=1.0, angle=0.0, method="adam", limit=0.1, free=-100)
+    Settings(rate=1, plain=np.float32(0.5), limit=None)
     Settings(gamma=0.0, hidden=(1,), widths=(), span=(0.0, 0.0))
     More(lanes=2)
     with pytest.raises(ValueError, match="lanes is 1: expected at least 2"):

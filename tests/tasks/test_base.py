@@ -109,10 +109,10 @@ def test_sampling_depends_on_the_generator_alone(name: str) -> None:
 
 
 def test_split_of_by_hand() -> None:
-    # 50 cells of 0.02 in [0, 1]: cells 0, 5, 10... are held out.
+    # 50 cells of 0.02 in [0, 1]: cells 2, 7, 12... are held out.
     family = made_up(Parameter("x", (0.0, 1.0), ood=(0.5, 2.0)))
-    x = [0.0, 0.0199, 0.0201, 0.0999, 0.1001, 1.0, 1.0001, 2.0, 2.0001, -0.0001]
-    expected = ["test", "test", "train", "train", "test", "train", "ood", "ood", "", ""]
+    x = [0.0, 0.0399, 0.0401, 0.0599, 0.0601, 0.1399, 0.1401, 1.0, 1.0001, 2.0, 2.0001, -0.0001]
+    expected = ["train", "train", "test", "test", "train", "train", "test", "train", "ood", "ood", "", ""]
     assert family.split_of(Tasks("made-up", {"x": np.array(x)})).tolist() == expected
 
 
@@ -135,8 +135,8 @@ def test_gaps_are_left_out_of_a_range_and_the_rest_is_uniform() -> None:
 
 def test_split_of_two_parameters_adds_up_their_cells() -> None:
     family = made_up(Parameter("x", (0.0, 1.0)), Parameter("y", (0.0, 10.0)))
-    # cells (1, 4) -> 5, (1, 3) -> 4, (49, 1) -> 50
-    tasks = Tasks("made-up", {"x": np.array([0.03, 0.03, 0.99]), "y": np.array([0.9, 0.7, 0.3])})
+    # Sums are 0 to 98, and those that leave 4 are held out: with 4 also 94. Cells (1, 3) -> 4, (1, 4) -> 5, (48, 46) -> 94.
+    tasks = Tasks("made-up", {"x": np.array([0.03, 0.03, 0.97]), "y": np.array([0.7, 0.9, 9.3])})
     assert family.split_of(tasks).tolist() == ["test", "train", "test"]
 
 
@@ -144,8 +144,9 @@ def test_a_logarithmic_parameter_is_uniform_in_its_logarithm() -> None:
     family = made_up(Parameter("x", (0.1, 10.0), law="log"))
     x = np.log(family.parameters[0].draw(50_000, "train", rng("x")))
     assert abs((x < 0).mean() - 0.5) < 0.02 and abs(x.var() - (2 * math.log(10)) ** 2 / 12) < 0.05
-    # The middle cell of the logarithm is around 1: cells 24 and 25 of 50, and 25 is held out.
-    assert family.split_of(Tasks("made-up", {"x": np.array([0.97, 1.03])})).tolist() == ["train", "test"]
+    # The logarithm's middle is 1, where cell 25 begins; cells 22 and 27 are held out.
+    middle = 10 ** (np.array([21.5, 22.5, 24.5, 25.5, 27.5]) / 25 - 1)
+    assert family.split_of(Tasks("made-up", {"x": middle})).tolist() == ["train", "test", "train", "train", "test"]
 
 
 def test_between_the_ranges_is_outside_the_family() -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pliant.simulators.gymnasium import spaces, written
 from pliant.storage import checkpoint, documents
 from pliant.storage.schema import adapted, evaluation
 from pliant.streams import Stream
+from pliant.system import given
 from pliant.types import Carry, Inputs, Params, Spec
 
 SCHEMA = adapted.SCHEMA
@@ -79,15 +81,15 @@ class Adapted:
         Raises UserError for an observation of another shape or that is not finite, and for the state of another policy or of
         another number of observations.
         """
+        deterministic = given.flag("deterministic", deterministic)
         x, is_one = self._seen(obs)
         n = len(x)
         carry = self._opened(n) if state is None else self._checked(state, n)
         if reward is not None:
-            given = torch.as_tensor(np.asarray(reward, dtype=np.float32)).reshape(1, -1)
-            carry = carry._replace(reward=given.expand(1, n).to(carry.reward))
+            carry = carry._replace(reward=_each("reward", reward, n, torch.float32).to(carry.reward))
         first = torch.full((1, n, 1), state is None)
         if episode_start is not None:
-            first = torch.as_tensor(episode_start, dtype=torch.bool).reshape(1, -1, 1).expand(1, n, 1)
+            first = _each("episode_start", episode_start, n, torch.bool).unsqueeze(2)
         like = next(iter(self.params.values()))
         seen = Inputs(torch.as_tensor(x).view(1, n, 1, -1), carry.action.unsqueeze(2), carry.reward.unsqueeze(2), first)
         output, memory = functional.apply(self.policy, self.params, Inputs(*(p.to(like.device) for p in seen)), carry.memory)
@@ -109,7 +111,7 @@ class Adapted:
     def _of_space(self, obs: Any) -> NDArray[np.float32]:
         """Observations of the environment as numbers [D] or [n, D]; what may be numbers already, as it is."""
         if self.observes is not None and self._see is not None:
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, TypeError, KeyError):
                 n = spaces.batch_size(self.observes, obs)
                 if n is None:
                     return np.asarray(self._see(obs), np.float32)
@@ -119,23 +121,28 @@ class Adapted:
             how = "obs, info = env.reset()" if len(obs) == 2 else "obs, reward, terminated, truncated, info = env.step(action)"
             raise errors.UserError(f"obs is a tuple that ends with an info: pass the observation, not (obs, info), as in {how}")
         try:
-            return np.asarray(obs, dtype=np.float32)
-        except (TypeError, ValueError):
-            raise errors.UserError(f"obs is a {type(obs).__name__}: expected {self._expected()}") from None
+            x = np.asarray(obs)
+        except ValueError:  # a ragged list
+            x = np.asarray(None)
+        if x.dtype.kind not in "biuf":
+            raise errors.UserError(f"obs is {given.shown(obs)}: expected {self._expected()}")
+        with np.errstate(over="ignore"):  # what is too large for the policy is not finite, which is said by who asks
+            return x.astype(np.float32)
 
     def _expected(self) -> str:
         numbers = f"[{self.spec.obs_size}] or [n, {self.spec.obs_size}]"
         return numbers if self.observes is None else f"an observation of {self.observes}, several of them, or {numbers}"
 
-    def save(self, path: str | Path) -> Path:
+    @errors.mendable()
+    def save(self, path: str | PathLike[str]) -> Path:
         """Write the adapted policy to a folder that `pliant.load` understands."""
-        path = Path(path)
+        path = given.place("path", path)
         config = configuration.to_dict(self.config)
         require_free(path)
         described = {"schema": SCHEMA, "config": config, "task": self.task, "units": self._units}
         if self.observes is not None and (observes := written.written(self.observes)):
             described["observes"] = observes
-        documents.write_json(path / "adapted.json", described)
+        documents.write_json(path / "adapted.json", documents.sealed(described))
         documents.write_json(path / "evaluation.json", self.document)
         checkpoint.save(path / "checkpoints", 0, self.params | carrying.flat(self.carry), {})
         return path
@@ -171,8 +178,25 @@ def require_free(path: Path) -> None:
         raise errors.UserError(f"{path} is not an empty folder: choose another one")
 
 
-def load_adapted(path: Path, device: str, body: nn.Module | None) -> Adapted:
-    described = documents.read(path / "adapted.json", adapted.KIND, folder=path)
+def _each(name: str, value: Any, n: int, kind: torch.dtype) -> Tensor:
+    """One number or bool for each of `n` observations, or one for all, [1, n]. Raises UserError for anything else, and NaN."""
+    what = "numbers" if kind.is_floating_point else "True or False"
+    try:
+        array = np.asarray(value)
+        known = array.dtype.kind in "biuf" and (kind != torch.bool or bool(np.isin(array, (0, 1)).all()))
+    except ValueError:  # a ragged list
+        known = False
+    if not known or array.size not in (1, n):
+        raise errors.UserError(f"{name} is {given.shown(value)}: expected {what}, one or [{n}]")
+    found = torch.as_tensor(array.astype(np.float64)).to(kind)
+    if not bool(torch.isfinite(found).all()):
+        raise errors.UserError(f"{name} is {given.shown(value)}: expected finite {what}")
+    return found.reshape(1, -1).expand(1, n)
+
+
+def read(path: Path, device: str, body: nn.Module | None) -> Adapted:
+    """The policy in a folder that `Adapted.save` wrote. Raises UserError for anything else."""
+    described = documents.read(path / "adapted.json", adapted.KIND, unsealed=True, folder=path)
     config = configuration.from_dict(described["config"])
     learner = learners.build(config, device, body)
     policy, spec = learner.algorithm.policy, learner.family.spec

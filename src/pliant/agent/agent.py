@@ -7,6 +7,7 @@
 """
 
 from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,8 @@ import gymnasium
 from torch import nn
 
 from pliant import errors
-from pliant.agent.adapted import Adapted, load_adapted
+from pliant.agent import adapted as adapting
+from pliant.agent.adapted import Adapted
 from pliant.config import advice
 from pliant.config import config as configuration
 from pliant.running import curve as curves
@@ -22,10 +24,11 @@ from pliant.running import evaluate, loop
 from pliant.running import learner as learners
 from pliant.running.learner import Learner
 from pliant.running.reached import Reached, gradients
-from pliant.running.schedule import Schedule, require_sizes
+from pliant.running.schedule import Schedule
 from pliant.simulators.gymnasium import single, spaces
 from pliant.storage import documents, record
 from pliant.streams import Stream
+from pliant.system import given
 from pliant.system.progress import Progress
 from pliant.tasks.base import BatchEnv
 
@@ -51,6 +54,7 @@ class Agent:
     Raises UserError for unknown names and for settings out of range.
     """
 
+    @errors.mendable()
     def __init__(
         self,
         algorithm: str,
@@ -58,12 +62,15 @@ class Agent:
         *,
         seed: int = 0,
         device: str = "cpu",
-        preset: str | None = None,
+        preset: str | Path | None = None,
         policy: str | None = None,
         settings: Mapping[str, Any] | None = None,
         body: nn.Module | None = None,
     ) -> None:
-        policy = "module" if body is not None else policy
+        given.device("device", device)
+        _require_body(body)
+        policy = "module" if body is not None and policy is None else policy
+        preset = preset if preset is None else given.text("preset", str(preset) if isinstance(preset, Path) else preset)
         config = configuration.load_config(algorithm, family, settings, preset, seed, policy)
         if better := advice.of_presets(algorithm, family, settings or {}, preset):
             errors.warn(better)
@@ -95,13 +102,14 @@ class Agent:
         """The settings of every part."""
         return self.learner.config
 
+    @errors.mendable()
     def learn(self, iterations: int, progress: bool = False) -> list[dict[str, float]]:
         """Meta-train for `iterations` more; the metrics of each. The same loop as `pliant train`.
 
         After an exception, such as Ctrl-C, the agent is as it was after the last whole iteration, bit for bit. Raises UserError
         for a number of iterations below 1.
         """
-        require_sizes(iterations=iterations)
+        given.integer("iterations", iterations, least=1)
         begin = int(self.counters["iteration"])
         if not begin:
             learners.warn_of_doubts(self.learner.family)
@@ -112,6 +120,7 @@ class Agent:
                 bar.update(done.number + 1, row)
         return metrics
 
+    @errors.mendable()
     @gradients()
     def adapt(
         self,
@@ -128,6 +137,7 @@ class Agent:
         environment have the layout that it was last reset with, or one of them if it was not. Raises UserError for a task
         outside the family or spaces the policy cannot serve.
         """
+        seed = given.integer("seed", seed)
         subject = self._subject(task, stages, episodes)
         batch, schedule = subject.batch, subject.schedule
         measured, rollouts = curves.curve_on(self.learner, batch, schedule.last, Stream(seed).at("adapt"))
@@ -146,7 +156,8 @@ class Agent:
         learner = self.learner
         if isinstance(task, Mapping):
             schedule = learner.schedule(stages, episodes=episodes, one_lane=learner.by_episode)
-            batch = learner.family.batch(learner.family.task(task), schedule.lanes, schedule.episodes)
+            named = given.names("task", task, "the parameters of the family")
+            batch = learner.family.batch(learner.family.task(named), schedule.lanes, schedule.episodes)
             return Subject(batch, schedule, dict(task), {})
         if isinstance(task, gymnasium.Env):
             schedule = learner.schedule(stages, episodes=episodes, one_lane=True)
@@ -154,23 +165,48 @@ class Agent:
             return Subject(made, schedule, made.named, spaces.units(task.action_space))
         raise errors.UserError(f"task is a {type(task).__name__}: expected a dict of parameters or a gymnasium.Env")
 
-    def save(self, path: str | Path) -> Path:
+    @errors.mendable()
+    def save(self, path: str | PathLike[str]) -> Path:
         """Write the agent to a folder that `pliant.load` and every command understand."""
-        path = Path(path)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise errors.UserError(f"{path} exists and is not an empty folder: save to another one")
+        path = given.place("path", path)
+        adapting.require_free(path)
         with record.Run.start(path, configuration.to_dict(self.config)) as run:
             run.save(int(self.counters["iteration"]), self.learner.algorithm.state(), self.counters)
         return path
 
 
-def load(path: str | Path, device: str = "cpu", body: nn.Module | None = None) -> Any:
+@errors.mendable()
+def load(path: str | PathLike[str], device: str = "cpu", body: nn.Module | None = None) -> Agent | Adapted:
     """The `Agent` of a run or saved agent, or the `Adapted` policy of a folder that `Adapted.save` wrote.
 
-    Executes nothing that the folder holds. Raises UserError for anything else.
+    `load_agent` and `load_adapted` are the same for one of the two. Executes nothing that the folder holds. Raises UserError
+    for anything else.
     """
-    path = Path(path)
+    path = given.place("path", path)
+    given.device("device", device)
+    _require_body(body)
     if (path / "adapted.json").is_file():
-        return load_adapted(path, device, body)
+        return adapting.read(path, device, body)
     learner, found = learners.trained(record.Run.open(path), device, body=body)
     return Agent._of(learner, found.facts, device)
+
+
+def load_agent(path: str | PathLike[str], device: str = "cpu", body: nn.Module | None = None) -> Agent:
+    """As `load`, of a run or saved agent. Raises UserError for an adapted policy."""
+    found = load(path, device, body)
+    if not isinstance(found, Agent):
+        raise errors.UserError(f"{path} holds a policy adapted to one task, no agent: pliant.load_adapted reads it")
+    return found
+
+
+def load_adapted(path: str | PathLike[str], device: str = "cpu", body: nn.Module | None = None) -> Adapted:
+    """As `load`, of a policy that was adapted to one task. Raises UserError for an agent."""
+    found = load(path, device, body)
+    if not isinstance(found, Adapted):
+        raise errors.UserError(f"{path} holds an agent, no policy adapted to one task: pliant.load_agent reads it")
+    return found
+
+
+def _require_body(body: Any) -> None:
+    if body is not None and not isinstance(body, nn.Module):
+        raise errors.UserError(f"body is {given.shown(body)}: expected a torch.nn.Module, made already")

@@ -11,7 +11,7 @@ Duan et al. 2016, arXiv:1611.02779; Wang et al. 2016, arXiv:1611.05763. PPO as i
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import torch
 from annotated_types import Ge, Gt, Le
@@ -70,6 +70,7 @@ class OuterSettings:
         ranges.check(self)
 
 
+Value = TypeVar("Value")
 POLICY = "gru"
 MEMORIES = "gru, lstm, linear-attention, external, episodic or transformer"
 PARTS: dict[str, type] = {"outer": OuterSettings, "critic": CriticSettings}
@@ -92,6 +93,7 @@ class Rl2:
         self.critic = Critic(self.features, spec, critic, stream.at("critic").generator()).to(device)
         values = _named("policy", functional.parameters(policy)) | _named("critic", functional.parameters(self.critic))
         self.adam = Adam(values)
+        self.least = _named("policy", traits(policy).least)
         self.scales = Scales(policy, spec.obs_size, outer.scale)
         self.credit = Credit(outer.gamma, outer.lam, spec.trial_steps, spec.task_size if critic.told else 0)
         self.objective = Objective(distributions.of(spec), outer.clip, critic)
@@ -147,6 +149,7 @@ class Rl2:
             sums = [self._step(given.lanes(part), lr, entropy) for part in parts if len(part)]
             metrics |= {name: sum(each[name] for each in sums) / len(sums) for name in sums[0]}
             passes += 1
+        self.adam.set(functional.lifted(self.adam.values, self.least))
         self.updates = self.updates + 1
         self.scales.update(rollout)
         return metrics | {"epochs": passes, "lr": lr}
@@ -238,5 +241,5 @@ def _features_of(policy: nn.Module) -> int:
     return own.size_out
 
 
-def _named(part: str, values: Params) -> Params:
+def _named(part: str, values: Mapping[str, Value]) -> dict[str, Value]:
     return {f"{part}/{name}": value for name, value in values.items()}

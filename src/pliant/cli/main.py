@@ -11,12 +11,13 @@ import sys
 from collections.abc import Sequence
 
 from pliant import errors
-from pliant.cli import dotted, parser, verbs
+from pliant.cli import dotted, parser, streams, verbs
 from pliant.system import parent, stop
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    streams.prepare()
     parent.watch()
     interrupt = stop.Interrupt()
     with stop.handled(interrupt.note, signal.SIGINT):
@@ -32,7 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         except Exception as error:
             if interrupt.came:
                 return _interrupted()
-            line = errors.one_line(error)
+            line = streams.unwritten(error) or errors.one_line(error)
+            if argv is None:
+                sys.excepthook = streams.show_bug
             if line is None or os.environ.get("PLIANT_TRACEBACK"):
                 raise
             _say(line)
@@ -47,7 +50,7 @@ def _interrupted() -> int:
 def _say(line: str) -> None:
     """One line on stderr, if there is still somebody to read it."""
     with contextlib.suppress(OSError):
-        print(f"pliant: {line}", file=sys.stderr, flush=True)
+        print(errors.printable(f"pliant: {line}"), file=sys.stderr, flush=True)
 
 
 def _run(argv: list[str]) -> int:

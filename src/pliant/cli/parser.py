@@ -18,6 +18,11 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise errors.UserError(re.sub(r"^argument (\S+): is ", r"\1 is ", message) + f" (see {self.prog} --help)")
 
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        if action.option_strings and arg_strings == ["--"]:  # argparse would drop it and hand an empty list on
+            raise errors.UserError(f"{action.option_strings[-1]} is '--': expected a value (see {self.prog} --help)")
+        return super()._get_values(action, arg_strings)
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
             kind = "command" if action.dest == "command" else action.metavar or action.dest

@@ -42,12 +42,12 @@ def of(wanted: config.Config) -> tuple[Path, Holds]:
 def _is_same(path: Path, wanted: config.Config) -> bool:
     """The folder holds a run of the same settings and seed."""
     try:
-        return config.from_dict(record.Run.open(path).config) == wanted
+        return config.from_dict(record.Run.open(path, warns=False).config) == wanted
     except errors.UserError:  # no run, or one of other code
         return False
 
 
 def _is_whole(path: Path, wanted: config.Config) -> bool:
     """The newest checkpoint is that of the last iteration."""
-    saved = checkpoint.paths(record.Run.open(path).checkpoints)
+    saved = checkpoint.paths(record.Run.open(path, warns=False).checkpoints)
     return bool(saved) and int(re.sub(r"\D", "", saved[0].name)) >= wanted.parts["train"].iterations

@@ -127,7 +127,7 @@ class _Relay:
 def _last(out: Path) -> dict[str, float] | None:
     """The latest line of a run's metrics, if it has any."""
     try:
-        rows = record.metrics(out)
+        rows = record.metrics(out, warn=lambda line: None)
     except errors.UserError:  # it is being written anew
         return None
     return rows[-1] if rows else None

@@ -45,16 +45,9 @@ def command(verb: str, *words: object, imports: Iterable[str] = ()) -> str:
 
 def check_device(name: str) -> None:
     """Raise UserError for a device that torch cannot use."""
-    import torch
+    from pliant.system import given
 
-    try:
-        device = torch.device(name)
-        if device.type == "cpu" and device.index:
-            raise RuntimeError("there is one cpu: its threads are --train.threads")
-        torch.ones(1, device=device).item()  # a device without numbers, such as meta, has none to give
-    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
-        reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
-        raise errors.UserError(f"--device is {name!r}: torch cannot use it ({reason})") from error
+    given.device("--device", name)
 
 
 def parse_task(words: list[str]) -> dict[str, Any]:
@@ -99,16 +92,26 @@ def compared(arguments: argparse.Namespace) -> dict[str, Any]:
         return compare.compare(arguments.runs, asked, quiet=False)
 
 
+def say(*lines: object) -> None:
+    """Lines of a result on stdout."""
+    print("\n".join(errors.printable(str(line)) for line in lines))
+
+
+def say_aside(line: str) -> None:
+    """One line about what is going on, on stderr."""
+    print(errors.printable(f"pliant: {line}"), file=sys.stderr)
+
+
 def console() -> "Console":
     """Stdout, wide enough for a table that goes to a file."""
-    from rich.console import Console
+    from pliant.system import terminal
 
-    return Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    return terminal.console() if sys.stdout.isatty() else terminal.console(width=WIDTH)
 
 
 def print_json(document: Mapping[str, Any]) -> None:
     """One document on stdout."""
-    print(json.dumps(document, indent=2, allow_nan=False))
+    say(*json.dumps(document, indent=2, allow_nan=False).splitlines())
 
 
 def only_json(arguments: argparse.Namespace) -> contextlib.AbstractContextManager[Any]:

@@ -14,7 +14,7 @@ from typing import Any
 from pliant import errors
 from pliant.config import presets, registry
 from pliant.config import values as valued
-from pliant.system import outside
+from pliant.system import given, outside
 
 _RESERVED = {"train", "family", "policy"}
 
@@ -44,23 +44,27 @@ def load_config(
     `preset` names one of the pair's presets or a .toml file; None is the pair's plain one if it has one, "none" no preset.
     Values in `overrides` are text as typed, or Python values. Raises UserError for anything unknown or out of range.
     """
+    for kind, name in (("algorithm", algorithm), ("family", family), ("policy", policy)):
+        if name is not None or kind != "policy":
+            given.text(kind, name)
+    overrides = given.names("settings", {} if overrides is None else overrides, 'such as {"inner.steps": 2}')
     default: str = registry.load("algorithm", algorithm).POLICY
     registry.load("family", family)  # an unknown name is reported before anything about its settings
-    path, change = presets.chosen(algorithm, family, preset)
+    path, change = presets.chosen(algorithm, family, None if preset is None else given.text("preset", preset))
     table = change(presets.tables(path)) if path else {}
     default = table.get("policy", {}).pop("name", default)
     if policy not in (None, default):
         table["policy"] = {}  # the preset's are for another policy
-    policy = policy or default
+    policy = default if policy is None else policy
     classes = part_classes(algorithm, family, policy)
     values: dict[str, dict[str, Any]] = {part: {} for part in classes}
     try:
         _set_all(values, classes, table)
     except errors.UserError as error:
         raise errors.UserError(f"preset {path}: {error}") from error
-    for flag, value in (overrides or {}).items():
+    for flag, value in overrides.items():
         _set(values, classes, flag, value)
-    _trust(values, overrides or {})
+    _trust(values, overrides)
     return Config(algorithm, family, policy, _seed(seed), _build(classes, values))
 
 
@@ -89,6 +93,7 @@ def from_dict(document: Mapping[str, Any]) -> Config:
     that has not been imported: reading a file runs nothing.
     """
     expected = [field.name for field in dataclasses.fields(Config)]
+    given.names("config", document, "as to_dict wrote it")
     if set(document) != set(expected) or not isinstance(document["parts"], dict):
         raise errors.UserError(f"the settings of this run have the keys {sorted(document)}: expected {expected}")
     kinds: tuple[registry.Kind, ...] = ("algorithm", "family", "policy")
@@ -106,6 +111,7 @@ def from_dict(document: Mapping[str, Any]) -> Config:
 
 def override(config: Config, overrides: Mapping[str, Any]) -> Config:
     """`config` with some settings replaced, checked as in `load_config`."""
+    overrides = given.names("settings", overrides, 'such as {"inner.steps": 2}')
     classes = {part: type(settings) for part, settings in config.parts.items()}
     values = {part: {name: getattr(s, name) for name in valued.field_types(type(s))} for part, s in config.parts.items()}
     for flag, value in overrides.items():
@@ -185,6 +191,4 @@ def _build(classes: Mapping[str, type], values: Mapping[str, Mapping[str, Any]])
 
 
 def _seed(seed: Any) -> int:
-    if type(seed) is not int or not 0 <= seed < 2**63:
-        raise errors.UserError(f"--seed is {seed!r}: expected an integer of at least 0")
-    return seed
+    return given.integer("--seed", seed)

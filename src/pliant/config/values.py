@@ -1,33 +1,18 @@
-"""Values of settings: what a type is called, and text or JSON as a value of it."""
+"""Values of settings: text or JSON as a value of a type."""
 
 import dataclasses
 import json
+import re
 import types
 import typing
 from functools import cache
-from pathlib import Path
-from typing import Annotated, Any, Literal, Union
+from typing import Any, Literal, Union
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
 from pliant import errors
-from pliant.system import ranges
-
-
-def expected(kind: Any) -> str:
-    """A type and its range in words, for errors and help."""
-    if _is_union(kind):
-        return " or ".join(expected(a) for a in typing.get_args(kind))
-    bare = ranges.plain(kind)
-    arguments = typing.get_args(bare)
-    if typing.get_origin(bare) is Literal:
-        return "one of " + ", ".join(str(a) for a in arguments)
-    if typing.get_origin(bare) is tuple:
-        many = ranges.how_many(kind) if arguments[-1:] == (...,) else f"{len(arguments)} "
-        plural = ranges.noun(_plural(arguments[0]), ranges.words(_inner(kind)[0]))
-        return f"{many}{plural} separated by commas"
-    words = {int: "an integer", float: "a number", bool: "true or false", str: "text", type(None): "none", Path: "a path"}
-    return ranges.noun(words.get(bare, getattr(bare, "__name__", str(bare))), ranges.words(kind))
+from pliant.system import given, ranges
+from pliant.system.ranges import expected as expected
 
 
 def field_types(settings: type) -> dict[str, Any]:
@@ -39,15 +24,19 @@ def field_types(settings: type) -> dict[str, Any]:
 def parse(flag: str, kind: Any, value: Any, typed: bool) -> Any:
     """`value` as the type `kind`: text is read as typed at a prompt unless `typed`, other values must fit exactly."""
     bare = ranges.plain(kind)
+    value = value.tolist() if hasattr(value, "tolist") else value  # NumPy's and torch's numbers are numbers
     try:
         if isinstance(value, str) and not typed:
             found = adapter(bare).validate_python(_split(bare, value))
         else:
             found = adapter(bare).validate_json(json.dumps(value), strict=True)
-    except (ValidationError, TypeError, ValueError):
-        raise errors.UserError(f"{flag} is {value!r}: expected {expected(kind)}") from None
+    except (ValidationError, TypeError, ValueError, RecursionError):
+        raise errors.UserError(f"{flag} is {given.shown(value)}: expected {expected(kind)}") from None
     if not ranges.holds(kind, found):
-        raise errors.UserError(f"{flag} is {found!r}: expected {ranges.words(kind)}")
+        raise errors.UserError(f"{flag} is {given.shown(found)}: expected {ranges.words(kind)}")
+    for number in found if isinstance(found, tuple) else (found,):
+        if isinstance(number, int) and abs(number) > given.MOST:
+            raise errors.UserError(f"{flag} is {given.shown(found)}: expected at most {given.MOST}")
     return found
 
 
@@ -57,7 +46,8 @@ def _split(kind: Any, text: str) -> Any:
     if type(None) in options and text.strip().lower() == "none":
         return None
     if any(typing.get_origin(option) is tuple for option in options):
-        items = text.strip().strip("()[]").split(",")
+        within = re.fullmatch(r"\s*(?:\((.*)\)|\[(.*)\])\s*", text, re.DOTALL)
+        items = (text if within is None else within[1] or within[2] or "").strip().split(",")
         return [item.strip() for item in (items[:-1] if not items[-1].strip() else items)]
     literals = {str(a): a for option in options if typing.get_origin(option) is Literal for a in typing.get_args(option)}
     return literals.get(text, text)
@@ -71,15 +61,5 @@ def adapter(kind: Any) -> TypeAdapter[Any]:
         return TypeAdapter(kind)
 
 
-def _inner(kind: Any) -> tuple[Any, ...]:
-    """The types of a tuple's items, with their ranges."""
-    arguments = typing.get_args(kind)
-    return _inner(arguments[0]) if typing.get_origin(kind) is Annotated else arguments
-
-
 def _is_union(kind: Any) -> bool:
     return typing.get_origin(kind) in (Union, types.UnionType)
-
-
-def _plural(kind: Any) -> str:
-    return {int: "integers", float: "numbers", str: "words"}.get(kind, f"{getattr(kind, '__name__', kind)}s")

@@ -20,8 +20,9 @@ from annotated_types import Ge
 from torch import Tensor
 
 from pliant.simulators.mujoco import batch, robots
+from pliant.simulators.mujoco import family as mujoco
 from pliant.tasks import checks
-from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks
+from pliant.tasks.base import Family, Parameter, Tasks
 
 
 @dataclass(frozen=True)
@@ -49,20 +50,20 @@ def family(settings: Settings | None = None) -> Family:
     low, high = settings.ood_motor_scale
     angle = Parameter("angle", (0.0, 2 * math.pi), meaning="direction to walk in, radians from the x axis")
     motor = Parameter("motor_scale", (1.0, 1.0), (low, high), meaning="motor strength as a multiple of the original's")
-    return Family(
-        name="ant-dir",
-        summary="an ant walks in a direction that it must find out from its reward",
-        parameters=(angle, motor),
-        spec=robots.ANT.spec,
-        horizon=settings.horizon,
-        environment=_environment,
+    return mujoco.made(
+        "ant-dir",
+        "an ant walks in a direction that it must find out from its reward",
+        robots.ANT,
+        (angle, motor),
+        paid=_paid,
         shift=f"motors with {low:g} to {high:g} of their strength",
+        version="2",
         settings=settings,
+        alter=_weaker_motors,
     )
 
 
-def _environment(family: Family, tasks: Tasks, lanes: int, episodes: int) -> BatchEnv:
-    settings: Settings = family.settings
+def _paid(settings: Settings, tasks: Tasks) -> batch.Reward:
     angles = tasks.arrays["angle"].tolist()
     # Angle by angle: the vectorised cosine of a task may differ in its last bit with the size of the batch.
     cosine = torch.tensor([[math.cos(angle)] for angle in angles], dtype=torch.float64)  # [M, 1]
@@ -73,7 +74,7 @@ def _environment(family: Family, tasks: Tasks, lanes: int, episodes: int) -> Bat
         value = along + settings.healthy_reward * motion.alive() - settings.control_cost * motion.effort
         return value, torch.zeros_like(motion.healthy)
 
-    return batch.MujocoBatch(family, tasks, lanes, episodes, robots.ANT, reward, _weaker_motors)
+    return reward
 
 
 def _weaker_motors(model: Any, task: dict[str, Any]) -> None:

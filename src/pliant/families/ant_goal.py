@@ -17,8 +17,9 @@ from annotated_types import Ge
 from torch import Tensor
 
 from pliant.simulators.mujoco import batch, robots
+from pliant.simulators.mujoco import family as mujoco
 from pliant.tasks import checks
-from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks
+from pliant.tasks.base import Family, Parameter, Tasks
 
 
 @dataclass(frozen=True)
@@ -48,20 +49,20 @@ def family(settings: Settings | None = None) -> Family:
     settings = settings or Settings()
     near, far = settings.reach, settings.ood_reach
     goal = Parameter("goal", (-near, near), (-far, far), size=2, meaning="x and y of the goal, m from the start")
-    return Family(
-        name="ant-goal",
-        summary="an ant walks to a place that it must find out from its reward",
-        parameters=(goal,),
-        spec=robots.ANT.spec,
-        horizon=settings.horizon,
-        environment=_environment,
+    return mujoco.made(
+        "ant-goal",
+        "an ant walks to a place that it must find out from its reward",
+        robots.ANT,
+        (goal,),
+        paid=_paid,
         shift=f"goals further away: up to {far:g} m in either coordinate",
+        success=f"the torso came within {settings.radius:g} m of the goal",
+        version="2",
         settings=settings,
     )
 
 
-def _environment(family: Family, tasks: Tasks, lanes: int, episodes: int) -> BatchEnv:
-    settings: Settings = family.settings
+def _paid(settings: Settings, tasks: Tasks) -> batch.Reward:
     goal = tasks.tensor("goal").unsqueeze(1)  # [M, 1, 2]
 
     def reward(motion: batch.Motion) -> tuple[Tensor, Tensor]:
@@ -70,4 +71,4 @@ def _environment(family: Family, tasks: Tasks, lanes: int, episodes: int) -> Bat
         value = -(x.abs() + y.abs()) + alive - settings.control_cost * motion.effort
         return value, x.square() + y.square() < settings.radius**2
 
-    return batch.MujocoBatch(family, tasks, lanes, episodes, robots.ANT, reward, batch.unaltered)
+    return reward

@@ -72,6 +72,7 @@ def family(settings: Settings | None = None) -> Family:
         environment=partial(_environment, console=console),
         shift=shift,
         episodes=settings.episodes,
+        version="2",
         settings=settings,
     )
 

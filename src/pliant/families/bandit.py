@@ -111,6 +111,7 @@ def family(settings: Settings | None = None) -> Family:
         environment=Bandit,
         shift="arms that are harder to tell apart: {:g} to {:g}, or the next harder pair".format(*NARROW),
         episodes=settings.pulls,
+        version="2",
         settings=settings,
         told=Told(settings.arms + 1, told),
         own_axes={"arms": _arms(settings.arms)} if settings.prior == "independent" else {},

@@ -9,11 +9,12 @@ associative recall in Graves et al. 2014, arXiv:1410.5401, section 4.3. A task i
     asks for `queries` different symbols in random order: reward 1 if the action is the label, else 0.
 
 Actions before the questions do nothing. Codes are new in every task, so that labels must be found by content and no mapping
-can be learned into the weights; they alone decide which tasks are held out. Guessing earns queries / labels, a perfect memory
-`queries`.
+can be learned into the weights; the set of them decides which tasks are held out. Guessing earns queries / labels, a perfect
+memory `queries`.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -22,6 +23,7 @@ from annotated_types import Ge, Le, Unit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pliant.simulators import codes
 from pliant.tasks import checks
 from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks, Told
 from pliant.types import Spec
@@ -73,7 +75,7 @@ class Binding(BatchEnv):
         s: Settings = family.settings
         self.settings = s
         self.reset_noise = s.pairs + s.delay * s.bits + s.pairs
-        self.code = codes(tasks, s)  # [M, pairs, bits]
+        self.code = codes.codes(tasks, "code", s.bits)  # [M, pairs, bits]
         self.label = tasks.tensor("label").long()  # [M, pairs]
         self.task = torch.arange(len(tasks))[:, None]  # [M, 1]
 
@@ -110,31 +112,19 @@ class Binding(BatchEnv):
         return right.double(), torch.zeros_like(right), self.right == s.asked
 
 
-def codes(tasks: Tasks, settings: Settings) -> Tensor:
-    """The symbols of each task, digits -1 and 1, [M, pairs, bits] float64.
-
-    A code that an earlier symbol of the task has already moves on to the next free number.
-    """
-    place = 2 ** torch.arange(settings.bits)
-    number = ((tasks.tensor("code") > 0.5).unflatten(1, (settings.pairs, settings.bits)) * place).sum(-1)  # [M, pairs]
-    for i in range(1, settings.pairs):
-        while bool((taken := (number[:, :i] == number[:, i : i + 1]).any(1)).any()):
-            number[:, i] = (number[:, i] + taken) % 2**settings.bits
-    return torch.where((number[..., None] & place) > 0, 1.0, -1.0).double()
-
-
 def family(settings: Settings | None = None) -> Family:
     """The family of hidden mappings from symbols to labels."""
     settings = settings or Settings()
     s, labels = settings, tuple(float(label) for label in range(settings.labels))
     parameters = (
-        Parameter("code", train=(0.0, 1.0), ood=(0.0, 2.0), size=s.pairs * s.bits, meaning="digits of symbols, above 0.5: 1"),
+        codes.parameter("code", s.pairs, s.bits, "digits of the symbols' codes, one code after another"),
         Parameter("label", choices=labels, size=s.pairs, meaning="label of each symbol"),
     )
 
     def frequency(tasks: Tasks) -> NDArray[np.float64]:
         return np.asarray((tasks.arrays["label"][..., None] == np.array(labels)).mean(1))
 
+    mapping = partial(codes.described, name="code", bits=s.bits, beside="label", kinds=s.labels)
     return Family(
         name="binding",
         summary="remember the labels of symbols that were shown once",
@@ -146,5 +136,8 @@ def family(settings: Settings | None = None) -> Family:
         episodes=1,
         success="every question of the episode was answered rightly",
         settings=s,
+        version="2",
         told=Told(s.labels, frequency),
+        known=Told(s.pairs * (s.bits + s.labels), mapping),
+        seen=partial(codes.seen, name="code", bits=s.bits),
     )

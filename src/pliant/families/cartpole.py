@@ -88,5 +88,6 @@ def family(settings: Settings | None = None) -> Family:
         horizon=settings.horizon,
         environment=CartPole,
         shift="at least one physical quantity beyond its training range",
+        version="2",
         settings=settings,
     )

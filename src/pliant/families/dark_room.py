@@ -112,6 +112,7 @@ def family(settings: Settings | None = None) -> Family:
         shift="key and door both in the far corner, where training puts neither",
         episodes=EPISODES,
         success="the door was opened",
+        version="2",
         settings=settings,
         told=Told(4, place),
     )

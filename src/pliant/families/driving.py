@@ -11,8 +11,10 @@ for evaluation. No random number is drawn while driving, so both play the same e
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal
 
+import torch
 from annotated_types import Ge, Le
 
 from pliant import errors
@@ -20,7 +22,7 @@ from pliant.simulators.highway import scene as scenes
 from pliant.simulators.highway.batch import Driving
 from pliant.simulators.highway.state import LATERAL_GAIN, SPEED_GAIN
 from pliant.tasks import checks
-from pliant.tasks.base import Family, Parameter
+from pliant.tasks.base import Family, Parameter, Tasks
 from pliant.types import Spec
 
 ACTIONS = 5
@@ -64,6 +66,8 @@ def family(settings: Settings | None = None) -> Family:
         shift="at least one of traffic and vehicle beyond its training range, or a fifth lane",
         episodes=EPISODES,
         success="the episode ended without a crash",
+        version="2",
+        seen=partial(_merging, vehicles=settings.vehicles) if settings.scene == "merge" else None,
         settings=settings,
     )
 
@@ -76,11 +80,26 @@ def _original() -> type[Driving]:
     return Original
 
 
+def _merging(tasks: Tasks, vehicles: int) -> Tasks:
+    """The same tasks with one density for all that bring as many vehicles to the merge, in training's range if it can be."""
+    count, density, pace = (tasks.tensor(name) for name in ("lanes", "density", "traffic_speed"))
+
+    def others(density: torch.Tensor) -> torch.Tensor:
+        return scenes.merging(count, density, pace).clamp(max=vehicles)
+
+    here, (train, shifted) = others(density), DENSITIES
+    middle = here / scenes.room(count, pace)
+    trained = middle.clamp(*train)
+    same = torch.where(others(trained) == here, trained, middle.clamp(*shifted))
+    return Tasks(tasks.family, {**tasks.arrays, "density": same.numpy()})
+
+
+DENSITIES = (0.8, 1.6), (0.8, 2.0)
 PARAMETERS = (
     Parameter("reversed_pedals", choices=(0.0, 1.0), meaning="1: FASTER and SLOWER are exchanged"),
     Parameter("reversed_steering", choices=(0.0, 1.0), meaning="1: LANE_LEFT and LANE_RIGHT are exchanged"),
     Parameter("lanes", choices=(2.0, 3.0, 4.0), ood=(5.0,), meaning="of the highway"),
-    Parameter("density", train=(0.8, 1.6), ood=(0.8, 2.0), meaning="of the traffic, highway-env's is 1"),
+    Parameter("density", *DENSITIES, meaning="of the traffic, highway-env's is 1"),
     Parameter("traffic_speed", train=(21.5, 25.0), ood=(19.0, 27.0), meaning="mean speed that other drivers want, m/s"),
     Parameter("time_gap", train=(0.8, 2.0), ood=(0.5, 2.0), meaning="that other drivers keep, s; highway-env's is 1.5"),
     Parameter("acceleration", train=(2.0, 4.0), ood=(2.0, 6.0), meaning="other drivers' comfortable one, m/s^2"),

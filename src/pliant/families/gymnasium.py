@@ -6,10 +6,11 @@ Without settings, CartPole-v1 with other poles and with pushes that may be rever
 import dataclasses
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt, Unit
 from gymnasium.envs.registration import EnvSpec
+from torch import Tensor
 
 from pliant import errors
 from pliant.simulators.gymnasium import named, packages, varied
@@ -47,6 +48,9 @@ class Settings:
     """Keys of a Dict of observations that agents do not see, e.g. "desired_goal"."""
     fresh: bool = False
     """Make the environment anew for every episode: slower, and the way out for one that keeps state from episode to episode."""
+    success: str = ""
+    """Under which name `info` reports success; empty for "success" or "is_success", if the environment reports one when it is
+    tried out. What a step does not report is no success."""
     horizon: Annotated[int, Ge(0)] = 0
     """Steps after which an episode is truncated, 0 for the environment's own time limit."""
     episodes: Annotated[int, Ge(0)] = 0
@@ -85,21 +89,25 @@ def family(settings: Settings | None = None) -> Family:
     if not settings.env:
         settings = dataclasses.replace(settings, env=EXAMPLE.env, vary=EXAMPLE.vary, ood=EXAMPLE.ood)
     wrappers, apply = named.wrappers(settings.wrappers), named.function(settings.apply)
-    recipe = Recipe(_spec(settings), (), wrappers, apply, settings.hidden, settings.fresh)
+    recipe = Recipe(_spec(settings), (), wrappers, apply, settings.hidden, settings.fresh, settings.success)
     vary, ood = varying.parse("vary", settings.vary), varying.parse("ood", settings.ood)
     horizon = settings.horizon or _time_limit(settings)
     served = serving.served(recipe, vary, ood, settings.env, settings.timeout)
     observer, actor = served.observer, served.actor
+    success = served.found.success if served.found.success_at <= horizon else ""
+    recipe = served.recipe._replace(success=success)
     return Family(
         name="gymnasium",
         summary=f"{settings.env} with other {', '.join(p.name for p in served.parameters)}",
         parameters=served.parameters,
         spec=Spec(observer.size, actor.size, actor.discrete, image=observer.image),
         horizon=horizon,
-        environment=partial(_environment, recipe=served.recipe),
+        environment=partial(_environment, recipe=recipe),
         shift=settings.ood or "none: name one with --ood",
         episodes=settings.episodes or 1,
         memory_episodes=settings.episodes or EPISODES,
+        version="2",
+        success=f"the environment says so in its info, under {success!r}" if success else "",
         settings=settings,
         doubts=partial(serving.doubts, served, horizon),
         layout="seed" if any(place.where == "seed" for place in served.recipe.places) else "",
@@ -109,7 +117,24 @@ def family(settings: Settings | None = None) -> Family:
 def _environment(family: Family, tasks: Tasks, lanes: int, episodes: int, recipe: Recipe) -> BatchEnv:
     settings: Settings = family.settings
     make = partial(varied.Varied, recipe)
-    return Pooled(family, tasks, lanes, episodes, make, settings.workers, settings.timeout, settings.env)
+    return _Batch(family, tasks, lanes, episodes, make, settings.workers, settings.timeout, settings.env)
+
+
+class _Batch(Pooled):
+    """Says, once per process and environment, that success is reported of which the family knew nothing beforehand."""
+
+    said: ClassVar[set[str]] = set()
+
+    def advance(self, action: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        reward, terminated, success = super().advance(action, noise)
+        if not self.reports_success and self.called not in self.said and bool(success.any()):
+            self.said.add(self.called)
+            env = self.family.settings.env
+            errors.warn(
+                f"{env} reports a success in its info, but reported none when it was tried out: add --family.success NAME, the"
+                " name it has there, to have success measured"
+            )
+        return reward, terminated, success
 
 
 def _spec(settings: Settings) -> EnvSpec:

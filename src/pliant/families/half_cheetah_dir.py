@@ -15,8 +15,9 @@ from annotated_types import Ge
 from torch import Tensor
 
 from pliant.simulators.mujoco import batch, robots
+from pliant.simulators.mujoco import family as mujoco
 from pliant.tasks import checks
-from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks
+from pliant.tasks.base import Family, Parameter, Tasks
 
 
 @dataclass(frozen=True)
@@ -42,27 +43,26 @@ def family(settings: Settings | None = None) -> Family:
     low, high = settings.ood_mass_scale
     direction = Parameter("direction", choices=(-1.0, 1.0), meaning="+1 forwards, -1 backwards")
     mass = Parameter("mass_scale", (1.0, 1.0), (low, high), meaning="torso mass as a multiple of the original's")
-    return Family(
-        name="half-cheetah-dir",
-        summary="a half-cheetah runs forwards or backwards, which it must find out from its reward",
-        parameters=(direction, mass),
-        spec=robots.HALF_CHEETAH.spec,
-        horizon=settings.horizon,
-        environment=_environment,
+    return mujoco.made(
+        "half-cheetah-dir",
+        "a half-cheetah runs forwards or backwards, which it must find out from its reward",
+        robots.HALF_CHEETAH,
+        (direction, mass),
+        paid=_paid,
         shift=f"a torso {low:g} to {high:g} times as heavy",
         settings=settings,
+        alter=_heavier_torso,
     )
 
 
-def _environment(family: Family, tasks: Tasks, lanes: int, episodes: int) -> BatchEnv:
+def _paid(settings: Settings, tasks: Tasks) -> batch.Reward:
     direction = tasks.tensor("direction").unsqueeze(-1)  # [M, 1]
-    weight = family.settings.control_cost
 
     def reward(motion: batch.Motion) -> tuple[Tensor, Tensor]:
-        value = direction * motion.speed(0) - weight * motion.effort
+        value = direction * motion.speed(0) - settings.control_cost * motion.effort
         return value, torch.zeros_like(motion.healthy)
 
-    return batch.MujocoBatch(family, tasks, lanes, episodes, robots.HALF_CHEETAH, reward, _heavier_torso)
+    return reward
 
 
 def _heavier_torso(model: Any, task: dict[str, Any]) -> None:

@@ -14,8 +14,9 @@ from annotated_types import Ge
 from torch import Tensor
 
 from pliant.simulators.mujoco import batch, robots
+from pliant.simulators.mujoco import family as mujoco
 from pliant.tasks import checks
-from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks
+from pliant.tasks.base import Family, Parameter, Tasks
 
 
 @dataclass(frozen=True)
@@ -41,24 +42,23 @@ def family(settings: Settings | None = None) -> Family:
     """The family "half-cheetah-vel"."""
     settings = settings or Settings()
     goal = Parameter("velocity", settings.velocity, settings.ood_velocity, meaning="goal velocity, m/s")
-    return Family(
-        name="half-cheetah-vel",
-        summary="a half-cheetah runs at a velocity that it must find out from its reward",
-        parameters=(goal,),
-        spec=robots.HALF_CHEETAH.spec,
-        horizon=settings.horizon,
-        environment=_environment,
+    return mujoco.made(
+        "half-cheetah-vel",
+        "a half-cheetah runs at a velocity that it must find out from its reward",
+        robots.HALF_CHEETAH,
+        (goal,),
+        paid=_paid,
         shift=f"faster goals: {settings.ood_velocity[0]:g} to {settings.ood_velocity[1]:g} m/s",
+        version="2",
         settings=settings,
     )
 
 
-def _environment(family: Family, tasks: Tasks, lanes: int, episodes: int) -> BatchEnv:
+def _paid(settings: Settings, tasks: Tasks) -> batch.Reward:
     goal = tasks.tensor("velocity").unsqueeze(-1)  # [M, 1]
-    weight = family.settings.control_cost
 
     def reward(motion: batch.Motion) -> tuple[Tensor, Tensor]:
-        value = -(motion.speed(0) - goal).abs() - weight * motion.effort
+        value = -(motion.speed(0) - goal).abs() - settings.control_cost * motion.effort
         return value, torch.zeros_like(motion.healthy)
 
-    return batch.MujocoBatch(family, tasks, lanes, episodes, robots.HALF_CHEETAH, reward, batch.unaltered)
+    return reward

@@ -230,6 +230,7 @@ def family(settings: Settings | None = None) -> Family:
         shift=SHIFTS[settings.game],
         episodes=EPISODES,
         success="the right one was picked up" if colours else "the goal was reached",
+        version="2",
         settings=settings,
         told=told(settings),
     )

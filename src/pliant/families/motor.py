@@ -270,5 +270,6 @@ def family(settings: Settings | None = None) -> Family:
         horizon=settings.horizon,
         environment=Motor,
         shift="at least one multiple beyond its training range",
+        version="2",
         settings=settings,
     )

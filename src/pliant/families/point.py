@@ -78,6 +78,7 @@ def family(settings: Settings | None = None) -> Family:
         environment=Point,
         shift="goals beyond the training square, out to twice its size",
         success="the goal was reached",
+        version="2",
         settings=settings,
         own_axes={"distance": Axis("larger coordinate of the goal, its direction kept", (0.0, 0.5), (0.0, 1.0), _at_distance)},
     )

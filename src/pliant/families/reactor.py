@@ -253,5 +253,6 @@ def family(settings: Settings | None = None) -> Family:
         shift="at least one property of plant or feed beyond its training range",
         episodes=4,
         success=f"within {settings.band:g} K of the set-point throughout the last sixth of the episode",
+        version="2",
         settings=settings,
     )

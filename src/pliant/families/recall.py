@@ -6,18 +6,18 @@ throughout. A trial is a bag that holds each context `repeats` times, drawn from
 opens the bag anew. An agent that forgets must explore in each episode, one that recognises the barcode need not.
 
 The paper has 10 arms, 10 pulls, 10 contexts and 10 repeats, and sees to it that each arm is good in some context; here good
-arms are independent. Barcodes alone decide which tasks are held out, so that no split says anything about good arms.
+arms are independent. The set of barcodes decides which tasks are held out, so that no split says anything about good arms.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
-import numpy as np
 import torch
 from annotated_types import Ge, Gt, Le
-from numpy.typing import NDArray
 from torch import Tensor
 
+from pliant.simulators import codes
 from pliant.tasks import checks
 from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks, Told
 from pliant.types import Spec
@@ -67,7 +67,7 @@ class Recall(BatchEnv):
         super().__init__(family, tasks, lanes, episodes)
         s: Settings = family.settings
         self.settings = s
-        self.barcode = barcodes(tasks, s)  # [M, contexts, bits]
+        self.barcode = codes.codes(tasks, "barcode", s.bits)  # [M, contexts, bits]
         self.arm = tasks.tensor("arm").long()  # [M, contexts]
         self.task = torch.arange(len(tasks))[:, None]  # [M, 1]
         self.left = torch.zeros(*self.shape, s.contexts, dtype=torch.int64)
@@ -93,34 +93,16 @@ class Recall(BatchEnv):
         return (noise[..., 0] < pays).double(), never, never
 
 
-def barcodes(tasks: Tasks, settings: Settings) -> Tensor:
-    """The barcodes of each task, digits -1 and 1, [M, contexts, bits] float64.
-
-    A barcode that an earlier context of the task has already moves on to the next free number.
-    """
-    place = 2 ** torch.arange(settings.bits)
-    number = ((tasks.tensor("barcode") > 0.5).unflatten(1, (settings.contexts, settings.bits)) * place).sum(-1)
-    for i in range(1, settings.contexts):
-        while bool((taken := (number[:, :i] == number[:, i : i + 1]).any(1)).any()):
-            number[:, i] = (number[:, i] + taken) % 2**settings.bits
-    return torch.where((number[..., None] & place) > 0, 1.0, -1.0).double()
-
-
 def family(settings: Settings | None = None) -> Family:
     """The family of bandits whose contexts return."""
     settings = settings or Settings()
     s, arms = settings, tuple(float(arm) for arm in range(settings.arms))
-    size = s.contexts * s.bits
     parameters = (
-        Parameter("barcode", train=(0.0, 1.0), ood=(0.0, 2.0), size=size, meaning="digits of barcodes, above 0.5: 1"),
+        codes.parameter("barcode", s.contexts, s.bits, "digits of the barcodes, one barcode after another"),
         Parameter("arm", choices=arms, size=s.contexts, meaning="good arm of each context"),
     )
 
-    def described(tasks: Tasks) -> NDArray[np.float64]:
-        digit = barcodes(tasks, s).flatten(1).numpy()  # [M, contexts * bits]
-        good = tasks.arrays["arm"][..., None] == np.array(arms)
-        return np.concatenate([digit, good.reshape(len(tasks), -1)], axis=1)
-
+    good = partial(codes.described, name="barcode", bits=s.bits, beside="arm", kinds=s.arms)
     return Family(
         name="recall",
         summary="bandits whose contexts return after other ones",
@@ -131,5 +113,7 @@ def family(settings: Settings | None = None) -> Family:
         shift="barcodes that are more alike: three digits of four are 1",
         episodes=s.episodes,
         settings=s,
-        told=Told(size + s.contexts * s.arms, described),
+        version="2",
+        told=Told(s.contexts * (s.bits + s.arms), good),
+        seen=partial(codes.seen, name="barcode", bits=s.bits),
     )

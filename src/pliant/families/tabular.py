@@ -7,6 +7,7 @@ episode, one that acts at random 10.
 
 A critic is told the mean rewards, and what the MDP is worth instead of its transitions: for the best and for the random policy
 the value of a whole episode from state 0, how much better or worse each other state is, and what one step in each state brings.
+An agent that is told its task is also told how much each action loses where an episode opens, which says how to act.
 """
 
 from dataclasses import dataclass
@@ -130,6 +131,13 @@ def told(tasks: Tasks, settings: Settings) -> NDArray[np.float64]:
     return torch.cat([*columns, (reward - MEAN_REWARD).flatten(1)], dim=-1).numpy()
 
 
+def known(tasks: Tasks, settings: Settings) -> NDArray[np.float64]:
+    """`told`, and how much less than the best action each one is worth with a whole episode to go, [M, 2 + 4S + 2SA]."""
+    best = value_iteration(*mdps(tasks, settings), settings.horizon)[:, 0]  # [M, S, A]
+    lost = best - best.amax(-1, keepdim=True)
+    return np.concatenate([told(tasks, settings), lost.flatten(1).numpy()], axis=1)
+
+
 def family(settings: Settings | None = None) -> Family:
     """The family of random MDPs."""
     settings = settings or Settings()
@@ -155,6 +163,8 @@ def family(settings: Settings | None = None) -> Family:
         environment=Tabular,
         shift="sparser transitions: Dirichlet(0.1) instead of Dirichlet(1), so that most actions have one likely outcome",
         episodes=settings.episodes,
+        version="2",
         settings=settings,
         told=Told(2 + 4 * S + S * A, partial(told, settings=settings)),
+        known=Told(2 + 4 * S + 2 * S * A, partial(known, settings=settings)),
     )

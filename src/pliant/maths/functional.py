@@ -87,6 +87,20 @@ def inner_step(
     return stepped
 
 
+def within(x: Tensor, low: float | None = None, high: float | None = None) -> Tensor:
+    """`x` clamped to [low, high], with the gradient of `x` itself: what a plain clamp has stopped could never come back."""
+    constant = x.detach()
+    return constant.clamp(low, high) + (x - constant)
+
+
+def lifted(params: Params, least: Mapping[str, float]) -> Params:
+    """`params` after an update, those that `least` names at least so large, each entry; gradients pass as in `within`.
+
+    A projection: a value that was pushed below a bound it only seems to cross would have a long way back.
+    """
+    return {name: within(p, low=least[name]) if name in least else p for name, p in params.items()}
+
+
 def flatten(tensors: Params) -> Tensor:
     """All entries as one vector."""
     return torch.cat([t.reshape(-1) for t in tensors.values()])

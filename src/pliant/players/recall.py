@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from pliant.families import recall
 from pliant.players.parts import choices
+from pliant.simulators import codes
 from pliant.streams import Stream
 from pliant.tasks.base import Family, Tasks
 from pliant.types import Inputs, Output, Rollout, State
@@ -122,7 +123,7 @@ def regret_by_encounter(rollout: Rollout, family: Family, tasks: Tasks) -> NDArr
     if rollout.reward.shape[2] % s.pulls or not bool(rollout.valid.all()):
         raise ValueError(f"rollout has {rollout.reward.shape[2]} steps: expected whole episodes of {s.pulls}")
     barcode = rollout.obs[:, :, :: s.pulls, None].cpu() > 0  # [M, B, E, 1, bits]
-    met = (barcode == (recall.barcodes(tasks, s) > 0)[:, None, None]).all(-1)  # [M, B, E, contexts]
+    met = (barcode == (codes.codes(tasks, "barcode", s.bits) > 0)[:, None, None]).all(-1)  # [M, B, E, contexts]
     if not bool(met.any(-1).all()):
         raise ValueError("rollout shows barcodes that its tasks do not have: pass the tasks it was played on")
     good = (met * tasks.tensor("arm").long()[:, None, None]).sum(-1, keepdim=True)  # [M, B, E, 1]

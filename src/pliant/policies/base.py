@@ -7,6 +7,8 @@ are or stacked per task. It keeps nothing between calls; what it remembers goes 
 those of `types.py`.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor, nn
@@ -16,13 +18,15 @@ from pliant.types import Inputs, Output, Params, State
 
 
 class Policy(Protocol):
-    """Every policy. The two attributes may be left out where they are False: `traits` reads them."""
+    """Every policy. Its attributes may be left out where they are False or empty: `traits` reads them."""
 
     memory: bool
     """What it does depends on earlier steps of the trial: it is a `Remembering` policy."""
     broadcasts: bool
     """It takes parameters stacked per task itself, M sets at once. Any other policy runs under `torch.func.vmap`: equal, but
     slower, and its state must then be a nest of tensors that vmap can map over."""
+    least: Mapping[str, float]
+    """Names of parameters, and what no update may leave them below: a log standard deviation that has a bound, say."""
 
     def forward(self, inputs: Inputs, state: State) -> tuple[Output, State]:
         """What it makes of `inputs` [M, B, T, *]; `state` is `()` where a trial opens, and always without memory."""
@@ -90,10 +94,13 @@ class Traits(NamedTuple):
     """F, the number of its features; 0 where it does not say."""
     scaled: bool
     """It has scales: `Scaled`."""
+    least: Mapping[str, float] = MappingProxyType({})
+    """Parameters that updates keep at least so large, by name; none where it does not say."""
 
 
 def traits(policy: nn.Module) -> Traits:
     """What `policy` says of itself. The only place that asks."""
     size_out: Any = getattr(policy, "size_out", 0)
     memory = bool(getattr(policy, "memory", False))
-    return Traits(memory, functional.broadcasts(policy), int(size_out), isinstance(policy, Scaled))
+    least: Any = getattr(policy, "least", {})
+    return Traits(memory, functional.broadcasts(policy), int(size_out), isinstance(policy, Scaled), dict(least))

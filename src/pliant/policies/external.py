@@ -23,6 +23,7 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
+from pliant.maths import functional
 from pliant.policies.parts import layers, memory
 from pliant.policies.parts.layers import Linear
 from pliant.policies.parts.memory import MemoryPolicy, MemorySettings, recurrent_
@@ -100,7 +101,7 @@ class External(nn.Module):
         """(what the heads read [M, B, R*W], their weights [M, B, R, N])."""
         R, W = self.settings.heads, self.settings.width
         key = _unit(asked[..., : R * W].tanh().unflatten(-1, (R, W)))  # [M, B, R, W]
-        strength = 1 + nn.functional.softplus(asked[..., R * W :]).clamp(max=STRONGEST - 1)  # [M, B, R]
+        strength = 1 + functional.within(nn.functional.softplus(asked[..., R * W :]), high=STRONGEST - 1)  # [M, B, R]
         similar = key @ _unit(rows).mT  # [M, B, R, N]
         weight = (strength.unsqueeze(-1) * similar).softmax(-1)
         return (weight @ rows).flatten(-2), weight

@@ -40,6 +40,7 @@ class Mlp(nn.Module):
         self.activation = {"relu": torch.relu_, "tanh": torch.tanh_}[settings.activation]
         self.symlog, self.min_std = settings.symlog, settings.min_std
         self.log_std = layers.initial_log_std(spec, settings)
+        self.least = layers.least_of(self.log_std, settings.min_std)
 
     def forward(self, inputs: Inputs, state: State) -> tuple[Output, State]:
         lead = inputs.obs.shape[:-1]

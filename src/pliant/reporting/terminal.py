@@ -13,7 +13,7 @@ from pliant.storage import documents, shown
 def curve_table(document: Mapping[str, Any]) -> Table:
     """The curve of a document `pliant.evaluation/1`, one row per stage."""
     has_success = document["curve"][0]["success"] is not None
-    table = Table(title=curves.title(document), caption=samples.caution(document) or None)
+    table = Table(title=markup.escape(curves.title(document)), caption=samples.caution(document) or None)
     mark = words.FEW_TASKS if samples.is_few(document) else ""
     stage = "episode" if documents.by_episode(document) else "stage"
     for name in (stage, "steps seen", "return", "95% interval", *(["success"] if has_success else [])):
@@ -49,7 +49,8 @@ def players_table(document: Mapping[str, Any]) -> Table:
         ends = [document["curve"][i]["return"]["mean"] for i in (0, -1)]
         rows[document["algorithm"]] = (ends[0], ends[1], document["trial_return"])
     for name, (first, last, trial) in sorted(rows.items(), key=lambda row: row[1][2]["mean"]):
-        name = f"[bold]{name}[/bold]" if name == document["algorithm"] else name
+        shown_name = markup.escape(name)
+        name = f"[bold]{shown_name}[/bold]" if name == document["algorithm"] else shown_name
         table.add_row(name, f"{first:.2f}", f"{last:.2f}", f"{trial['mean']:.2f}", tables.between(trial["ci95"]))
     for name, title in tables.BOUNDS.items():
         if others[name] is not None:
@@ -82,8 +83,9 @@ def sweep_table(document: Mapping[str, Any]) -> Table:
     """A document `pliant.sweep/1`, one row per value."""
     low, high = document["trained"]
     subject = f"{shown.name(document['algorithm'])} on {shown.family_of(document)}"
-    table = Table(title=f"{subject}: {document['axis']}, trained on {low:g} to {high:g}")
-    for name in (document["axis"], "", "before", "after", "95% interval"):
+    axis = markup.escape(document["axis"])
+    table = Table(title=f"{markup.escape(subject)}: {axis}, trained on {low:g} to {high:g}")
+    for name in (axis, "", "before", "after", "95% interval"):
         table.add_column(name, justify="right")
     for point in document["curve"]:
         first, last = point["return"][0], point["return"][-1]

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pliant.errors import UserError
 from pliant.maths import layouts, statistics
 from pliant.maths.layouts import Layout
 from pliant.rollout import episode_returns, episode_sums, rollout
@@ -19,6 +20,9 @@ from pliant.running.schedule import Schedule
 from pliant.streams import Stream
 from pliant.tasks.base import BatchEnv, Family, Tasks
 from pliant.types import Rollout
+
+DRAWS = 50
+"""Draws for each distinct task that is wanted: of n equally likely ones all are missed with a probability below n exp(-50)."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +76,25 @@ def curve(learner: Learner, split: str, tasks: int, schedule: Schedule, seed: in
     return played_on(learner, split, tasks, schedule, seed)[0]
 
 
-def played_on(learner: Learner, split: str, tasks: int, schedule: Schedule, seed: int) -> tuple[Curve, list[Rollout]]:
-    """The `curve`, and the rollouts behind it."""
+def played_on(
+    learner: Learner, split: str, tasks: int, schedule: Schedule, seed: int, distinct: bool = False
+) -> tuple[Curve, list[Rollout]]:
+    """The `curve`, and the rollouts behind it; with `distinct` on tasks of which no two are the same."""
     streams = Stream(seed).at("evaluate", split)
-    chosen = learner.family.sample(tasks, split, streams.at("tasks").rng())
+    sample = _distinct if distinct else Family.sample
+    chosen = sample(learner.family, tasks, split, streams.at("tasks").rng())
     batch = learner.family.batch(chosen, schedule.lanes, schedule.episodes)
     layout = layout_of(learner.family, chosen.rows(), split)
     return curve_on(learner, batch, schedule.last, streams.at("acts"), layout)
+
+
+def _distinct(family: Family, n: int, split: str, rng: np.random.Generator) -> Tasks:
+    """`n` tasks of a split, no two the same: all of them, where there are as many. Raises UserError where there are fewer."""
+    many = family.sample(DRAWS * n, split, rng)
+    first = np.sort(np.unique(family.flatten(many), axis=0, return_index=True)[1])[:n]
+    if len(first) < n:
+        raise UserError(f"{family.name} has {len(first)} distinct {split} tasks: expected the {n} of its published protocol")
+    return many[first]
 
 
 def layout_of(family: Family, tasks: Sequence[Mapping[str, Any]], split: str, axis: str = "") -> Layout:
@@ -106,7 +122,7 @@ def curve_on(
     begin = time.perf_counter()
     rollouts = learner.algorithm.adapt(partial(rollout, batch, stream), stages)
     seconds = time.perf_counter() - begin
-    return measure(rollouts, batch, bool(learner.family.success), seconds, learner.by_episode, layout), rollouts
+    return measure(rollouts, batch, batch.reports_success, seconds, learner.by_episode, layout), rollouts
 
 
 def measure(

@@ -17,6 +17,7 @@ from pliant.config import registry
 from pliant.running import cost
 from pliant.running import curve as curves
 from pliant.running import learner as learners
+from pliant.running import published as publishing
 from pliant.running import schedule as scheduling
 from pliant.running.learner import Learner
 from pliant.running.players import others
@@ -24,7 +25,7 @@ from pliant.running.schedule import Schedule
 from pliant.storage import documents, record
 from pliant.storage.schema import evaluation
 from pliant.storage.schema.evaluation import Evaluation
-from pliant.tasks.base import SPLITS, Family, Protocol
+from pliant.tasks.base import SPLITS, Family
 from pliant.types import Rollout
 
 SCHEMA = evaluation.SCHEMA
@@ -46,7 +47,7 @@ def evaluate_run(
     """The document `pliant.evaluation/1` of a run's newest checkpoint; also kept in the run's `evaluations` folder.
 
     With `players` it holds what the family's reference agents and exact bounds reach on the same tasks. With `protocol` it is
-    the family's published one, which settles tasks, lanes and horizon, and has a `headline`.
+    the family's published one (`published`), which settles tasks, lanes and horizon, and has a `headline`.
     `changed` are settings of the family other than in training, as {"family.simulator": "highway-env"}; `family` is the family
     under these settings, if it is made already. Raises UserError for what is out of range, contradicts itself or is missing.
     """
@@ -55,16 +56,16 @@ def evaluate_run(
     run = record.Run.open(Path(path))
     config = configuration.override(configuration.from_dict(run.config), changed or {})
     module = registry.players(config.family) if players else None
-    config, family = _at_horizon(config) if protocol else (config, family or learners.family_of(config))
+    config, family = _settled(config, split, changed or {}) if protocol else (config, family or learners.family_of(config))
     learner, found = learners.trained(run, device, config, family=family)
     published = family.protocol if protocol else None
-    schedule = _as_published(learner, published, stages) if published else learner.schedule(stages, lanes)
+    schedule = publishing.schedule(learner, published, stages) if published else learner.schedule(stages, lanes)
     facts = found.facts | {"iteration": found.iteration}
-    result, measured = evaluate_learner(learner, split, published.tasks if published else tasks, schedule, seed, facts)
-    result["protocol"]["changed"] = dict(changed or {})
+    number = published.tasks if published else tasks
+    result, measured = evaluate_learner(learner, split, number, schedule, seed, facts, distinct=protocol)
+    result["protocol"] |= {"changed": dict(changed or {}), "published": published.source if published else None}
     if published:
-        result["protocol"]["published"] = published.source
-        result["headline"] = _headline(measured, published.adapt if schedule.by_episode else schedule.last)
+        result["headline"] = publishing.headline(measured, published.adapt if schedule.by_episode else schedule.last)
     if module:
         plays = schedule.episodes if schedule.by_episode else family.episodes
         result["players"] = others(module, family, measured.tasks, split, schedule.lanes, plays, seed, measured.layout)
@@ -79,10 +80,19 @@ def _kept(run: record.Run, result: dict[str, Any]) -> Evaluation:
 
 
 def evaluate_learner(
-    learner: Learner, split: str, tasks: int, schedule: Schedule, seed: int, facts: Mapping[str, Any]
+    learner: Learner,
+    split: str,
+    tasks: int,
+    schedule: Schedule,
+    seed: int,
+    facts: Mapping[str, Any],
+    distinct: bool = False,
 ) -> tuple[dict[str, Any], curves.Curve]:
-    """The document of a learner as it is, not sealed, and the curve in it; `facts` are its counters."""
-    measured, rollouts = curves.played_on(learner, split, tasks, schedule, seed)
+    """The document of a learner as it is, not sealed, and the curve in it; `facts` are its counters.
+
+    With `distinct` no task is played twice.
+    """
+    measured, rollouts = curves.played_on(learner, split, tasks, schedule, seed, distinct)
     protocol = {
         **played(schedule, learner.family.horizon),
         "changed": {},
@@ -112,8 +122,12 @@ def require_split(split: str) -> None:
         raise errors.unknown("split", split, SPLITS)
 
 
-def _at_horizon(config: configuration.Config) -> tuple[configuration.Config, Family]:
-    """The settings at the horizon of the family's published protocol, and that family. Raises UserError if it has none."""
+def _settled(config: configuration.Config, split: str, changed: Mapping[str, Any]) -> tuple[configuration.Config, Family]:
+    """The settings at the horizon of the family's published protocol, and that family.
+
+    Raises UserError if it has none, and for what contradicts it.
+    """
+    publishing.require_settled(split, changed)
     family = learners.family_of(config)
     if family.protocol is None:
         raise errors.UserError(f"{family.name} has no published protocol: choose --tasks, --stages and --lanes instead")
@@ -121,30 +135,6 @@ def _at_horizon(config: configuration.Config) -> tuple[configuration.Config, Fam
         config = configuration.override(config, {"family.horizon": family.protocol.horizon})
         family = learners.family_of(config)
     return config, family
-
-
-def _as_published(learner: Learner, published: Protocol, stages: int | None) -> Schedule:
-    """A family's published protocol for this agent: gradient steps share the episodes of adaptation."""
-    if learner.by_episode:
-        last = published.adapt + published.measure - 1
-        if stages not in (None, last):
-            raise errors.UserError(
-                f"--stages is {stages} with --protocol: the published protocol has {last + 1} episodes, stages 0 to {last};"
-                " leave --stages out"
-            )
-        return learner.schedule(last, lanes=1)
-    if stages == 0:
-        raise errors.UserError("--stages is 0 with --protocol: the published protocol adapts, expected at least 1")
-    steps = stages or scheduling.STEPS
-    return learner.schedule(steps, lanes=max(1, published.adapt // (steps * learner.episodes)))
-
-
-def _headline(measured: curves.Curve, begin: int) -> dict[str, Any]:
-    """Success, or the return where the family reports none, over the stages from `begin` on."""
-    values = measured.returns if measured.success is None else measured.success
-    name = "return" if measured.success is None else "success"
-    summed = measured.summed(values[:, begin:].mean(1), is_share=name == "success")
-    return {"what": name, "stages": list(range(begin, values.shape[1])), **summed}
 
 
 def costs_of(

@@ -1,5 +1,6 @@
 """A learner: an algorithm, the tasks it learns from, and how both are made from a config or a checkpoint."""
 
+import inspect
 from typing import NamedTuple
 
 import torch
@@ -63,7 +64,7 @@ class Learner(NamedTuple):
         `one_lane` one lane plays all episodes of a stage, as a single environment must. A gradient-based agent takes `steps`
         gradient steps where no stage is named. Raises UserError for numbers out of range or that contradict each other.
         """
-        scheduling.require_sizes(stages=stages, lanes=lanes, episodes=episodes)
+        stages, lanes, episodes = scheduling.require_sizes(stages=stages, lanes=lanes, episodes=episodes)
         many = lanes or self.settings.lanes
         if self.by_episode:
             return scheduling.of_memory(stages, episodes, self.episodes, lanes or 1 if one_lane else many)
@@ -94,8 +95,12 @@ def build(
         family = told.told(family)
     streams = Stream(config.seed)
     maker = registry.load("policy", config.policy).make
-    body = body or _named_body(config, family.spec.obs_size, streams.at("policy", "body"))
-    policy = maker(family.spec, config.parts["policy"], streams.at("policy"), **({"body": body} if body else {}))
+    if body is not None and "body" not in inspect.signature(maker).parameters:
+        raise errors.UserError(f"a body is given, but the policy {config.policy} has layers of its own: it takes none")
+    if body is None:
+        body = _named_body(config, family.spec.obs_size, streams.at("policy", "body"))
+    bodies = {} if body is None else {"body": body}
+    policy = maker(family.spec, config.parts["policy"], streams.at("policy"), **bodies)
     episodes = settings.episodes or family.trial(traits(policy).memory)
     spec = family.spec._replace(trial_steps=episodes * family.horizon)
     algorithm = module.make(policy.to(device), spec, config.parts, streams.at("algorithm"))
@@ -117,7 +122,7 @@ def _named_body(config: configuration.Config, obs_size: int, stream: Stream) -> 
     if not name:
         return None
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream.key % 2**63)
+        torch.set_rng_state(stream.generator().get_state())
         made: nn.Module = outside.attribute(name)(obs_size)
     return made
 

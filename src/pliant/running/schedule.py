@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pliant import errors
+from pliant.system import given
 from pliant.types import Rollout
 
 STEPS = 3
@@ -91,9 +92,7 @@ def of_gradient(stages: int | None, episodes: int | None, trial: int, lanes: int
     return Schedule(steps if stages is None else stages, trial, lanes, by_episode=False)
 
 
-def require_sizes(**sizes: int | None) -> None:
-    """Raise UserError for a number of stages below 0, or one of lanes, episodes or tasks below 1."""
-    for name, size in sizes.items():
-        least = 0 if name == "stages" else 1
-        if size is not None and size < least:
-            raise errors.UserError(f"{name} is {size}: expected at least {least}")
+def require_sizes(**sizes: int | None) -> list[int | None]:
+    """The sizes as integers of Python; UserError for a number of stages below 0, or one of lanes, episodes or tasks below 1."""
+    least = {"stages": 0}
+    return [None if size is None else given.integer(name, size, least.get(name, 1)) for name, size in sizes.items()]

@@ -15,11 +15,12 @@ from pliant.running.learner import Learner
 from pliant.running.reached import Reached
 from pliant.storage import checkpoint, record
 from pliant.streams import Stream
-from pliant.system import machine
+from pliant.system import given, machine
 from pliant.system.progress import Progress
 from pliant.system.stop import Stop
 
 
+@errors.mendable()
 def train(
     config: configuration.Config, out: Path, device: str = "cpu", resume: bool = False, quiet: bool = False
 ) -> Path:
@@ -27,6 +28,10 @@ def train(
 
     Raises UserError for anything the user can mend, Stopped after Ctrl-C or SIGTERM once a checkpoint is written.
     """
+    if not isinstance(config, configuration.Config):
+        raise errors.UserError(f"config is {given.shown(config)}: expected a Config, as load_config makes it")
+    out = given.place("out", out)
+    given.device("device", device)
     machine.keep_memory()
     learner = learners.build(config, device)
     learner.family.batch(learner.family.sample(1, "train", Stream(0).rng()), 1, 1)  # what is not installed is said before a run

@@ -8,6 +8,7 @@ Kinds with numbers that must be true are sealed by a checksum of themselves.
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -50,18 +51,32 @@ def sealed(document: M) -> M:
 def read(path: Path, kind: Kind[D], unsealed: bool = False, folder: Path | None = None) -> D:
     """The document of a kind in `path`, exactly as it was written; within `folder` if one is given.
 
-    With `unsealed`, one of a version that did not seal its kind yet is read too. Raises UserError, which says in one line
-    what is wrong: it cannot be read, is too long, no JSON object, of another schema, edited since it was written, or does not
-    hold what its kind holds.
+    With `unsealed`, one of a version that did not seal its kind yet is read too, which is said. Raises UserError, which says in
+    one line what is wrong: it cannot be read, is too long, no JSON object, of another schema, edited since it was written, or
+    does not hold what its kind holds.
     """
     path = Path(path)
     document = parsing.read(path, kind.most, folder)
     if document.get("schema") != kind.schema:
         raise errors.UserError(f"{path} has schema {document.get('schema')!r:.60}: expected {kind.schema!r}")
-    seals = kind.sealed == "always" or (kind.sealed == "since 0.2" and not unsealed) or "sha256" in document
-    if kind.sealed != "never" and seals and sealed(document)["sha256"] != document.get("sha256"):
-        raise errors.UserError(f"{path} was edited since it was measured (its checksum does not fit): delete it, measure again")
+    require_seal(path, kind, document, unsealed)
     return checked(path, kind, document)
+
+
+def require_seal(path: Path, kind: Kind[D], document: Mapping[str, Any], unsealed: bool = False) -> None:
+    """Raise UserError if a document's checksum does not fit, or is missing and its kind has one; `unsealed` as in `read`."""
+    if kind.sealed == "never":
+        return
+    if kind.sealed == "since 0.2" and unsealed and "sha256" not in document:
+        _say_unsealed(path)
+    elif sealed(document)["sha256"] != document.get("sha256"):
+        raise errors.UserError(f"{path} {kind.edited}")
+
+
+@cache
+def _say_unsealed(path: Path) -> None:
+    """Once for each file."""
+    errors.warn(f"{path} has no checksum, as those of pliant 0.1.0: it is taken as it is")
 
 
 def read_sealed(path: Path, schema: str, folder: Path | None = None) -> dict[str, Any]:

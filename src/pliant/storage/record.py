@@ -1,7 +1,7 @@
 """The run folder: everything a run leaves behind, and who may write it.
 
     run.json            schema, settings, versions; written first
-    metrics.jsonl       one JSON object a line, one line an iteration; wall-clock numbers only under "clock"
+    metrics.jsonl       one JSON object a line, one line an iteration (see lines.py); wall-clock numbers only under "clock"
     checkpoints/        see checkpoint.py
     evaluations/        documents of `pliant evaluate`
     tensorboard/        the same scalars, when the package tensorboard is installed
@@ -13,12 +13,11 @@ uninterrupted one.
 
 import importlib.metadata
 import importlib.util
-import json
 import math
 import os
 import platform
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
@@ -28,7 +27,7 @@ from typing import Any, Self, cast
 import filelock
 
 from pliant import errors
-from pliant.storage import checkpoint, documents, parsing
+from pliant.storage import checkpoint, documents, lines, parsing
 from pliant.storage.schema import run as schema
 from pliant.storage.schema.parts import Config
 from pliant.system import files
@@ -37,8 +36,6 @@ from pliant.version import VERSION
 SCHEMA = schema.SCHEMA
 RECORDED = ("torch", "numpy", "gymnasium", "mujoco", "safetensors")
 """Packages whose versions may change a result."""
-MOST = 2**30
-"""Bytes of metrics above which they are not ours."""
 
 
 class Run:
@@ -72,18 +69,21 @@ class Run:
             raise files.cannot("create", path, error) from error
         try:
             require_free(path, resume)  # again: another process may have begun and ended meanwhile
-            earlier = _read(path) if (path / "run.json").exists() else None
+            earlier = _read(path, warns=False) if (path / "run.json").exists() else None
             run = cls(path, _document(config, earlier), lock)
             run.resumed = earlier is not None
-            documents.write_json(path / "run.json", run.document, path)
+            documents.write_json(path / "run.json", documents.sealed(run.document), path)
         except BaseException:
             lock.release()
             raise
         return run
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """The run at `path`, for reading, locked or not. Raises UserError if it is not a run, or its run.json is damaged."""
+    def open(cls, path: Path, warns: bool = True) -> Self:
+        """The run at `path`, for reading, locked or not. Raises UserError if it is not a run, or its run.json is damaged.
+
+        With `warns`, a run.json of a version that did not seal it yet is named on stderr.
+        """
         path = Path(path)
         if not path.exists():
             raise errors.UserError(f"{path} does not exist: give the folder of a run, such as those in runs/")
@@ -91,7 +91,7 @@ class Run:
             raise errors.UserError(f"{path} is not a run but a folder of runs: name them, such as {inside[0]}")
         if not (path / "run.json").is_file():
             raise errors.UserError(f"{path} is not a run: it has no run.json (a run is a folder that `pliant train` made)")
-        return cls(path, _read(path))
+        return cls(path, _read(path, warns))
 
     def __enter__(self) -> Self:
         return self
@@ -131,7 +131,7 @@ class Run:
         try:
             if self._metrics is None:
                 self._metrics = files.appending(self._metrics_path, self.path)
-            line = json.dumps(row, allow_nan=False).encode() + b"\n"
+            line = lines.encoded(row)
             while line:
                 line = line[self._metrics.write(line) :]
             self._scalars(iteration, row)
@@ -139,17 +139,25 @@ class Run:
             raise files.cannot("write", self._metrics_path, error, "free some space and --resume") from error
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl. One that was cut off while it was written is left out, at the end or not."""
+        """What the lines of metrics.jsonl say. Damaged ones are named and left out, one that was cut off counts for nothing."""
         return metrics(self.path)
 
     def rewind(self, iteration: int) -> None:
-        """Drop the lines of `iteration` and after, which a run that resumes there will write again."""
+        """Drop the lines of `iteration` and after, which a run that resumes there will write again.
+
+        Damaged lines are not dropped: they stay in their place, or go to metrics.damaged.jsonl if nobody knows it.
+        """
         self._must_hold_lock()
         if self._metrics:
             self._metrics.close()
             self._metrics = None
-        lines = [json.dumps(row) for row in self.metrics() if row["iteration"] < iteration]
-        files.write(self._metrics_path, "".join(f"{line}\n" for line in lines).encode(), self.path)
+        kept, damaged = lines.before(lines.read(self._metrics_path, self.path), iteration)
+        if damaged:
+            aside = self.path / "metrics.damaged.jsonl"
+            with files.appending(aside, self.path) as file:
+                file.write(b"".join(damaged))
+            errors.warn(f"{len(damaged)} damaged lines of {self._metrics_path} are in {aside.name} now")
+        files.write(self._metrics_path, b"".join(kept), self.path)
         self._purge = iteration
 
     def sync(self) -> None:
@@ -193,13 +201,10 @@ class Run:
                 self._board.add_scalar(name, value, iteration)
 
 
-def metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl in the run folder `path`, as `Run.metrics`, whether it is a whole run or not."""
+def metrics(path: Path, warn: Callable[[str], None] = errors.warn) -> list[dict[str, Any]]:
+    """What metrics.jsonl in the run folder `path` says, as `Run.metrics`, whether it is a whole run or not."""
     file = path / "metrics.jsonl"
-    if not os.path.lexists(file):
-        return []
-    rows = (_row(line) for line in files.read(file, MOST, path).split(b"\n"))
-    return [row for row in rows if row is not None]
+    return lines.rows(lines.read(file, path), file, warn)
 
 
 def default_out(algorithm: str, family: str, seed: int, resume: bool = False, root: Path = Path("runs")) -> Path:
@@ -241,13 +246,15 @@ def _require_lock(path: Path) -> None:
         raise errors.UserError(f"{path} is a link or no file: remove it, or choose another --out")
 
 
-def _read(path: Path) -> schema.Run:
+def _read(path: Path, warns: bool) -> schema.Run:
     file = path / "run.json"
     document = parsing.read(file, schema.KIND.most, path)
     if (found := document.get("schema")) != SCHEMA:
         raise errors.UserError(
             f"{path} is not a run of this version: its run.json has schema {found!r:.60}, expected {SCHEMA!r}"
         )
+    if "sha256" in document or warns:
+        documents.require_seal(file, schema.KIND, document, unsealed=True)
     return documents.checked(file, schema.KIND, document)
 
 
@@ -270,11 +277,3 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
         value = value.item() if hasattr(value, "item") else value
         plain[name] = None if isinstance(value, float) and not math.isfinite(value) else value
     return plain
-
-
-def _row(line: bytes) -> dict[str, Any] | None:
-    try:
-        row = parsing.parsed(line)
-    except parsing.Unreadable:
-        return None
-    return row if type(row.get("iteration")) is int else None

@@ -32,7 +32,7 @@ def import_outside(name: str) -> ModuleType:
         found = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name and f"{module}.".startswith(f"{error.name}."):
-            if _is_elsewhere(name):
+            if name.endswith(".py"):
                 raise errors.UserError(f"there is no file {name}") from error
             raise errors.UserError(f"no module {module!r}: it must be importable from here ({here}) or be installed") from error
         raise

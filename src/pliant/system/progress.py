@@ -5,9 +5,11 @@ import sys
 import time
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+
+from pliant import errors
+from pliant.system import terminal
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -18,7 +20,8 @@ class Progress:
     def __init__(
         self, total: int, start: int, quiet: bool, what: str = "meta-training", unit: str = "iteration"
     ) -> None:
-        self.total, self.start, self.quiet, self.what, self.unit = total, start, quiet, what, unit
+        self.total, self.start, self.quiet = total, start, quiet
+        self.what, self.unit = errors.printable(what), errors.printable(unit)
         self.bar: Bar | None = None
         self.task: TaskID | None = None
         self.begin = self.last = time.monotonic()
@@ -26,16 +29,16 @@ class Progress:
     def __enter__(self) -> "Progress":
         if not self.quiet and sys.stderr.isatty():
             self.bar = Bar(
-                TextColumn(self.what),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=24),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[numbers]}"),
                 TimeElapsedColumn(),
                 TextColumn("left"),
                 TimeRemainingColumn(elapsed_when_finished=False),
-                console=Console(stderr=True),
+                console=terminal.console(stderr=True),
             )
-            self.task = self.bar.add_task("", total=self.total, completed=self.start, numbers="")
+            self.task = self.bar.add_task(self.what, total=self.total, completed=self.start, numbers="")
             self.bar.start()
         return self
 

@@ -15,25 +15,50 @@ Bounds are those of `annotated_types`, `Interval` among them. A class that exten
 
 import dataclasses
 import functools
+import math
+import numbers
 import operator
 import types
 import typing
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
 from annotated_types import Ge, GroupedMetadata, Gt, Le, Lt, MinLen, Unit
 
+NOUNS = {int: "an integer", float: "a number", bool: "true or false", str: "text", type(None): "none", Path: "a path"}
+PLURALS = {int: "integers", float: "numbers", str: "words"}
 
 def check(settings: Any) -> None:
-    """Refuse a settings dataclass one of whose fields is out of the range that its type gives.
+    """Refuse a settings dataclass one of whose fields is not of its type, not finite, or out of the range that its type gives.
 
-    Raises ValueError, "NAME is VALUE: expected RANGE", for the first such field.
+    Raises ValueError, "NAME is VALUE: expected RANGE", for the first such field. True is no integer, and 2.0 is none.
     """
     own: Any = type(settings)
-    for name, kind in _ranged(own).items():
+    for name, kind in _kinds(own).items():
         value = getattr(settings, name)
+        if not fits(kind, value):
+            raise ValueError(f"{name} is {value!r}: expected {expected(kind)}")
         if not holds(kind, value):
             raise ValueError(f"{name} is {value!r}: expected {words(kind)}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{name} is {value!r}: expected a finite number")
+
+
+def fits(kind: Any, value: Any) -> bool:
+    """Whether `value` is of the type `kind`, whatever its range. Types that no setting of pliant has fit everything."""
+    if _is_union(kind):
+        return any(fits(option, value) for option in typing.get_args(kind))
+    kind = _parts(kind)[0]
+    if kind is type(None):
+        return value is None
+    if typing.get_origin(kind) is tuple:
+        inner = typing.get_args(kind)
+        sized = isinstance(value, tuple) and (inner[-1:] == (...,) or len(value) == len(inner))
+        return sized and all(fits(item, each) for item, each in _items(kind, value))
+    if kind in (int, float):
+        return isinstance(value, int if kind is int else numbers.Real) and not isinstance(value, bool)
+    return isinstance(value, kind) if kind in (bool, str) else True
 
 
 def holds(kind: Any, value: Any) -> bool:
@@ -49,6 +74,21 @@ def holds(kind: Any, value: Any) -> bool:
     if not all(_within(bound, value) for bound in bounds):
         return False
     return all(holds(item, each) for item, each in _items(kind, value))
+
+
+def expected(kind: Any) -> str:
+    """A type and its range in words, for errors and help."""
+    if _is_union(kind):
+        return " or ".join(expected(option) for option in typing.get_args(kind))
+    bare = plain(kind)
+    arguments = typing.get_args(bare)
+    if typing.get_origin(bare) is Literal:
+        return "one of " + ", ".join(str(argument) for argument in arguments)
+    if typing.get_origin(bare) is tuple:
+        many = how_many(kind) if arguments[-1:] == (...,) else f"{len(arguments)} "
+        plural = noun(PLURALS.get(arguments[0], f"{getattr(arguments[0], '__name__', arguments[0])}s"), words(_inner(kind)[0]))
+        return f"{many}{plural} separated by commas"
+    return noun(NOUNS.get(bare, getattr(bare, "__name__", str(bare))), words(kind))
 
 
 def words(kind: Any) -> str:
@@ -92,10 +132,15 @@ def plain(kind: Any) -> Any:
 
 
 @functools.cache
-def _ranged(settings: type) -> dict[str, Any]:
-    """The fields of a dataclass whose types give a range, with their types."""
+def _kinds(settings: type) -> dict[str, Any]:
+    """The fields of a dataclass with their types."""
     hints = typing.get_type_hints(settings, include_extras=True)
-    return {f.name: hints[f.name] for f in dataclasses.fields(settings) if f.init and words(hints[f.name])}
+    return {f.name: hints[f.name] for f in dataclasses.fields(settings) if f.init}
+
+
+def _inner(kind: Any) -> tuple[Any, ...]:
+    """The types of a tuple's items, with their ranges."""
+    return typing.get_args(_parts(kind)[0])
 
 
 def _parts(kind: Any) -> tuple[Any, list[Any], str]:

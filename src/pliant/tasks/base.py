@@ -5,8 +5,9 @@ A family file exports `Settings` (a frozen dataclass) and `family(settings) -> F
 so that no family can get them wrong.
 
 The three splits of a family are disjoint by construction (see `parameters.py`): a fifth of the training tasks, in a pattern
-that no seed can change, belongs to "test", the others to "train", and shifted tasks to "ood". Families whose tasks are a few
-named choices (two directions) have the same choices in "train" and "test".
+that no seed can change, belongs to "test", the others to "train", and shifted tasks to "ood". It is decided by what changes
+the environment, so that no test task is a training task in other words. Families whose tasks are a few named choices (two
+directions) have the same choices in "train" and "test".
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +33,7 @@ MOST_DRAWS = 1000
 
 
 class Told(NamedTuple):
-    """What of a task is worth telling a critic."""
+    """What of a task is worth telling."""
 
     size: int
     """K."""
@@ -80,9 +81,15 @@ class Family:
     settings: Any = None
     """The family's own settings, for the record."""
     told: Told | None = None
-    """What describes a task to a critic; None: where each of its parameters lies in the training law, from -1 to 1."""
+    """What describes a task to a critic; None: where each of its parameters lies in the training law, from -1 to 1, and beyond
+    for shifted tasks."""
+    known: Told | None = None
+    """What describes a task to an agent that is told it: all that it needs to act best. None: the same as to a critic."""
     protocol: Protocol | None = None
     """The published evaluation, where there is one."""
+    seen: Callable[[Tasks], Tasks] | None = None
+    """The same tasks as their environment sees them: tasks that are equal in it are the same environment, and in the same
+    split. None: each number of a task changes the environment."""
     own_axes: Mapping[str, Axis] = field(default_factory=dict)
     """Axes other than the family's scalar parameters, by name."""
     layout: str = ""
@@ -115,7 +122,9 @@ class Family:
                 raise ValueError(f"{self.name} has no tasks in split {split!r}: give a parameter a range for it")
             draws += 1
             flat = np.concatenate([p.draw(8 * n + 32, split, rng) for p in self.parameters], axis=1)
-            kept.append(flat[self._allowed(flat, split)])
+            for rows in np.split(flat, [2 * n + 8]):  # mostly the first ones are enough
+                if sum(map(len, kept)) < n:
+                    kept.append(rows[self._allowed(rows, split)])
         return self._unflatten(np.concatenate(kept)[:n])
 
     def split_of(self, tasks: Tasks) -> NDArray[np.str_]:
@@ -123,7 +132,10 @@ class Family:
 
         Without a continuum of tasks, train and test are the same choices and both are called "train".
         """
-        return split_by(self.parameters, self.flatten(tasks))
+        named = split_by(self.parameters, self.flatten(tasks))
+        if self.seen is None:
+            return named
+        return np.where(named == "", "", split_by(self.parameters, self.flatten(self.seen(tasks))))
 
     def task(self, values: Mapping[str, Any]) -> Tasks:
         """One task (M = 1) from named values; constants may be left out.
@@ -161,7 +173,7 @@ class Family:
 
     def _allowed(self, flat: NDArray[np.float64], split: str) -> NDArray[np.bool_]:
         shared = split == "test" and not any(p.varies for p in self.parameters)
-        return np.asarray(split_by(self.parameters, flat) == ("train" if shared else split))
+        return np.asarray(self.split_of(self._unflatten(flat)) == ("train" if shared else split))
 
     def _unflatten(self, flat: NDArray[np.float64]) -> Tasks:
         arrays, column = {}, 0
@@ -236,6 +248,11 @@ class BatchEnv:
     def described(self) -> Tensor:
         """What a critic is told of each task, [M, K]."""
         return self.family.described(self.tasks)
+
+    @property
+    def reports_success(self) -> bool:
+        """Whether its success is measured: where the family says what that is."""
+        return bool(self.family.success)
 
     # ---- what the rollout calls
 

@@ -1,9 +1,11 @@
 """In what the tasks of a family differ: named quantities, the law each is drawn from, and the cells that keep splits apart.
 
 Every number of a task has a place in [0, 1] of the training law (its range, or the law's distribution function). That
-interval is cut into `CELLS` equal cells, and the cell numbers of a task are added up. A sum that is a multiple of `HELD_OUT`
-belongs to "test". What lies outside the training box but inside the shifted one is "ood". Where the shift changes how likely
-tasks are and not which exist (arms between 0.4 and 0.6 instead of 0 and 1), the sums that leave 1 belong to "ood" instead.
+interval is cut into `CELLS` equal cells, and the cell numbers of a task are added up. The sums that leave a certain rest when
+divided by `HELD_OUT` belong to "test": the rest whose pattern of cells is its own mirror image (2 for a single range), so that
+the mean test task is the mean training task. What lies outside the training box but inside the shifted one is "ood". Where the
+shift changes how likely tasks are and not which exist (arms between 0.4 and 0.6 instead of 0 and 1), another fifth of the sums
+belongs to "ood" instead, a mirror image of itself too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import betainc, ndtr
 
 Array = NDArray[np.float64]
 
@@ -32,7 +34,8 @@ class Parameter:
     and standard deviation, for "dirichlet" its concentration, twice."""
     ood: tuple[float, ...] | None = None
     """The same for the shifted split, None for the same as train. A range may contain the training range, and then what lies
-    in it is left out; or lie inside it. For a parameter of choices, the shifted choices."""
+    in it is left out; or lie inside it. For a parameter of choices, the shifted choices, where one that stands there three
+    times is drawn three times as often."""
     size: int | None = None
     """Number of components, None for a scalar."""
     choices: tuple[float, ...] = ()
@@ -48,7 +51,8 @@ class Parameter:
     gaps: tuple[tuple[float, float], ...] = ()
     """Open intervals that are left out of both ranges of a uniform law, in ascending order."""
     group: int = 0
-    """Length of each vector of probabilities (dirichlet)."""
+    """Length of each vector of probabilities (dirichlet), or digits of each code (choices that are digits, drawn independently
+    of each other; the cell of a code is the number that it writes, least digit first)."""
     meaning: str = ""
     """What it is, with its unit."""
 
@@ -61,14 +65,16 @@ class Parameter:
     def varies(self) -> bool:
         """Train and test tasks differ in it."""
         if self.choices:
-            return self.split or bool(self.held_out)
+            return bool(self.held_out) or (self.split and len(self.choices) > 1)
         return self.law in ("normal", "dirichlet") or self.train[0] < self.train[1]
 
     @property
     def reweighs(self) -> bool:
         """Its shift changes how likely values are, not which exist."""
-        if self.ood is None or self.choices or self.ood == self.train:
+        if self.ood is None or self.ood == self.train or not self.varies:
             return False
+        if self.choices:
+            return set(self.ood) <= set(self.choices)
         return self.law in ("normal", "dirichlet") or self.train[0] <= self.ood[0] <= self.ood[1] <= self.train[1]
 
     def describe(self) -> str:
@@ -91,6 +97,8 @@ class Parameter:
             values = self.held_out if split == "test" else tuple(np.setdiff1d(values, self.held_out))
         if self.choices and self.stride:
             return _in_turn(np.array(values, dtype=np.float64), n, self.stride, rng)
+        if self.choices and self.group:
+            return np.asarray(rng.choice(np.array(values, dtype=np.float64), shape))
         if self.choices:
             return _balanced(np.array(values, dtype=np.float64), shape, rng)
         low, high = values
@@ -106,31 +114,49 @@ class Parameter:
         return x
 
     def place(self, x: Array) -> Array:
-        """Where values [n, width] lie in the training law, in [0, 1]; constants and choices too, [n, width]."""
+        """Where values [n, width] lie in the training law, constants and choices too, [n, width].
+
+        In [0, 1] for what occurs in training, and beyond for what lies beyond its range.
+        """
         if self.choices:
             order = np.sort(np.array(self.choices))
             return np.searchsorted(order, x) / max(1, len(order) - 1)
         low, high = self.train
         if self.law == "normal":
             return np.asarray(ndtr((x - low) / high))
-        if self.law == "dirichlet":
-            return np.clip(x, 0, 1)
-        x = np.clip(x, low, high)
+        if self.law == "dirichlet":  # a component of a Dirichlet vector has a beta distribution
+            return np.asarray(betainc(low, low * (self.group - 1), np.clip(x, 0, 1)))
         if self.law == "log":
-            return np.asarray((np.log(x) - np.log(low)) / (np.log(high) - np.log(low) or 1.0))
+            above = np.log(np.maximum(x, np.finfo(np.float64).tiny)) - np.log(low)
+            return np.asarray(above / (np.log(high) - np.log(low) or 1.0))
         ends = np.array(low), np.array(high)
         covered = x - low - _left_out(self.gaps, ends[0], x)
         return np.asarray(covered / (high - low - _left_out(self.gaps, *ends) or 1.0))
 
     def cells(self, x: Array) -> NDArray[np.int64]:
-        """The cell number of each value, [n, width]; 0 for what does not vary."""
+        """The cell number of each value, [n, width]; 0 for what does not vary, or follows from the others."""
         if not self.varies:
             return np.zeros(x.shape, dtype=np.int64)
         if self.held_out:
-            return (~np.isin(x, self.held_out)).astype(np.int64)
+            return np.isin(x, self.held_out).astype(np.int64)
         if self.choices:
-            return np.searchsorted(np.sort(np.array(self.choices)), x)
-        return np.clip(np.floor(CELLS * self.place(x)), 0, CELLS - 1).astype(np.int64)
+            worth = len(self.choices) ** (np.arange(self.width) % self.group) if self.group else 1
+            return np.asarray(np.searchsorted(np.sort(np.array(self.choices)), x) * worth)
+        cell = np.clip(np.floor(CELLS * self.place(x)), 0, CELLS - 1).astype(np.int64)
+        if self.law == "dirichlet":
+            cell[:, self.group - 1 :: self.group] = 0  # what the others of its vector leave
+        return cell
+
+    @property
+    def most(self) -> int:
+        """The largest sum of its cell numbers."""
+        if not self.varies or self.held_out:
+            return int(self.varies)
+        if self.choices:
+            groups, choices = self.width // (self.group or 1), len(self.choices) ** (self.group or 1)
+            return int(groups * (choices - 1))
+        free = self.width - (self.width // self.group if self.law == "dirichlet" else 0)
+        return free * (CELLS - 1)
 
     def inside(self, x: Array, shifted: bool) -> NDArray[np.bool_]:
         """Whether values [n, width] may occur in training, or with `shifted` in the shifted split, [n]."""
@@ -169,14 +195,27 @@ def split_of(parameters: Sequence[Parameter], flat: Array) -> NDArray[np.str_]:
     named = list(zip(parameters, columns, strict=True))
     inside = np.logical_and.reduce([p.inside(x, shifted=False) for p, x in named])
     shifted = np.logical_and.reduce([p.inside(x, False) | p.inside(x, True) for p, x in named])
-    rest = sum(p.cells(x).sum(1) for p, x in named) % HELD_OUT
+    total = np.sum([p.cells(x).sum(1) for p, x in named], axis=0)
+    test, ood = _rests(sum(p.most for p in parameters))
     split = np.where(inside, "train", "ood").astype("<U5")
-    if any(p.varies for p in parameters):
-        split[inside & (rest == 0)] = "test"
     if any(p.reweighs for p in parameters):
-        split[inside & (rest == 1)] = "ood"
+        split[inside & np.isin(total % (2 * HELD_OUT), ood)] = "ood"
+    if any(p.varies for p in parameters):
+        split[inside & (total % HELD_OUT == test)] = "test"
     split[~shifted] = ""
     return split
+
+
+def _rests(most: int) -> tuple[int, tuple[int, int]]:
+    """Which sums of cells, of 0 to `most`, are held out: what they leave of `HELD_OUT` for test, and of twice that for ood.
+
+    Turning every range about its middle makes `most - sum` of a sum. The sums held out for test are those of which that is one
+    of them again; for ood they are two rests, each the other's mirror image: with a single range 2 of 5, and 1 and 8 of 10.
+    Where a sum can be no more than 1 or 3 there is no such pattern, and the upper middle is held out.
+    """
+    test = most * (HELD_OUT + 1) // 2 % HELD_OUT
+    test = test if test <= most else (most + 1) // 2
+    return test, ((test - 1) % (2 * HELD_OUT), (most - test + 1) % (2 * HELD_OUT))
 
 
 def _left_out(gaps: Sequence[tuple[float, float]], low: Array, x: Array) -> Array:

@@ -9,7 +9,9 @@ from pliant.tasks.base import BatchEnv, Family, Tasks
 
 
 def told(family: Family) -> Family:
-    """`family` with observations [M, B, D + K]: the K numbers of `Family.described` stand behind the family's own.
+    """`family` with observations [M, B, D + K]: the K numbers of `Family.known` (else of `described`) stand behind its own.
+
+    They say which task it is, not what has happened in it: what an agent must remember of an episode it still must remember.
 
     Its environments keep the sizes that they were made with: they may read them to fill their own D numbers.
 
@@ -22,7 +24,8 @@ def told(family: Family) -> Family:
     def environment(wider: Family, tasks: Tasks, lanes: int, episodes: int) -> BatchEnv:
         batch = family.environment(family, tasks, lanes, episodes)
         sees = batch.observe
-        known = batch.described()[:, None].expand(*batch.shape, -1)  # [M, B, K]
+        numbers = torch.as_tensor(family.known.of(tasks)) if family.known else batch.described()
+        known = numbers[:, None].expand(*batch.shape, -1)  # [M, B, K]
 
         def observe() -> torch.Tensor:
             seen = sees()
@@ -31,4 +34,5 @@ def told(family: Family) -> Family:
         batch.observe = observe  # type: ignore[method-assign]
         return batch
 
-    return dataclasses.replace(family, spec=own._replace(obs_size=own.obs_size + own.task_size), environment=environment)
+    size = own.obs_size + (family.known.size if family.known else own.task_size)
+    return dataclasses.replace(family, spec=own._replace(obs_size=size), environment=environment)

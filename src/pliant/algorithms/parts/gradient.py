@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pliant.algorithms.base import Collect
 from pliant.algorithms.parts.inner import Inner
+from pliant.maths import functional
 from pliant.types import Carry, Params, Rollout
 
 
@@ -62,7 +63,8 @@ class ByGradient:
         """One outer step."""
         if self.outer is None:
             return {}
-        self.inner.meta, metrics = self.outer(self.inner, rollouts)
+        meta, metrics = self.outer(self.inner, rollouts)
+        self.inner.meta = functional.lifted(meta, self.inner.least)
         return metrics
 
     def state(self) -> dict[str, Tensor]:

@@ -99,7 +99,7 @@ class Inner:
 
     def __init__(self, policy: nn.Module, spec: Spec, settings: InnerSettings) -> None:
         _require_differentiable(policy, spec)
-        self.policy, self.settings = policy, settings
+        self.policy, self.settings, self.least = policy, settings, traits(policy).least
         self.distribution: Distribution = distributions.of(spec)
         self.meta: Params = functional.parameters(policy)
         if settings.learn_lr:
@@ -126,7 +126,8 @@ class Inner:
             loss = losses.surrogate(log_prob, rollout.log_prob, advantage, rollout.valid)
         else:
             loss = losses.reinforce(log_prob, advantage, rollout.valid)
-        return functional.inner_step(params, loss, self._rates(meta, stage), second_order, retain=second_order)
+        stepped = functional.inner_step(params, loss, self._rates(meta, stage), second_order, retain=second_order)
+        return functional.lifted(stepped, self.least)
 
     def path(self, meta: Params, experience: Sequence[Experience], second_order: bool, tasks: int) -> list[Params]:
         """Parameters before and after each inner step, one step per element of `experience`; differentiable by `meta`."""

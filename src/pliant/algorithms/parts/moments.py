@@ -26,11 +26,19 @@ class Moments:
             self.square = keep * self.square + (1 - keep) * x.square().mean(0)
             self.updates = self.updates + 1
 
-    @property
-    def std(self) -> Tensor:
-        """Standard deviation, 1 before the first update and for what never changed."""
+    def std(self, least: float) -> Tensor:
+        """Standard deviation, 1 before the first update and for what never changed.
+
+        It counts as at least the share `least` of the root mean square of the same number, and of the middle deviation of all
+        numbers that change: what hardly moved so far, as rounding does, is not blown up to unit size, nor far beyond it once it
+        moves.
+        """
         variance = (self.square - self.mean.square()).clamp(min=0)
-        return torch.where(variance > 1e-12, variance.sqrt(), 1.0)
+        changes = variance > 1e-12
+        if not bool(changes.any()):
+            return torch.ones_like(variance)
+        middle = variance[changes].median().sqrt()
+        return torch.where(changes, variance.sqrt().maximum(least * self.square.sqrt()).maximum(least * middle), 1.0)
 
     def state(self) -> dict[str, Tensor]:
         """Its values by name."""

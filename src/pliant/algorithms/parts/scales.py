@@ -12,6 +12,10 @@ from pliant.types import Rollout
 
 Which = Literal["none", "obs", "reward", "both"]
 """Inputs that are brought to unit size."""
+LEAST_OBS = 1e-2
+"""Least deviation of a number of the observation, as a share of its own size and of the middle deviation of all."""
+LEAST_REWARD = 1e-1
+"""The same of the reward, which is divided and not shifted: rewards of usual size are seen as 10 at most."""
 
 
 class Scales:
@@ -32,10 +36,10 @@ class Scales:
         obs = reward = None
         if self._which in ("obs", "both"):
             self.obs.update(rollout.obs[rollout.valid])
-            obs = self.obs.mean, self.obs.std
+            obs = self.obs.mean, self.obs.std(LEAST_OBS)
         if self._which in ("reward", "both"):
             self.reward.update(rollout.reward[rollout.valid])
-            reward = self.reward.std
+            reward = self.reward.std(LEAST_REWARD)
         if isinstance(self._policy, Scaled) and self._which != "none":
             self.fixed = self._policy.rescale(self.fixed, obs, reward)
 

@@ -116,9 +116,6 @@ def number(subject: Subject) -> Answer:
 class _FirstLane(Stream):
     """The random numbers of a trial of LANES lanes, of which the first lane's are handed out."""
 
-    def at(self, *names: str | int) -> "_FirstLane":
-        return _FirstLane(self.seed, self.path + names)
-
     def uniform(self, tasks: int, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """[M, 1, episodes, n] for openings, [M, T, 1, n] for steps."""
         if self.path[-1] == "reset":

@@ -82,7 +82,7 @@ def finite(subject: Subject) -> Answer:
             if not all(bool(torch.isfinite(x).all()) for x in (output.dist, *leaves(memory)) if x.is_floating_point()):
                 return Fault(
                     f"observations and rewards of order {scale:g} give an answer that is not finite",
-                    "squash what comes in (tanh, symlog), clamp log standard deviations, and divide by nothing that can be 0",
+                    "squash what comes in (tanh, symlog), bound log standard deviations, and divide by nothing that can be 0",
                 )
     return f"to inputs of order 0 to {max(SCALES):g}"
 

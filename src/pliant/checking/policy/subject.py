@@ -66,7 +66,7 @@ class Subject:
             return self.code.make(spec, self.settings, stream)
         module = registry.load("policy", "module")
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(stream.key % 2**63)
+            torch.set_rng_state(stream.generator().get_state())
             body = self.code(spec.obs_size)
         return module.make(spec, module.Settings(), stream, body=body)
 

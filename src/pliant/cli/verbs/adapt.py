@@ -38,12 +38,11 @@ def run(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
     out = arguments.out or _free(arguments.run / "adapted", task)
     policies.require_free(out)  # said before anything is played
     files.require_writable(out / "adapted.json", None if arguments.out else arguments.run, "give another --out")
-
-    trained = agent.load(arguments.run, device=arguments.device)
+    trained = agent.load_agent(arguments.run, device=arguments.device)
     adapted = trained.adapt(task, stages=arguments.stages, seed=arguments.seed, episodes=arguments.episodes)
     shared.console().print(terminal.curve_table(adapted.document))
     adapted.save(out)
-    print(f"adapted policy: {out}")
+    shared.say(f"adapted policy: {out}")
     return 0
 
 

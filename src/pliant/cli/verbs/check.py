@@ -71,8 +71,8 @@ def _subject(arguments: argparse.Namespace) -> "tuple[Kind, str]":
         "algorithm": arguments.algorithm,
         "policy": arguments.policy,
     }
-    given = [(kind, name) for kind, name in named.items() if name]
-    if len(given) != 1:
-        got = " and ".join(name for _, name in given) or "nothing"
+    given = [(kind, name) for kind, name in named.items() if name is not None]
+    if len(given) != 1 or not given[0][1].strip():
+        got = " and ".join(name or "''" for _, name in given) or "nothing"
         raise errors.UserError(f"check got {got}: expected one of FAMILY, --algorithm MODULE, --policy MODULE")
     return given[0]

@@ -29,5 +29,5 @@ def run(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
         return 0
     for table in terminal.comparison_tables(document):
         shared.console().print(table)
-    print("\n".join(terminal.comparison_notes(document)))
+    shared.say(*terminal.comparison_notes(document))
     return 0

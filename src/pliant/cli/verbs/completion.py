@@ -2,6 +2,8 @@
 
 import argparse
 
+from pliant.cli import shared
+
 HELP = "print a shell completion script"
 EXAMPLES = """\
 eval "$(pliant completion bash)"
@@ -42,5 +44,5 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
     """Print the script."""
-    print(SCRIPTS[arguments.shell], end="")
+    shared.say(*SCRIPTS[arguments.shell].splitlines())
     return 0

@@ -73,8 +73,9 @@ def _show(arguments: argparse.Namespace, document: "Evaluation") -> None:
     console = shared.console()
     console.print(terminal.curve_table(document))
     if "headline" in document:
-        print(terminal.headline(document))
+        shared.say(terminal.headline(document))
     if "players" in document:
         console.print(terminal.players_table(document))
     kept = evaluate.document_path(arguments.run, document)
-    print(f"document: {kept}\npicture: {curves.curve_picture(document, kept.with_suffix('.png'), arguments.run)}")
+    picture = curves.curve_picture(document, kept.with_suffix(".png"), arguments.run)
+    shared.say(f"document: {kept}", f"picture: {picture}")

@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
     from pliant.cli import listing, shared
 
     if arguments.name is None and not arguments.json:
-        print("\n".join(listing.lines(shared.columns())))
+        shared.say(*listing.lines(shared.columns()))
         return 0
     with contextlib.redirect_stdout(sys.stderr):  # whatever a simulator says while it is imported
         document = listing.document(arguments.name)
@@ -33,5 +33,5 @@ def run(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
     if arguments.json:
         shared.print_json(document)
     else:
-        print("\n".join(lines))
+        shared.say(*lines)
     return 0

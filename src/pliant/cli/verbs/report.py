@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
     publish.require_writable(arguments.out)  # said before anything is evaluated
     document = shared.compared(arguments)
     made = publish.write(document, arguments.out, _behaviour(document, arguments))
-    print("\n".join(f"{_kind(path)}: {path}" for path in made))
+    shared.say(*(f"{_kind(path)}: {path}" for path in made))
     return 0
 
 

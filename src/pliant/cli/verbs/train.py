@@ -1,7 +1,6 @@
 """`pliant train`: meta-train an algorithm on a family of tasks, one seed or several."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +52,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
     """Begin or resume a run or several, or explain the settings."""
     if arguments.help and not (arguments.algorithm and arguments.family):
-        print(arguments.explain_all(), end="")
+        shared.say(*arguments.explain_all().splitlines())
         return 0
     _require_names(arguments)
     shared.trust(arguments)
@@ -61,7 +60,7 @@ def run(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
 
     if arguments.help:
         chosen = settled.load(arguments, settings)
-        print(explain.settings(arguments.algorithm, arguments.family, chosen, arguments.preset), end="")
+        shared.say(*explain.settings(arguments.algorithm, arguments.family, chosen, arguments.preset).splitlines())
         return 0
     if arguments.seeds is not None:
         return _train_seeds(arguments, settings)
@@ -117,7 +116,7 @@ def _train_one(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
         resume = resume or held is place.Holds.BEGINNING
         out = train.train(wanted, out, device=arguments.device, resume=resume, quiet=arguments.quiet)
     foreign = filter(outside.is_outside, (wanted.algorithm, wanted.family, wanted.policy))
-    print(f"run: {out}\nnext: {shared.command('evaluate', out, imports=(*foreign, *arguments.imports))}")
+    shared.say(f"run: {out}", f"next: {shared.command('evaluate', out, imports=(*foreign, *arguments.imports))}")
     return 0
 
 
@@ -144,9 +143,9 @@ def _train_seeds(arguments: argparse.Namespace, settings: dict[str, str]) -> int
         iterations = learner.settings.iterations if getattr(learner.algorithm, "learns", True) else 1
         words = [arguments.algorithm, arguments.family, *settled.again(arguments, settings), *(["--resume"] if resume else [])]
         seeds.train(["train", *words], left, arguments.jobs or machine.cores(), iterations, arguments.quiet)
-    print("\n".join(f"run: {path}" for path in outs.values()))
     foreign = filter(outside.is_outside, (wanted.algorithm, wanted.family, wanted.policy))
-    print(f"next: {shared.command('compare', *outs.values(), imports=(*foreign, *arguments.imports))}")
+    following = shared.command("compare", *outs.values(), imports=(*foreign, *arguments.imports))
+    shared.say(*(f"run: {path}" for path in outs.values()), f"next: {following}")
     return 0
 
 
@@ -177,4 +176,4 @@ def _places(arguments: argparse.Namespace, wanted: "Config") -> tuple[dict[int, 
 def _say(line: str, quiet: bool) -> None:
     """One line on stderr."""
     if not quiet:
-        print(f"pliant: {line}", file=sys.stderr)
+        shared.say_aside(line)

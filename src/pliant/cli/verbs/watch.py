@@ -39,5 +39,5 @@ def run(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
         fps=arguments.fps,
         device=arguments.device,
     )
-    print(f"video: {made}")
+    shared.say(f"video: {made}")
     return 0

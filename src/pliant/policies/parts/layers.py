@@ -8,6 +8,7 @@ import torch
 from annotated_types import Gt
 from torch import Tensor, nn
 
+from pliant.maths import functional
 from pliant.system import ranges
 from pliant.types import Spec
 
@@ -50,11 +51,16 @@ def initial_log_std(spec: Spec, settings: HeadSettings) -> nn.Parameter | None:
     return None if spec.discrete else nn.Parameter(torch.full((spec.action_size,), math.log(settings.init_std)))
 
 
+def least_of(log_std: nn.Parameter | None, min_std: float) -> dict[str, float]:
+    """What an update keeps of a policy's parameters: its log standard deviation, if it has one, at that of `min_std`."""
+    return {} if log_std is None else {"log_std": math.log(min_std)}
+
+
 def dist_of(x: Tensor, log_std: Tensor | None, min_std: float) -> Tensor:
     """What a policy's last layer says, [M, N, A], as distribution parameters [M, N, P]."""
     if log_std is None:
         return x
-    log_std = log_std.clamp(min=math.log(min_std)).unsqueeze(-2)
+    log_std = functional.within(log_std, low=math.log(min_std)).unsqueeze(-2)
     return torch.cat([x, log_std.expand(x.shape)], dim=-1)
 
 

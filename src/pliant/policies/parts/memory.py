@@ -109,6 +109,7 @@ class MemoryPolicy(nn.Module):
         self.head = Linear(self.size_out, spec.action_size, 0.01, generator)
         self.min_std = settings.min_std
         self.log_std = layers.initial_log_std(spec, settings)
+        self.least = layers.least_of(self.log_std, settings.min_std)
 
     def start(self, tasks: int, lanes: int) -> State:
         """The memory where a trial opens, [M, B, *]; learned, if the memory says so."""

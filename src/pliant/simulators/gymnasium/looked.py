@@ -5,6 +5,7 @@ ends.
 """
 
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -14,12 +15,14 @@ from gymnasium import spaces as kinds
 from numpy.typing import NDArray
 
 from pliant import errors
-from pliant.simulators.gymnasium import contract, places, spaces, varied
+from pliant.simulators.gymnasium import contract, places, spaces, success, varied
 from pliant.simulators.gymnasium import vary as varying
 from pliant.simulators.gymnasium.varied import Place, Recipe, Span
 from pliant.tasks.asked import Say
 from pliant.tasks.worker import described
 
+MOST_STEPS, MOST_SECONDS = 1000, 1.0
+"""Of an episode in which one looks out for a report of success."""
 GOALS = ("desired_goal",)
 """Keys under which environments show their goal."""
 
@@ -32,6 +35,12 @@ class Found(NamedTuple):
     acts: "kinds.Space[Any]"
     doubts: tuple[str, ...]
     """What looks wrong with it although it can be served."""
+    success: str = ""
+    """Under which name it reports success, "" if it does not."""
+    success_at: int = 0
+    """The step of an episode at which it first did; 0 where the name is only what the user says."""
+    unreported: tuple[str, ...] | None = None
+    """What its info had instead, where it reported no success; None where it did."""
 
 
 def look(
@@ -60,8 +69,7 @@ def look(
         env.close()
     except Exception as error:  # it has played: this is a doubt, no refusal
         doubts.append(f"{called} {described(error)} in close: that is passed over wherever it is closed")
-    _try_out(answer, recipe._replace(places=found), spans, called, say)
-    return answer._replace(doubts=tuple(doubts))
+    return _try_out(answer._replace(doubts=tuple(doubts)), recipe._replace(places=found), spans, called, say)
 
 
 def needed(spec: Any, axes: Sequence[varying.Axis]) -> dict[str, Any]:
@@ -138,8 +146,11 @@ def still(actor: spaces.Actor) -> Any:
     return 0 if actor.discrete else np.zeros(actor.size)
 
 
-def _try_out(found: Found, recipe: Recipe, spans: Sequence[Span], called: str, say: Say) -> None:
-    """Reset and step the environment once in every task of `extremes`; raise UserError for what it does not bear."""
+def _try_out(found: Found, recipe: Recipe, spans: Sequence[Span], called: str, say: Say) -> Found:
+    """Reset and step the environment once in every task of `extremes`; what was found, and how it reports success.
+
+    Raises UserError for what it does not bear.
+    """
     observer, actor = adapters(found.observes, found.acts, called)
     size, lane = observer.size, varied.Varied(recipe)
     try:
@@ -158,8 +169,33 @@ def _try_out(found: Found, recipe: Recipe, spans: Sequence[Span], called: str, s
                     f"--vary: with {name}={value:g} {called} shows {obs.shape[0]} numbers, not all the {size} finite ones of"
                     " its space: all tasks of a family have one observation space"
                 )
+        say("being played for an episode")
+        return _succeeding(found, lane, next(extremes(spans))[1], actor, called)
     finally:
         lane.close()
+
+
+def _succeeding(found: Found, lane: varied.Varied, task: NDArray[np.float64], actor: spaces.Actor, called: str) -> Found:
+    """Under which name an episode at random reports success, and at which of its steps first.
+
+    What the user has named is taken at their word, at step 0. One that reports success at the end of an episode alone is found
+    out here; one that does so only when it succeeds may not be, and must be named.
+    """
+    wanted, rng, begin = lane.recipe.success, np.random.default_rng(0), time.monotonic()
+    names: set[str] = set()
+    try:
+        lane.begin(task, 0)
+        for step in range(1, MOST_STEPS + 1):
+            action: Any = int(rng.integers(actor.size)) if actor.discrete else rng.uniform(-1, 1, actor.size)
+            _, _, terminated, truncated, _ = lane.advance(action)
+            if name := success.name_in(lane.info, wanted):
+                return found._replace(success=name, success_at=0 if wanted else step)
+            names |= set(lane.info)
+            if terminated or truncated or time.monotonic() - begin > MOST_SECONDS:
+                break
+    except Exception as error:  # the environment's own, whatever its type
+        raise errors.UserError(f"{called} cannot be played: {contract.blamed(error).removeprefix('raised ')}") from error
+    return found._replace(success=wanted, unreported=tuple(sorted(map(str, names))))
 
 
 def extremes(spans: Sequence[Span]) -> Iterator[tuple[int, NDArray[np.float64]]]:

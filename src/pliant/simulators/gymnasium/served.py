@@ -16,6 +16,8 @@ from pliant.tasks.base import Parameter
 
 MOST_KEPT = 8
 """Environments whose answer is remembered."""
+MOST_STEPS, MOST_SECONDS = 1000, 1.0
+"""Of an episode in which one looks out for a report of success."""
 
 
 class Served(NamedTuple):
@@ -71,6 +73,9 @@ def _looked_at(
             f"{called} shows the image {name!r} beside other things, so it is read as {observer.size:,} plain numbers; alone it"
             f" goes through convolutions: --wrappers \"FilterObservation(['{name}'])\""
         )
+    if recipe.success and found.unreported is not None:
+        had = list(found.unreported)
+        errors.warn(f"--success is {recipe.success!r}, which {called} did not report in an episode: its info had {had}")
     return Served(recipe._replace(places=found.places), found, meant, observer, actor, called, timeout)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pliant.errors import UserError
-from pliant.simulators.gymnasium import contract, spaces, varied
+from pliant.simulators.gymnasium import contract, spaces, success, varied
 from pliant.tasks.base import BatchEnv, Family, Tasks
 from pliant.tasks.worker import Fault
 from pliant.types import Spec
@@ -48,10 +48,16 @@ class Single(BatchEnv):
         self.horizon = limit or family.horizon
         self.env = env
         self.act, self.see = spaces.actor(env.action_space).of, spaces.observer(env.observation_space).of
-        self.over = False
         self.called = str(env.spec.id if env.spec else type(env.unwrapped).__name__)
         self.layout = _last_seed(env) if family.layout else None
         """Where a task is the seed of every reset: the seed of all episodes, None before the first."""
+        self.over, self._reported = False, False
+        self._success: str = getattr(family.settings, "success", "") if family.name == "gymnasium" else ""
+
+    @property
+    def reports_success(self) -> bool:
+        """Whether `env` has, in the trials so far: what the family promises is not its word."""
+        return self._reported
 
     def described(self) -> Tensor:
         return torch.zeros(1, self.spec.task_size)  # what differs here has no name
@@ -71,8 +77,9 @@ class Single(BatchEnv):
         with self._blaming():
             obs, reward, terminated, self.over, info = contract.stepped(self.env, self.act(acted))
             self.obs = self.see(obs)
-        success = bool(info.get("success", info.get("is_success", False)))
-        return torch.tensor([[reward]]).double(), torch.tensor([[terminated]]), torch.tensor([[success]])
+        self._reported = self._reported or bool(success.name_in(info, self._success))
+        succeeded = torch.tensor([[success.told(info, self._success)]])
+        return torch.tensor([[reward]]).double(), torch.tensor([[terminated]]), succeeded
 
     def cut(self) -> Tensor:
         return torch.tensor([[self.over]])

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import importlib
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, get_args
 
 import gymnasium
@@ -13,7 +13,7 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 from numpy.typing import NDArray
 
 from pliant import errors
-from pliant.simulators.gymnasium import contract, spaces
+from pliant.simulators.gymnasium import contract, spaces, success
 
 Array = NDArray[np.float64]
 Where = Literal["argument", "attribute", "option", "apply", "seed"]
@@ -72,6 +72,8 @@ class Recipe(NamedTuple):
     """Keys of a Dict of observations that agents do not see."""
     fresh: bool = False
     """Every episode has an environment of its own."""
+    success: str = ""
+    """Under which name `info` reports success; a usual one if it is empty."""
 
 
 class Varied:
@@ -82,6 +84,8 @@ class Varied:
         self.env: gymnasium.Env[Any, Any] | None = None
         self.arguments: dict[str, Any] = {}
         self.render_mode: str | None = None
+        self.info: Mapping[str, Any] = {}
+        """Of the last step."""
 
     @property
     def pace(self) -> float:
@@ -108,9 +112,9 @@ class Varied:
 
     def advance(self, action: Any) -> tuple[Array, float, bool, bool, bool]:
         assert self.env is not None
-        obs, reward, terminated, truncated, info = contract.stepped(self.env, self.act(action))
-        success = bool(info.get("success", info.get("is_success", False)))
-        return self.observe(obs), reward, terminated, truncated, success
+        obs, reward, terminated, truncated, self.info = contract.stepped(self.env, self.act(action))
+        succeeded = success.told(self.info, self.recipe.success)
+        return self.observe(obs), reward, terminated, truncated, succeeded
 
     def close(self) -> None:
         if self.env is not None:

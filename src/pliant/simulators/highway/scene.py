@@ -51,6 +51,16 @@ def highway(count: Tensor, density: Tensor, pace: Tensor, noise: Tensor) -> Stat
     return _opened(x, y, speed, speed, exponent, torch.ones_like(x, dtype=torch.bool))
 
 
+def room(count: Tensor, pace: Tensor) -> Tensor:
+    """How many others are on a highway of density 1 that is as long as a merge, on average, [N]."""
+    return (Merge.BEFORE + Merge.CONVERGE + Merge.PARALLEL) / ((12 + pace) * torch.exp(-5 / 40 * count))
+
+
+def merging(count: Tensor, density: Tensor, pace: Tensor) -> Tensor:
+    """How many others a merge has, but for want of vehicles: as many as a highway of this density and length, [N]."""
+    return torch.round(density * room(count, pace))
+
+
 def merge_noise(vehicles: int) -> int:
     """Uniform numbers that `merge` takes."""
     return vehicles * (2 * TRIES + 1)
@@ -65,7 +75,7 @@ def merge(count: Tensor, density: Tensor, pace: Tensor, noise: Tensor) -> State:
     noise = noise.unflatten(1, (-1, 2 * TRIES + 1))  # [N, V, 2 TRIES + 1]
     N, V = noise.shape[:2]
     reach = Merge.BEFORE + Merge.CONVERGE + Merge.PARALLEL
-    wanted = torch.round(reach * density / ((12 + pace) * torch.exp(-5 / 40 * count)))  # [N]
+    wanted = merging(count, density, pace)  # [N]
     speed = pace[:, None] + SPEED_SPREAD * (2 * noise[..., -1] - 1)
     x = torch.full((N, 1 + V), torch.inf, dtype=torch.float64)
     lane = torch.full((N, 1 + V), -1.0, dtype=torch.float64)

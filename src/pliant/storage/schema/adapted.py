@@ -5,8 +5,8 @@ from typing import Any, Final, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from pliant.storage.schema.kind import Kind, strict
-from pliant.storage.schema.parts import Config
+from pliant.storage.schema.kind import SETTINGS_EDITED, Kind, strict
+from pliant.storage.schema.parts import Config, Digest
 
 SCHEMA: Final = "pliant.adapted/1"
 
@@ -45,6 +45,8 @@ class Adapted(TypedDict):
     """How the environment counts actions; empty for a task of the family."""
     observes: NotRequired[dict[str, Any]]
     """Space of the environment's observations; missing for a task of the family."""
+    sha256: NotRequired[Digest]
+    """Checksum of the document without this field; documents of pliant 0.1.0 have none."""
 
 
 TYPES = {"bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)), "float16", "float32", "float64"}
@@ -79,4 +81,4 @@ def _shape(value: object) -> tuple[int, ...] | None:
     return None if shapes or inner is None else (len(value), *inner)
 
 
-KIND = Kind(SCHEMA, Adapted, faults)
+KIND = Kind(SCHEMA, Adapted, faults, "since 0.2", edited=SETTINGS_EDITED)

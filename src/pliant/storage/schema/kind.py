@@ -14,6 +14,13 @@ Sealed = Literal["always", "since 0.2", "never"]
 MIB = 2**20
 
 
+SETTINGS_EDITED = (
+    "was changed since it was written (its checksum does not fit): restore it from a copy,"
+    " or take its sha256 out to use it as it is"
+)
+"""Of documents that say what to do, not what was measured."""
+
+
 def nothing(document: object) -> Iterable[str]:
     """No fault: the type says all."""
     return ()
@@ -32,6 +39,8 @@ class Kind(Generic[D]):
     sealed: Sealed = "never"
     most: int = 16 * MIB
     """Bytes above which a document is not ours."""
+    edited: str = "was edited since it was measured (its checksum does not fit): delete it, measure again"
+    """What is said of one whose checksum does not fit."""
 
     @property
     def name(self) -> str:

@@ -4,8 +4,8 @@ from typing import Final, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from pliant.storage.schema.kind import Kind, strict
-from pliant.storage.schema.parts import Config, Versions
+from pliant.storage.schema.kind import SETTINGS_EDITED, Kind, strict
+from pliant.storage.schema.parts import Config, Digest, Versions
 
 SCHEMA: Final = "pliant.run/1"
 
@@ -33,6 +33,8 @@ class Run(TypedDict):
     """When and on what it was begun."""
     resumed: NotRequired[list[Begun]]
     """When and on what it was resumed, oldest first."""
+    sha256: NotRequired[Digest]
+    """Checksum of the document without this field; documents of pliant 0.1.0 have none."""
 
 
-KIND = Kind(SCHEMA, Run)
+KIND = Kind(SCHEMA, Run, sealed="since 0.2", edited=SETTINGS_EDITED)
