@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+import re
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -11,10 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from pliant.config import registry
+from pliant.config.config import load_config
 from pliant.errors import UserError
+from pliant.families import point
 from pliant.maths import functional
 from pliant.policies import mlp
-from pliant.rollout import episode_returns, rollout
+from pliant.rollout import LARGEST_REWARD, episode_returns, rollout
+from pliant.running import learner as learners
+from pliant.running import loop
 from pliant.streams import Stream
 from pliant.tasks.base import BatchEnv, Family, Parameter, Tasks
 from pliant.types import Inputs, Output, Rollout, Spec, State, inputs_of
@@ -330,6 +335,40 @@ def test_an_environment_that_diverges_is_named_with_task_lane_and_step(what, nam
     at = max(step - 1, 0) if what == "obs" else step
     assert f"{named} is not finite in task 1, lane 2, step {at}" in str(error.value)
     assert "environment" in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("poison", [1e30, -1e16])
+def test_a_reward_that_no_advantage_can_be_made_of_is_named(poison: float) -> None:
+    """Its square overflows: advantages would all be 0, and the gradient too."""
+    family = broken(where=("reward", 1, 2, 3), poison=poison)
+    policy = Diverging(4, 0.0, (0, 0, 0))
+    said = re.escape(f"reward is {poison:g} in task 1, lane 2, step 3: expected at most 1e+15 in size, scale the rewards")
+    with pytest.raises(UserError, match=said):
+        rollout(family.batch(sample(family), B), Stream(0), policy, functional.parameters(policy))
+
+
+@pytest.mark.parametrize("algorithm", ["maml", "rl2", "reptile"])
+def test_the_largest_rewards_are_learned_from(algorithm: str) -> None:
+    """As from small ones: what is not refused has a gradient."""
+    config = load_config(algorithm, "point", {"train.meta_batch": 2, "train.lanes": 3, "family.horizon": 5}, preset="none")
+    learner = learners.build(config)
+    scaled = dataclasses.replace(learner.family, environment=functools.partial(large, 0.9 * LARGEST_REWARD))
+    done = next(loop.iterate(learner._replace(family=scaled), 0, 1))
+    assert float(done.rollouts[0].reward.abs().max()) > 1e13
+    assert done.metrics.get("gradient_norm", done.metrics.get("distance")) > 1e-6
+
+
+def large(scale: float, *given: Any) -> BatchEnv:
+    """The point world, whose rewards are of some size."""
+    made = point.Point(*given)
+    advance = made.advance
+
+    def larger(action: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        reward, terminated, success = advance(action, noise)
+        return scale * reward, terminated, success
+
+    made.advance = larger  # type: ignore[method-assign]
+    return made
 
 
 @pytest.mark.parametrize("discrete", [False, True])

@@ -25,7 +25,8 @@ def rollout(
     `stream` and `stage` address all randomness: the same address gives the same bits. With `deterministic` the policy takes its
     most likely action.
 
-    Raises UserError when an observation, an action or a reward is not finite, naming task, lane and step.
+    Raises UserError when an observation, an action or a reward is not finite, or a reward is larger than LARGEST_REWARD, naming
+    task, lane and step.
     """
     with torch.no_grad(), _one_thread():
         return _play(batch, stream.at("stage", stage), policy, params, deterministic)
@@ -66,6 +67,7 @@ def _play(batch: BatchEnv, here: Stream, policy: nn.Module, params: Params, dete
         task=batch.described().to(like.device, like.dtype),
     )
     _require_finite(result)
+    _require_small(result)
     return _padded(result)
 
 
@@ -152,6 +154,22 @@ _FINITE = {
     "next_obs": ("observation", "environment"),
 }
 """What must be finite, in the order in which a step makes it, and what is to blame."""
+
+
+LARGEST_REWARD = 1e15
+"""Of the return of a thousand such rewards float32 still holds the square. Of larger ones it does not: their deviation would be
+infinite, the advantages divided by it 0, and nothing would be learned without a word."""
+
+
+def _require_small(rollout: Rollout) -> None:
+    """Refuse rewards that advantages cannot be made of."""
+    bad = (rollout.reward.abs() > LARGEST_REWARD) & rollout.valid
+    if bool(bad.any()):
+        m, b, t = min(bad.nonzero().tolist(), key=lambda place: place[2])
+        raise UserError(
+            f"reward is {float(rollout.reward[m, b, t]):g} in task {m}, lane {b}, step {t}: expected at most {LARGEST_REWARD:g}"
+            " in size, scale the rewards of the environment; nothing was learned from this iteration"
+        )
 
 
 def _require_finite(rollout: Rollout) -> None:

@@ -22,8 +22,9 @@ import torch
 
 from pliant import errors
 from pliant.agent.agent import Agent
-from pliant.config import config, training
-from pliant.running import train
+from pliant.config import config, registry, training
+from pliant.running import learner as learners
+from pliant.running import loop, train
 from pliant.storage import checkpoint, record
 
 TINY = {
@@ -102,7 +103,7 @@ def test_metrics_after_the_last_checkpoint_are_written_again_once(tmp_path: Path
     (newest / "state.safetensors").write_bytes(b"damaged")
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"iteration": 6, "env_st')
-    train.train(configured(8), run, resume=True, quiet=True)
+    train.train(configured(8, **{"train.checkpoint_every": 0.0}), run, resume=True, quiet=True)
     assert state_of(run) == state_of(whole) and lines_of(run) == lines_of(whole)
 
 
@@ -148,7 +149,55 @@ def test_a_run_and_an_agent_are_one_loop(tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_policy_is_refused(tmp_path: Path) -> None:
     run = train.train(configured(1), tmp_path / "run", quiet=True)
     with pytest.raises(errors.UserError, match=r"does not fit these settings: .* is \[4, 2\], expected \[5, 2\]"):
-        train.train(configured(2, **{"policy.hidden": (5,)}), run, resume=True, quiet=True)
+        learners.trained(record.Run.open(run), config=configured(1, **{"policy.hidden": (5,)}))
+
+
+@pytest.mark.parametrize("other", [{"policy.hidden": (5,)}, {"inner.lr": 0.7}, {"train.iterations": 1}, {"seed": 1}])
+def test_a_run_goes_on_with_the_settings_it_was_begun_with(other: dict[str, Any], tmp_path: Path) -> None:
+    """In Python as at the command line; what was refused has changed nothing."""
+    run = train.train(configured(2), tmp_path / "run", quiet=True)
+    before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
+    seed = other.get("seed", 0)
+    settings = TINY | ALGORITHMS["maml clipped"][1] | {"train.iterations": 3} | {n: v for n, v in other.items() if n != "seed"}
+    asked = config.load_config("maml", "point", settings, preset="none", seed=seed)
+    with pytest.raises(errors.UserError, match="was begun with"):
+        train.train(asked, run, resume=True, quiet=True)
+    assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
+
+
+def test_more_iterations_say_what_becomes_of_schedules(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def asked(iterations: int, **more: Any) -> config.Config:
+        own = {"train.meta_batch": 2, "train.lanes": 2, "train.iterations": iterations, "family.pulls": 3, "policy.size": 4}
+        return config.load_config("rl2", "bandit", own | more, preset="none")
+
+    run = train.train(asked(1), tmp_path / "run", quiet=True)
+    train.train(asked(1), run, resume=True, quiet=True)
+    assert capsys.readouterr().err == ""
+    train.train(asked(3), run, resume=True, quiet=True)
+    assert capsys.readouterr().err == (
+        "pliant: warning: outer.lr changes over the whole of a training, which has 3 iterations from now on instead of 1: the"
+        " run differs from one begun with 3\n"
+    )
+    steady = train.train(asked(1, **{"outer.lr_end": 1.0}), tmp_path / "steady", quiet=True)
+    train.train(asked(3, **{"outer.lr_end": 1.0}), steady, resume=True, quiet=True)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", registry.names("algorithm"))
+def test_an_algorithm_says_whether_it_depends_on_how_many_iterations_there_are(algorithm: str) -> None:
+    """Two iterations of three are those of nine, unless the algorithm says that something is scheduled."""
+    family = "bandit" if algorithm == "rl2" else "point"
+    states = []
+    for iterations in (3, 9):
+        own = {"train.meta_batch": 2, "train.lanes": 2, "train.iterations": iterations}
+        asked = config.load_config(algorithm, family, own, preset="none")
+        learner = learners.build(asked)
+        list(loop.iterate(learner, 0, 2))
+        states.append(learner.algorithm.state())
+    same = all(torch.equal(x, states[1][n]) for n, x in states[0].items())
+    scheduled = getattr(registry.load("algorithm", algorithm), "scheduled", lambda parts: [])(asked.parts)
+    assert same == (not scheduled)
 
 
 # ---- kill -9
@@ -360,8 +409,8 @@ print(json.dumps(measured))
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
 def test_nothing_grows_over_hundreds_of_iterations(forked: Any, tmp_path: Path, length: Callable[[int, int], int]) -> None:
-    """Memory, tensors alive and open files after 50 iterations and after 150 or 550, a checkpoint every quarter of a second."""
-    iterations = length(150, 550)
+    """Memory, tensors alive and open files after 50 iterations and after 150 or 1,000, a checkpoint every quarter second."""
+    iterations = length(150, 1000)
     own = ALGORITHMS["maml clipped"][1]
     settings = TINY | own | {"train.iterations": iterations, "train.checkpoint_every": 0.25, "outer.epochs": 1}
     done = forked.run(GROWTH, iterations, json.dumps(settings), cwd=tmp_path)  # alone: other tests leave memory of their own

@@ -3,7 +3,6 @@
 import contextlib
 import os
 from collections.abc import Mapping
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -121,20 +120,20 @@ class Adapted:
             how = "obs, info = env.reset()" if len(obs) == 2 else "obs, reward, terminated, truncated, info = env.step(action)"
             raise errors.UserError(f"obs is a tuple that ends with an info: pass the observation, not (obs, info), as in {how}")
         try:
-            x = np.asarray(obs)
-        except ValueError:  # a ragged list
-            x = np.asarray(None)
-        if x.dtype.kind not in "biuf":
-            raise errors.UserError(f"obs is {given.shown(obs)}: expected {self._expected()}")
-        with np.errstate(over="ignore"):  # what is too large for the policy is not finite, which is said by who asks
-            return x.astype(np.float32)
+            shown = np.asarray(obs)
+        except (TypeError, ValueError):  # a ragged list
+            shown = np.asarray(None)
+        if shown.dtype.kind not in "biuf":
+            raise errors.UserError(f"obs is {given.shown(obs)}: expected numbers {self._expected()}")
+        with np.errstate(over="ignore"):  # what is too large for the policy is not finite, and refused as that
+            return shown.astype(np.float32)
 
     def _expected(self) -> str:
         numbers = f"[{self.spec.obs_size}] or [n, {self.spec.obs_size}]"
         return numbers if self.observes is None else f"an observation of {self.observes}, several of them, or {numbers}"
 
     @errors.mendable()
-    def save(self, path: str | PathLike[str]) -> Path:
+    def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the adapted policy to a folder that `pliant.load` understands."""
         path = given.place("path", path)
         config = configuration.to_dict(self.config)

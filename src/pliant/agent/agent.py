@@ -106,6 +106,7 @@ class Agent:
     def learn(self, iterations: int, progress: bool = False) -> list[dict[str, float]]:
         """Meta-train for `iterations` more; the metrics of each. The same loop as `pliant train`.
 
+        What changes over a training, such as the learning rate of rl2, does so over `train.iterations`, and then stays.
         After an exception, such as Ctrl-C, the agent is as it was after the last whole iteration, bit for bit. Raises UserError
         for a number of iterations below 1.
         """

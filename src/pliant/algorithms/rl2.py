@@ -231,6 +231,13 @@ def make(policy: nn.Module, spec: Spec, parts: dict[str, Any], stream: Stream) -
     return Rl2(policy, spec, parts["outer"], parts["critic"], parts["train"].iterations, stream)
 
 
+def scheduled(parts: dict[str, Any]) -> list[str]:
+    """The settings that change over a training, from its first iteration to its last."""
+    outer: OuterSettings = parts["outer"]
+    changes = {"outer.lr": outer.lr_end != 1, "outer.entropy": outer.entropy != outer.entropy_end}
+    return [name for name, does in changes.items() if does]
+
+
 def _features_of(policy: nn.Module) -> int:
     """F, how many features a policy with memory has. Raises UserError for one without memory, or that does not say."""
     own = traits(policy)

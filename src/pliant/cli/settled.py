@@ -45,7 +45,7 @@ def resumed(arguments: argparse.Namespace, settings: dict[str, str], out: Path) 
     else:
         new = config.override(old, overrides)
     new = dataclasses.replace(new, seed=old.seed if arguments.seed is None else arguments.seed)
-    _require_same(old, new, out)
+    config.require_continues(old, new, out)
     return new
 
 
@@ -55,18 +55,6 @@ def again(arguments: argparse.Namespace, settings: dict[str, str]) -> list[str]:
     words = [word for flag, value in named.items() if value is not None for word in (flag, value)]
     words += [word for module in arguments.imports for word in ("--import", module)]
     return words + [f"--{name}={value}" for name, value in _overrides(arguments, settings).items()]
-
-
-def _require_same(old: config.Config, new: config.Config, out: Path) -> None:
-    """Raise UserError unless the two differ in nothing but more iterations."""
-    for flag, before, after in config.differences(old, new):
-        if flag != "--train.iterations":
-            was = f"{flag} is {after!r} but {out} was begun with {before!r}"
-            raise errors.UserError(f"{was}: a resumed run keeps its settings, except for more --iterations")
-        if after < before:
-            raise errors.UserError(
-                f"--iterations is {after} but {out} was begun with {before}: a resumed run can only have more"
-            )
 
 
 def _overrides(arguments: argparse.Namespace, settings: dict[str, str]) -> dict[str, str]:

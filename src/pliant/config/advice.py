@@ -1,9 +1,9 @@
-"""Settings and presets that should meet: a preset made for the tasks that the user typed, while another one is used."""
+"""What a user should know of settings that are right: a preset that fits better, a schedule that is stretched."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from pliant.config import config, presets
+from pliant.config import config, presets, registry
 
 
 def better_preset(algorithm: str, family: str, settings: Mapping[str, Any], preset: str | None = None) -> str | None:
@@ -32,3 +32,14 @@ def of_presets(algorithm: str, family: str, settings: Mapping[str, Any], preset:
     used = "the plain preset" if "" in presets.names(algorithm, family) else "no preset"
     said = f"preset {name} was made for these settings of {family}, but {used} is used"
     return f"{said}: --preset {name} takes it (in Python, preset={name!r})"
+
+
+def of_schedules(old: config.Config, new: config.Config) -> str:
+    """One line on what becomes of the schedules of a run that goes on with more iterations; empty if it has none."""
+    before, after = old.parts["train"].iterations, new.parts["train"].iterations
+    scheduled = getattr(registry.load("algorithm", new.algorithm), "scheduled", None)
+    names = list(scheduled(new.parts)) if scheduled and after != before else []
+    if not names:
+        return ""
+    said = f"{' and '.join(names)} {'changes' if len(names) == 1 else 'change'} over the whole of a training"
+    return f"{said}, which has {after} iterations from now on instead of {before}: the run differs from one begun with {after}"

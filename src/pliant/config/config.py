@@ -9,6 +9,7 @@ PARTS. Each value is checked against the type of its field here, and by the data
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pliant import errors
@@ -141,6 +142,18 @@ def differences(old: Config, new: Config) -> list[tuple[str, Any, Any]]:
             if before != after:
                 found.append((f"--{part}.{name}", before, after))
     return found
+
+
+def require_continues(old: Config, new: Config, out: Path) -> None:
+    """Raise UserError unless a run that was begun in `out` with `old` may go on with `new`: with more iterations at most."""
+    for flag, before, after in differences(old, new):
+        if flag != "--train.iterations":
+            was = f"{flag} is {after!r} but {out} was begun with {before!r}"
+            raise errors.UserError(f"{was}: a resumed run keeps its settings, except for more --iterations")
+        if after < before:
+            raise errors.UserError(
+                f"--iterations is {after} but {out} was begun with {before}: a resumed run can only have more"
+            )
 
 
 def part_classes(algorithm: str, family: str, policy: str) -> dict[str, type]:

@@ -43,8 +43,9 @@ def evaluate_run(
     protocol: bool = False,
     changed: Mapping[str, Any] | None = None,
     family: Family | None = None,
+    out: Path | None = None,
 ) -> Evaluation:
-    """The document `pliant.evaluation/1` of a run's newest checkpoint; also kept in the run's `evaluations` folder.
+    """The document `pliant.evaluation/1` of a run's newest checkpoint; kept in `out`, or in the run where that is possible.
 
     With `players` it holds what the family's reference agents and exact bounds reach on the same tasks. With `protocol` it is
     the family's published one (`published`), which settles tasks, lanes and horizon, and has a `headline`.
@@ -69,13 +70,16 @@ def evaluate_run(
     if module:
         plays = schedule.episodes if schedule.by_episode else family.episodes
         result["players"] = others(module, family, measured.tasks, split, schedule.lanes, plays, seed, measured.layout)
-    return _kept(run, result)
+    return _kept(run, result, out)
 
 
-def _kept(run: record.Run, result: dict[str, Any]) -> Evaluation:
-    """The document sealed, and kept in its run."""
+def _kept(run: record.Run, result: dict[str, Any], out: Path | None) -> Evaluation:
+    """The document sealed, and kept."""
     sealed = cast(Evaluation, documents.sealed(result))
-    documents.write_json(document_path(run.path, sealed), sealed, run.path)
+    if out is not None:
+        documents.write_json(out, sealed)
+    else:
+        documents.keep(document_path(run.path, sealed), sealed, run.path)
     return sealed
 
 

@@ -46,6 +46,11 @@ class Learner(NamedTuple):
         return by_episode(self.algorithm)
 
     @property
+    def adapts(self) -> bool:
+        """What it has seen of a task changes how it acts: not of an agent that acts by chance, or that is told the task."""
+        return self.by_episode or bool(getattr(self.algorithm, "tunes", True))
+
+    @property
     def iterations(self) -> int:
         """Of its training; none for an algorithm that learns nothing."""
         return self.settings.iterations if getattr(self.algorithm, "learns", True) else 0

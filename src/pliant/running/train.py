@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from pliant import errors
+from pliant.config import advice
 from pliant.config import config as configuration
 from pliant.running import curve as curves
 from pliant.running import learner as learners
@@ -26,12 +27,15 @@ def train(
 ) -> Path:
     """Train what `config` describes in the run folder `out`, or continue it; the folder.
 
-    Raises UserError for anything the user can mend, Stopped after Ctrl-C or SIGTERM once a checkpoint is written.
+    A run goes on with the settings it was begun with, or with more iterations. Raises UserError for anything the user can mend,
+    Stopped after Ctrl-C, SIGTERM or SIGHUP once a checkpoint is written.
     """
     if not isinstance(config, configuration.Config):
         raise errors.UserError(f"config is {given.shown(config)}: expected a Config, as load_config makes it")
     out = given.place("out", out)
     given.device("device", device)
+    if resume:
+        _require_continues(config, out)
     machine.keep_memory()
     learner = learners.build(config, device)
     learner.family.batch(learner.family.sample(1, "train", Stream(0).rng()), 1, 1)  # what is not installed is said before a run
@@ -51,6 +55,15 @@ def train(
                 raise errors.Stopped(message, stop.signal)
             session.save_if_due()
     return out
+
+
+def _require_continues(config: configuration.Config, out: Path) -> None:
+    """Raise UserError if `out` holds another run than `config` describes; say what more iterations do to its schedules."""
+    if (out / "run.json").exists():
+        old = configuration.from_dict(record.Run.open(out).config)
+        configuration.require_continues(old, config, out)
+        if line := advice.of_schedules(old, config):
+            errors.warn(line)
 
 
 class Session:
