@@ -16,10 +16,10 @@ def every(checks: Checks, subject: Any, quiet: bool = True) -> tuple[Finding, ..
     findings: list[Finding] = []
     with Progress(len(checks), 0, quiet, what="checking", unit="check") as progress:
         for ask, needs in checks:
+            progress.update(len(findings), {})  # a check that is over at once says nothing but its table
             passed = {f.check for f in findings if f.verdict in ("ok", "warning")}
             missing = [need for need in needs if need not in passed]
             findings.append(_skipped(ask, missing[0]) if missing else _found(ask, subject))
-            progress.update(len(findings), {})
     return tuple(findings)
 
 
