@@ -210,12 +210,14 @@ def words(out: Path, iterations: int, *more: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_kills_lose_nothing(forked: Any, tmp_path: Path, length: Callable[[int, int], int]) -> None:
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.whole) for seed in range(1, 10))])
+def test_kills_lose_nothing(seed: int, forked: Any, tmp_path: Path, length: Callable[[int, int], int]) -> None:
     """kill -9 at 5 or 20 random moments: a fifth while it starts, others anywhere while it trains, half while it saves.
 
+    The whole form kills ten runs, 200 times in all.
     After each, every checkpoint under its own name is whole; in the end the run equals one that nobody killed.
     """
-    kills, iterations, rng = length(5, 20), length(60, 150), random.Random(0)
+    kills, iterations, rng = length(5, 20), length(60, 150), random.Random(seed)
     out = tmp_path / "killed"
     folder = out / "checkpoints"
     statuses, inside_writes = [], 0
@@ -413,7 +415,8 @@ def test_nothing_grows_over_hundreds_of_iterations(forked: Any, tmp_path: Path, 
     iterations = length(150, 1000)
     own = ALGORITHMS["maml clipped"][1]
     settings = TINY | own | {"train.iterations": iterations, "train.checkpoint_every": 0.25, "outer.epochs": 1}
-    done = forked.run(GROWTH, iterations, json.dumps(settings), cwd=tmp_path)  # alone: other tests leave memory of their own
+    forked.start(GROWTH, iterations, json.dumps(settings), cwd=tmp_path)  # alone: other tests leave memory of their own
+    done = forked.finish(500)
     assert done.returncode == 0, done.stderr
     (memory, tensors, files), (more_memory, more_tensors, more_files) = json.loads(done.stdout)
     assert more_files == files

@@ -25,12 +25,14 @@ from pliant.running.schedule import Schedule
 from pliant.storage import documents, record
 from pliant.storage.schema import evaluation
 from pliant.storage.schema.evaluation import Evaluation
+from pliant.system import given
 from pliant.tasks.base import SPLITS, Family
 from pliant.types import Rollout
 
 SCHEMA = evaluation.SCHEMA
 
 
+@errors.mendable()
 def evaluate_run(
     path: Path,
     split: str = "test",
@@ -54,8 +56,13 @@ def evaluate_run(
     """
     require_split(split)
     scheduling.require_sizes(tasks=tasks, stages=stages, lanes=lanes)
-    run = record.Run.open(Path(path))
-    config = configuration.override(configuration.from_dict(run.config), changed or {})
+    seed = given.integer("seed", seed)
+    given.device("device", device)
+    run = record.Run.open(given.place("path", path))
+    changed = given.names("changed", changed or {}, 'such as {"family.horizon": 100}')
+    if other := [flag for flag in changed if not flag.startswith("family.")]:
+        raise errors.UserError(f"{other[0]} cannot be changed in an evaluation: settings of the family can, as family.NAME")
+    config = configuration.override(configuration.from_dict(run.config), changed)
     module = registry.players(config.family) if players else None
     config, family = _settled(config, split, changed or {}) if protocol else (config, family or learners.family_of(config))
     learner, found = learners.trained(run, device, config, family=family)
@@ -122,7 +129,7 @@ def played(schedule: Schedule, horizon: int) -> dict[str, Any]:
 
 def require_split(split: str) -> None:
     """Raise UserError unless a split has this name."""
-    if split not in SPLITS:
+    if given.text("split", split) not in SPLITS:
         raise errors.unknown("split", split, SPLITS)
 
 
