@@ -49,10 +49,9 @@ def evaluate_run(
 ) -> Evaluation:
     """The document `pliant.evaluation/1` of a run's newest checkpoint; kept in `out`, or in the run where that is possible.
 
-    With `players` it holds what the family's reference agents and exact bounds reach on the same tasks. With `protocol` it is
-    the family's published one (`published`), which settles tasks, lanes and horizon, and has a `headline`.
-    `changed` are settings of the family other than in training, as {"family.simulator": "highway-env"}; `family` is the family
-    under these settings, if it is made already. Raises UserError for what is out of range, contradicts itself or is missing.
+    With `players` it holds what the family's reference agents and exact bounds reach on the same tasks; with `protocol` it is
+    the family's published one, which settles tasks, lanes and horizon. `changed` are settings of the family other than in
+    training, as {"family.simulator": "highway-env"}; `family` is theirs, if made already. Raises UserError for what is wrong.
     """
     require_split(split)
     scheduling.require_sizes(tasks=tasks, stages=stages, lanes=lanes)
@@ -65,8 +64,7 @@ def evaluate_run(
     learner, found = learners.trained(run, device, config, family=family)
     published = family.protocol if protocol else None
     schedule = publishing.schedule(learner, published, stages) if published else learner.schedule(stages, lanes)
-    facts = found.facts | {"iteration": found.iteration}
-    number = published.tasks if published else tasks
+    facts, number = found.facts | {"iteration": found.iteration}, published.tasks if published else tasks
     result, measured = evaluate_learner(learner, split, number, schedule, seed, facts, distinct=protocol)
     result["protocol"] |= {"changed": dict(changed), "published": published.source if published else None}
     if published:
