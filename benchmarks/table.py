@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import recorded
 import studies
+import table_faults
 import table_front
 import table_gradients
 import table_memories
@@ -21,12 +22,13 @@ START, END = "<!-- results -->", "<!-- /results -->"
 RESULTS = "docs/results.md"
 SECTIONS: dict[str, tuple[Callable[[], str], ...]] = {
     "Adaptation by gradients": (table_gradients.learning, table_gradients.waves),
-    "Every agent under one budget": (table_studies.studies,),
-    "Robots, games, driving and industry": (table_worlds.worlds,),
+    "Every agent beside every other": (table_studies.studies,),
+    "Robots, games, driving and industry": (table_worlds.worlds, table_worlds.episodes),
     "Adaptation by memory": (table_memories.trials, table_memories.tabular, table_memories.schools),
     "What memories are for": (table_memories.binding, table_memories.recall, table_memories.dependent, table_memories.two_step),
     "Speed": (table_speed.steppers, table_speed.iterations, table_speed.recurrent, table_speed.workers, table_speed.costs),
     "Intervals": (table_studies.intervals,),
+    "Faults": (table_faults.campaigns,),
 }
 
 

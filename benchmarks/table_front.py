@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import recorded
 from table_cells import Document, read, steps, table
-from table_gradients import PUBLISHED
+from table_gradients import OTHER_ROBOT, PUBLISHED
 from table_worlds import kelvin
 
 LANGUAGES = {"README.md": 0, "README.zh-CN.md": 1}
@@ -45,8 +45,9 @@ def _rows() -> list[Row]:
 def _learned(family: str) -> Row:
     (row,) = [r for r in _tracked(family)["summary"] if (r["algorithm"], r["split"]) == ("maml", "test")]
     measured = "MAML: return after 0 / 1 / 2 / 3 gradient steps", "MAML：0 / 1 / 2 / 3 次梯度更新后的回报"
-    older = ("", "") if family == "point" else (", on an older simulator", "，所用仿真器较旧")
-    published = f"published {PUBLISHED[family]}{older[0]}", f"论文 {PUBLISHED[family]}{older[1]}"
+    other = OTHER_ROBOT.get(family)
+    caveat = (f", {other[0]}", f"，{other[1]}") if other else ("", "")
+    published = f"published {PUBLISHED[family]}{caveat[0]}", f"论文 {PUBLISHED[family]}{caveat[1]}"
     return Row((f"`{family}`", f"`{family}`"), measured, steps(row["return"]), published)
 
 

@@ -3,7 +3,11 @@
 from table_cells import read, said, steps
 
 PUBLISHED = {"point": "-40.41 / -11.68 / -3.33 / -3.23", "half-cheetah-dir": "-50.69 / 293.19 / 313.48 / 315.65"}
-"""Finn et al. 2017, Tables 4 and 5; the half-cheetah there is an older simulator."""
+"""Finn et al. 2017, Tables 4 and 5."""
+OTHER_ROBOT = {
+    "half-cheetah-dir": ("another robot (rllab's simulator): not comparable", "另一种机器人（rllab 的仿真器），不可比较"),
+}
+"""What must stand beside a published number that is not of our robot, in English and in Chinese."""
 ALGORITHMS = ("maml", "fomaml", "reptile")
 FAMILIES = ("point", "half-cheetah-dir", "half-cheetah-vel", "cartpole")
 
@@ -21,7 +25,8 @@ def learning() -> str:
             curve, seeds = steps(row["return"]) + over_seeds, str(len(row["seeds"]))
             rows.append([family, row["algorithm"], row["split"], curve, seeds, minutes])
         if document and family in PUBLISHED:
-            rows.append([family, "published: MAML", "test", PUBLISHED[family], "", ""])
+            caveat = f", {OTHER_ROBOT[family][0]}" if family in OTHER_ROBOT else ""
+            rows.append([family, f"published: MAML{caveat}", "test", PUBLISHED[family], "", ""])
     text = (
         "Return per episode after 0 / 1 / 2 / 3 gradient steps of 20 episodes each (cartpole and half-cheetah-vel: 10), mean"
         " over 40 tasks and all seeds ± standard deviation over seeds of the last; *untrained* is the same adaptation from"

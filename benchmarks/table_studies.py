@@ -1,13 +1,13 @@
-"""Tables of comparisons under one budget, and of how often intervals hold the truth."""
+"""Tables of comparisons, and of how often intervals hold the truth."""
 
 from collections.abc import Sequence
 
 from table_cells import Document, read, said
 
-from pliant.reporting import verdicts
+from pliant.reporting import tables, verdicts
 
 FAMILIES = ("point", "half-cheetah-vel")
-HEAD = ("agent", "million training steps", "steps seen of a task", "before", "after", "minus pretrain", "")
+HEAD = ("agent", "million training steps", "steps seen of a task", "first stage", "after", "minus pretrain", "")
 
 
 def studies() -> str:
@@ -17,9 +17,10 @@ def studies() -> str:
 
 def _study(document: Document) -> str:
     family, spent = document["family"], document["study"]["minutes"]
+    seeds = len(document["agents"][0]["seeds"])
     text = (
-        f"Every learner and every baseline on `{family}` after a like amount of training, return on {document['tasks']} test"
-        f" tasks, {len(document['agents'][0]['seeds'])} seeds, 95 % intervals over seeds and tasks"
+        f"Every learner and every baseline on `{family}`; budgets of training differ{_budgets(document)}. Return on"
+        f" {document['tasks']} test tasks, {seeds} seeds, 95 % intervals over seeds and tasks, verdicts corrected for all pairs"
         f" (`python benchmarks/compared.py {family}`; trained {spent['training, of one core']:.0f} minutes of one core,"
         f" evaluated {spent['evaluations']:.0f}; [the page](studies/{family}.html)):"
     )
@@ -27,10 +28,18 @@ def _study(document: Document) -> str:
     for agent in document["agents"]:
         row, name = verdicts.beside(document, agent["name"], "pretrain"), f"`{agent['name']}`"
         steps = agent["efficiency"]
-        counts = [f"{steps['train_env_steps'] / 1e6:.1f}", f"{steps['adapt_env_steps']:,.0f}"]
-        means = [_mean(each["mean"], each["ci95"]) for each in (agent["no_adaptation"], agent["final"])]
+        counts = [f"{steps['train_env_steps'] / 1e6:.1f}", f"{tables.seen(agent):,.0f}"]
+        means = [_mean(each["mean"], each["ci95"]) for each in (tables.first(agent), agent["final"])]
         rows.append([name, *counts, *means, *([_mean(row["difference"], row["ci95"]), row["verdict"]] if row else ["", ""])])
     return said(text, HEAD, rows)
+
+
+def _budgets(document: Document) -> str:
+    """From the least to the most, in million steps."""
+    spent = [steps for agent in document["agents"] if (steps := agent["efficiency"]["train_env_steps"])]
+    if max(spent) <= verdicts.UNLIKE * min(spent):
+        return " little"
+    return f" (from {min(spent) / 1e6:.1f} to {max(spent) / 1e6:.1f} million steps)"
 
 
 def _mean(value: float, ends: Sequence[float] | None) -> str:

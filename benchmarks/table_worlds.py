@@ -2,7 +2,11 @@
 
 from table_cells import Document, read, said, spread, trained
 
+from pliant.config import config as configuration
+
 ROBOTS = {"reach": "`metaworld-ml1` reach-v3", "push": "`metaworld-ml1` push-v3", "ml10": "`metaworld-ml10`"}
+PRESETS = {"reach": "reach", "push": None, "ml10": None}
+"""What each study is trained by: an evaluation by protocol has the protocol's horizon among its settings."""
 HEAD = ("family", "agent", "measured", "before", "after", "beside it", "seeds", "minutes per seed (cores)")
 
 
@@ -16,6 +20,33 @@ def worlds() -> str:
         " `manipulation.py reach`, `push`, `ml10`):"
     )
     return said(text, HEAD, rows) if rows else ""
+
+
+def episodes() -> str:
+    """Meta-World's curves: what the headline of the protocol, the last three episodes, does not say."""
+    document: Document = read("metaworld") or {}
+    rows = [_by_stage(study, row) for study in ROBOTS if study in document for row in document[study]["rows"]]
+    reach = next((row for row in document.get("reach", {}).get("rows", []) if row["algorithm"] == "rl2"), None)
+    text = (
+        "Meta-World's protocol adapts for 10 episodes of 500 steps and counts the success of the next 3. RL^2 was trained on"
+        " trials of two or three episodes of 100 or 150 steps, so that what counts lies far beyond what it was trained for."
+    )
+    if reach:
+        first, last, headline = reach["success"][0], reach["success"][-1], reach["headline"]["mean"]
+        text += f" On reach-v3 its success falls from {first:.1%} in the first episode to {last:.1%} in the last;"
+        text += f" the {headline:.0%} of the protocol are the end of that curve."
+    text += " Success by stage (`python benchmarks/manipulation.py reach`, `push`, `ml10`):"
+    head = ("family", "agent", "trained on trials of", "stages", "success, %")
+    return said(text, head, rows) if rows else ""
+
+
+def _by_stage(study: str, row: Document) -> list[str]:
+    """The curve of one agent."""
+    preset = configuration.load_config(row["algorithm"], row["config"]["family"], preset=PRESETS[study])
+    horizon, number = preset.parts["family"].horizon, row["config"]["parts"]["train"]["episodes"]
+    trial = f"{number} {'episode' if number == 1 else 'episodes'} of {horizon} steps"
+    stages = "episodes 1 to 13" if len(row["success"]) == 13 else f"after 0 to {len(row['success']) - 1} gradient steps"
+    return [ROBOTS[study], row["algorithm"], trial, stages, " / ".join(f"{100 * share:.3g}" for share in row["success"])]
 
 
 def kelvin() -> tuple[str, str, dict[str, float]]:

@@ -10,7 +10,7 @@ from pliant.reporting.sections import headline as headlines
 
 AXES = ("tasks", "lanes", "horizon", "parameters")
 COSTS = ("flops", "seconds", "peak_mb")
-SHORT = ("agent", "training steps", "steps seen of a task", "before", "after", "verdict")
+SHORT = ("agent", "training steps", "steps seen of a task", "first stage", "after", "verdict")
 """Columns of the headline that a page of the documentation has room for."""
 
 

@@ -38,8 +38,9 @@ def test_tables_are_those_of_the_tracked_results(forked: Any) -> None:
 def test_every_tracked_result_is_measured_again_by_a_study_or_times_something(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     studied = importlib.import_module("studies").STUDIES
-    timed = {"driving-speed", "growth", "recurrent", "speed", "stepping", "workers"}
-    assert {p.stem for p in RESULTS.glob("*.json")} == {name.partition("/")[0] for name in studied} | timed
+    timed = {"driving-speed", "faults", "growth", "recurrent", "speed", "stepping", "workers"}
+    measured = {p.stem for p in RESULTS.glob("*.json")} | {"faults"}
+    assert measured == {name.partition("/")[0] for name in studied} | timed
     for study in studied.values():
         assert (ROOT / "benchmarks" / study.command.split()[0]).is_file()
 
@@ -309,3 +310,19 @@ def test_workers_mend_every_fault() -> None:
     assert all(each["as_if_nothing_had_happened"] == each["times"] for each in kinds.values())
     assert all(each["slowest_seconds"] <= each["limit"] for each in kinds.values())
     assert document["faults"]["processes_left"] == document["faults"]["shared_memory_left"] == []
+
+
+def test_the_published_half_cheetah_is_another_robot_wherever_it_stands() -> None:
+    for page in ("README.md", "README.zh-CN.md", "docs/results.md"):
+        lines = [line for line in (ROOT / page).read_text(encoding="utf-8").splitlines() if "293.19" in line]
+        assert lines and all("rllab" in line for line in lines), page
+    _, _, behind = (ROOT / "docs" / "papers.md").read_text(encoding="utf-8").partition("293.19")
+    assert "**Not the same robot**" in behind[:400]
+
+
+def test_meta_worlds_number_stands_beside_the_curve_that_it_ends() -> None:
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    for row in tracked("metaworld")["reach"]["rows"]:
+        curve = " / ".join(f"{100 * share:.3g}" for share in row["success"]).replace(" ", "\N{NO-BREAK SPACE}")
+        (line,) = [line for line in page.splitlines() if curve in line]
+        assert row["algorithm"] in line and "of 100 steps" in line

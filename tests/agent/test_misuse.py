@@ -21,7 +21,7 @@ from pliant import errors
 from pliant.agent.adapted import Adapted
 from pliant.agent.agent import Agent
 from pliant.config import config
-from pliant.running import train
+from pliant.running import evaluate, train
 
 TINY = {"train.threads": 1, "train.meta_batch": 2, "train.lanes": 2}
 POINT = TINY | {"family.horizon": 4, "policy.hidden": (4,)}
@@ -184,7 +184,23 @@ def files() -> Iterator[tuple[str, Call]]:
         yield f"override {given!r}", lambda world, given=given: config.override(world.agent.config, given)
 
 
-GROUPS = {"agents": agents, "learning": learning, "acting": acting, "files": files}
+def evaluating() -> Iterator[tuple[str, Call]]:
+    """What is evaluated wrong."""
+
+    def evaluated(path: Any = "agent", **named: Any) -> Call:
+        return lambda world: evaluate.evaluate_run(path, **named)
+
+    yield from ((f"evaluate {path!r:.20}", evaluated(path)) for path in (*PATHS, "nowhere", "taken", "adapted"))
+    for name in ("tasks", "stages", "lanes", "seed"):
+        yield from ((f"{name} {n!r:.9}", evaluated(**{name: n})) for n in NO_INTEGERS)
+    yield from ((f"split {split!r}", evaluated(split=split)) for split in ("tset", "", None, 3, ["test"]))
+    yield from ((f"device {device!r}", evaluated(device=device)) for device in DEVICES)
+    for changed in (3, "family.horizon=3", {3: 1}, {"inner.steps": 2}, {"family.warp": 1}, {"family.horizon": 0}, {"x": 3}):
+        yield f"changed {changed!r}", evaluated(changed=changed)
+    yield "no protocol", evaluated(protocol=True)
+
+
+GROUPS = {"agents": agents, "learning": learning, "acting": acting, "files": files, "evaluating": evaluating}
 
 
 @pytest.mark.slow

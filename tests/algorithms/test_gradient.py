@@ -157,6 +157,7 @@ CASES = [
     pytest.param(1, False, {"objective": "reinforce"}, id="1-step-reinforce"),
     pytest.param(2, False, {"objective": "reinforce"}, id="2-steps-reinforce"),
     pytest.param(2, False, {"learn_lr": True}, id="2-steps-learned-rates"),
+    pytest.param(2, False, {"learn_lr": True, "rates": "parameter"}, id="2-steps-meta-sgd"),
     pytest.param(1, True, {}, id="1-step-discrete"),
     pytest.param(2, True, {"learn_lr": True}, id="2-steps-discrete-learned-rates"),
 ]
@@ -556,6 +557,21 @@ def test_reptile_with_adam_is_adam_without_momentum_on_the_difference() -> None:
             # Its second moment is kept in float32 by the library, of parameters in float64 here.
             assert torch.allclose(algorithm.inner.meta[name], p, rtol=1e-5, atol=1e-7)
             p.copy_(algorithm.inner.meta[name])
+
+
+def test_learned_rates_are_one_for_each_tensor_or_one_for_each_parameter() -> None:
+    family = point_family()
+    by_tensor, by_parameter = (
+        Inner(policy_of(family), family.spec, InnerSettings(lr=0.3, learn_lr=True, rates=rates)).meta  # type: ignore[arg-type]
+        for rates in ("tensor", "parameter")
+    )
+    names = {name for name in by_tensor if not name.startswith(RATE)}
+    assert set(by_tensor) == set(by_parameter) == names | {RATE + name for name in names}
+    for name in names:
+        assert by_tensor[RATE + name].shape == () and by_parameter[RATE + name].shape == by_parameter[name].shape
+        assert torch.allclose(by_parameter[RATE + name].exp(), torch.tensor(0.3, dtype=torch.float64), atol=1e-7)
+    with pytest.raises(ValueError, match="rates is parameter: expected learn_lr"):
+        InnerSettings(rates="parameter")
 
 
 def test_reptile_refuses_learned_rates() -> None:

@@ -240,3 +240,17 @@ def test_a_memory_that_gives_other_features_than_it_says_is_refused() -> None:
     learner = learner_with(lambda spec: Sums(spec, features=3))
     with pytest.raises(UserError, match=r"Sums gives features \[1, 4, 10, 3\]: expected \[M, B, T, 1\]"):
         next(iter(loop.iterate(learner, 0, 1)))
+
+
+@pytest.mark.parametrize("how", ["absent", "longer", "integers"])
+def test_moments_that_do_not_fit_are_refused(how: str) -> None:
+    made = Adam({"w": torch.zeros(3)})
+    moments = {f"adam/{what}/w": torch.ones(3) for what in ("exp_avg", "exp_avg_sq")}
+    state = {"w": torch.ones(3), "adam/step/w": torch.tensor(1.0), **moments}
+    made.load(state)
+    wrong = {"longer": torch.ones(6), "integers": torch.ones(3).long()}
+    changed = {name: x for name, x in state.items() if name != "adam/exp_avg/w"} | (
+        {"adam/exp_avg/w": wrong[how]} if how in wrong else {}
+    )
+    with pytest.raises(UserError, match=r"does not fit these settings: adam/exp_avg/w is .*, expected \[3\]"):
+        made.load(changed)

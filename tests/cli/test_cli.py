@@ -395,7 +395,7 @@ def test_evaluate_json_prints_one_document_whatever_else_is_printed(
     assert json.loads(out) == {"schema": "pliant.evaluation/1", "curve": []}
     assert "hello" in err
     keywords = {"split": "ood", "tasks": 5, "stages": 0, "lanes": 2, "seed": 3, "device": "cpu"}
-    assert asked == [(Path("mine"), keywords | {"players": False, "protocol": False, "changed": {}})]
+    assert asked == [(Path("mine"), keywords | {"players": False, "protocol": False, "changed": {}, "out": None})]
 
 
 def test_evaluate_prints_a_table_and_draws_the_curve(

@@ -9,21 +9,23 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from pliant import errors
 from pliant.cli import main as cli
-from pliant.comparing import compare, kept, measuring
+from pliant.comparing import compare, entry, kept, measuring
 from pliant.comparing.contenders import Asked
+from pliant.comparing.span import Span
 from pliant.config import config
-from pliant.maths import studies
+from pliant.maths import layouts, studies
 from pliant.running import evaluate, sweep, train
 from pliant.running import learner as learners
 from pliant.storage import documents, record
 from pliant.storage.schema import comparison as schema
+from pliant.storage.schema.evaluation import Evaluation
 
 TINY = {"train.iterations": 2, "train.meta_batch": 3, "train.lanes": 3, "family.horizon": 12, "policy.hidden": "8"}
 ASKED = Asked(tasks=4)
@@ -96,8 +98,37 @@ def test_baselines_that_are_not_trained_have_trained_nothing(compared: dict[str,
     for agent in compared["agents"]:
         steps = agent["efficiency"]["train_env_steps"]
         assert (steps == 0) is (agent["name"] in ("random", "scratch")), agent["name"]
-        most = 12 if agent["name"] == "rl2" else 3 * 36  # of one task; some episodes end at the goal
-        assert 0.9 * most <= agent["efficiency"]["adapt_env_steps"] <= most, agent["name"]
+        most = {"rl2": 12, "random": 0, "conditioned": 0}.get(agent["name"], 3 * 36)  # of one task; two do not adapt
+        spent = agent["efficiency"]["adapt_env_steps"]
+        assert 0.9 * most <= spent <= most and spent == agent["curve"][-1]["steps_seen"], "some episodes end at the goal"
+        cost = agent["cost"]
+        assert (cost["adapt_seconds"] > 0, cost["adapt_flops"] > 0) == (spent > 0, spent > 0), agent["name"]
+
+
+def test_three_seeds_of_chance_are_three_seeds(compared: dict[str, Any]) -> None:
+    one, two, three = next(a["per_task"] for a in compared["agents"] if a["name"] == "random")
+    assert one != two != three != one
+
+
+def test_a_memory_has_no_return_without_adaptation_and_counts_its_episodes_when_they_are_over(compared: dict[str, Any]) -> None:
+    agents = {a["name"]: a for a in compared["agents"]}
+    assert agents["rl2"]["no_adaptation"] is None and agents["rl2"]["first"] == agents["rl2"]["curve"][0]["return"]
+    assert agents["maml"]["no_adaptation"] == agents["maml"]["first"] == agents["maml"]["curve"][0]["return"]
+    # as good as anybody, so that the first stage has the target: after no gradient step, or after one episode of 12 steps
+    speed = entry._speed
+    for by_episode, reached in ((False, (0, 0, 0)), (True, (12, 1, 1))):
+        document = {
+            "protocol": {"stage": "episode" if by_episode else "gradient step", "horizon": 12},
+            "curve": [{"stage": k, "episodes_seen": k, "steps_seen": 12.0 * k, "steps_after": 12.0 * (k + 1)} for k in (0, 1)],
+            "per_task": [{"return": [5.0, 6.0], "steps_seen": [0, 12]}, {"return": [7.0, 8.0], "steps_seen": [0, 12]}],
+        }
+        scores = [np.array([[5.0, 7.0]]), np.array([[6.0, 8.0]])]
+        found = speed([cast(Evaluation, document)], scores, Span(0.0, 6.0, "the best", 24.0), layouts.distinct(2))
+        assert tuple(found[f"{unit}_to_fraction"] for unit in ("steps", "episodes", "stages")) == reached
+        assert found["area"]["mean"] == pytest.approx((6.0 + 7.0) / 2 / 6.0)
+        del document["curve"][1]["steps_after"]  # as in older documents
+        late = [cast(Evaluation, document)], [s - 3.0 for s in scores], Span(0.0, 4.0, "the best", 24.0), layouts.distinct(2)
+        assert speed(*late)["steps_to_fraction"] == (24 if by_episode else 12)
 
 
 def test_nothing_is_called_better_with_fewer_than_three_seeds(compared: dict[str, Any]) -> None:

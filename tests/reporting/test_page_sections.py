@@ -113,6 +113,9 @@ def test_numbers_of_few_distinct_tasks_are_marked_everywhere() -> None:
     assert {row["distinct_tasks"] for row in tidy.rows(document) if row.get("measure") == "gain"} == {2}
     enough = document | {"distinct_tasks": {"test": 5}}
     assert "‡" not in shown(enough) + markdown.markdown(enough) + page.html(enough, made=[])
+    document["sweeps"][0] |= {"distinct_tasks": [4] * 8 + [5], "all_tasks": [False, True] + [False] * 7}
+    (sweep,) = section.tables(document)["sweeps"]
+    assert [row[2].few_tasks for row in sweep.rows] == [True, False, *[True] * 6, False] and "fewer than five" in sweep.note
     whole = document | {"all_tasks": {"test": True}}
     assert "all that there are" in markdown.markdown(whole)
 

@@ -123,7 +123,8 @@ def test_the_document_has_the_keys_of_its_schema(run: Path) -> None:
     for summary in (document["trial_return"], *(entry["return"] for entry in document["curve"])):
         assert set(summary) == {"mean", "std_error", "iqm", "ci95"}
         assert summary["ci95"][0] <= summary["mean"] <= summary["ci95"][1]
-    assert [set(point) for point in document["curve"]] == [{"stage", "episodes_seen", "steps_seen", "return", "success"}] * 3
+    stage = {"stage", "episodes_seen", "steps_seen", "steps_after", "return", "success"}
+    assert [set(point) for point in document["curve"]] == [stage] * 3
     assert set(document["cost"]) == COST and all(document["cost"][name] >= 0 for name in COST)
     assert all(document["cost"][name] > 0 for name in COST - {"evaluation_seconds"})
     assert [set(row) for row in document["per_task"]] == [{"task", "return", "success", "steps_seen"}] * 4
@@ -143,6 +144,7 @@ def test_experience_is_counted_by_hand(run: Path) -> None:
     document = evaluate.evaluate_run(run, tasks=4, stages=3)
     assert [point["stage"] for point in document["curve"]] == [0, 1, 2, 3]
     assert [point["steps_seen"] for point in document["curve"]] == [0, 15, 30, 45]
+    assert [point["steps_after"] for point in document["curve"]] == [15, 30, 45, 60]
     assert [point["episodes_seen"] for point in document["curve"]] == [0, 3, 6, 9]
     assert document["cost"]["adapt_env_steps"] == 45
     # 2 iterations x 2 tasks x 3 lanes x 5 steps x 2 stages.

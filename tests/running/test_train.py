@@ -103,7 +103,7 @@ def test_metrics_after_the_last_checkpoint_are_written_again_once(tmp_path: Path
     (newest / "state.safetensors").write_bytes(b"damaged")
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"iteration": 6, "env_st')
-    train.train(configured(8), run, resume=True, quiet=True)
+    train.train(configured(8, **{"train.checkpoint_every": 0.0}), run, resume=True, quiet=True)
     assert state_of(run) == state_of(whole) and lines_of(run) == lines_of(whole)
 
 
@@ -150,6 +150,16 @@ def test_a_checkpoint_of_another_policy_is_refused(tmp_path: Path) -> None:
     run = train.train(configured(1), tmp_path / "run", quiet=True)
     with pytest.raises(errors.UserError, match=r"does not fit these settings: .* is \[4, 2\], expected \[5, 2\]"):
         learners.trained(record.Run.open(run), config=configured(1, **{"policy.hidden": (5,)}))
+
+
+def test_a_checkpoint_of_another_precision_is_refused(tmp_path: Path) -> None:
+    run = train.train(configured(1), tmp_path / "run", quiet=True)
+    found = checkpoint.load_latest(run / "checkpoints")
+    own = learners.build(configured(1)).algorithm.state()
+    name = next(name for name in own if own[name].shape == (4, 2))
+    checkpoint.save(run / "checkpoints", 1, found.tensors | {name: found.tensors[name].double()}, found.facts)
+    with pytest.raises(errors.UserError, match=rf"{name} is \[4, 2\] of float64, expected \[4, 2\]$"):
+        learners.trained(record.Run.open(run))
 
 
 @pytest.mark.parametrize("other", [{"policy.hidden": (5,)}, {"inner.lr": 0.7}, {"train.iterations": 1}, {"seed": 1}])
@@ -210,12 +220,14 @@ def words(out: Path, iterations: int, *more: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_kills_lose_nothing(forked: Any, tmp_path: Path, length: Callable[[int, int], int]) -> None:
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.whole) for seed in range(1, 10))])
+def test_kills_lose_nothing(seed: int, forked: Any, tmp_path: Path, length: Callable[[int, int], int]) -> None:
     """kill -9 at 5 or 20 random moments: a fifth while it starts, others anywhere while it trains, half while it saves.
 
+    The whole form kills ten runs, 200 times in all.
     After each, every checkpoint under its own name is whole; in the end the run equals one that nobody killed.
     """
-    kills, iterations, rng = length(5, 20), length(60, 150), random.Random(0)
+    kills, iterations, rng = length(5, 20), length(60, 150), random.Random(seed)
     out = tmp_path / "killed"
     folder = out / "checkpoints"
     statuses, inside_writes = [], 0
@@ -413,7 +425,8 @@ def test_nothing_grows_over_hundreds_of_iterations(forked: Any, tmp_path: Path, 
     iterations = length(150, 1000)
     own = ALGORITHMS["maml clipped"][1]
     settings = TINY | own | {"train.iterations": iterations, "train.checkpoint_every": 0.25, "outer.epochs": 1}
-    done = forked.run(GROWTH, iterations, json.dumps(settings), cwd=tmp_path)  # alone: other tests leave memory of their own
+    forked.start(GROWTH, iterations, json.dumps(settings), cwd=tmp_path)  # alone: other tests leave memory of their own
+    done = forked.finish(500)
     assert done.returncode == 0, done.stderr
     (memory, tensors, files), (more_memory, more_tensors, more_files) = json.loads(done.stdout)
     assert more_files == files

@@ -15,7 +15,7 @@ from pliant import errors
 from pliant.comparing import contenders, kept
 from pliant.reporting import curves
 from pliant.running import evaluate
-from pliant.storage import checkpoint, documents, record
+from pliant.storage import board, checkpoint, documents
 from pliant.storage.record import Run
 from pliant.system import files
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
 
 @pytest.fixture(autouse=True)
 def _no_board(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(board.importlib.util, "find_spec", lambda name: None)
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_nothing_is_written_through_a_link_of_a_run(run: Path, outside: Path, na
     with pytest.raises(errors.UserError, match="leads out of"):
         if name == "tensorboard":
             with Run.start(run, held("run")["config"], resume=True) as made:
-                made._wants_board = True
+                made._board.wanted = True
                 made.log(0, {"x": 1.0})
         else:
             Run.open(run).write_json(f"{name}/x.json", {})

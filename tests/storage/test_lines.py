@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pliant import errors
-from pliant.storage import lines, record
+from pliant.storage import board, lines
 from pliant.storage.record import Run
 
 from .held import held
@@ -18,7 +18,7 @@ CONFIG = held("run")["config"]
 
 @pytest.fixture(autouse=True)
 def _no_board(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(board.importlib.util, "find_spec", lambda name: None)
 
 
 def row(iteration: int) -> dict[str, object]:

@@ -4,6 +4,7 @@ import errno
 import json
 import math
 import os
+import shutil
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from pliant import errors
-from pliant.storage import documents, record
+from pliant.storage import board, documents, record
 from pliant.storage.record import Run
 from pliant.system import files
 
@@ -23,7 +24,7 @@ CONFIG = {"algorithm": "maml", "family": "point", "policy": "mlp", "seed": 0, "p
 @pytest.fixture(autouse=True)
 def _no_board(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without TensorBoard, which takes a second to import; its own test turns it on."""
-    monkeypatch.setattr(record.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(board.importlib.util, "find_spec", lambda name: None)
 
 
 def lines_of(path: Path) -> list[dict]:
@@ -263,3 +264,42 @@ def test_scalars_go_to_tensorboard_when_it_is_installed(tmp_path: Path, monkeypa
     read.Reload()
     assert [(e.step, e.value) for e in read.Scalars("env_steps")] == [(0, 100.0), (1, 200.0), (2, 300.0)]
     assert "seconds" in read.Tags()["scalars"]
+
+
+@pytest.mark.parametrize("how", ["removed", "moved", "emptied", "another in its place"])
+def test_a_run_that_is_removed_while_it_is_trained_is_one_line(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "run"
+    with Run.start(path, CONFIG) as run:
+        play(run, 0, 2)
+        if how == "emptied":
+            for file in path.iterdir():
+                file.unlink()
+        else:
+            path.rename(tmp_path / "elsewhere")
+        if how == "removed":
+            shutil.rmtree(tmp_path / "elsewhere")
+        if how == "another in its place":
+            shutil.copytree(tmp_path / "elsewhere", path)
+        before = sorted(tmp_path.rglob("*"))
+        for write in (lambda: play(run, 2, 3), lambda: run.save(2, {}, {})):
+            with pytest.raises(errors.UserError, match=r"run was removed or moved while it was trained: nothing more"):
+                write()
+    assert sorted(tmp_path.rglob("*")) == before, "nothing half is left in its place"
+
+
+def test_a_board_that_cannot_be_written_ends_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Full:
+        def add_scalar(self, *given: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(board.Board, "_begun", lambda self: Full())
+    with Run.start(tmp_path, CONFIG) as run:
+        run._board.wanted = True
+        play(run, 0, 3)
+    assert [row["iteration"] for row in Run.open(tmp_path).metrics()] == [0, 1, 2]
+    assert capsys.readouterr().err.splitlines() == [
+        f"pliant: warning: cannot write {tmp_path / 'tensorboard'}: no space left on device;"
+        " TensorBoard gets no more numbers of this run"
+    ]

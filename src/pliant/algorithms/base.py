@@ -17,10 +17,12 @@ class Collect(Protocol):
 class Algorithm(Protocol):
     """Receives a policy and a `collect`; sees no environment and no file.
 
-    One that learns nothing, as a baseline may, says `learns = False`: to train it takes no iterations. Its module may export,
-    beside `PARTS`, `POLICY` and `make`: `TOLD = True`, and the policy is told its task as part of the observation; and
-    `BORROWS = (name, change)`, whose presets it takes where it has none, changed by a function from table to table; and
-    `scheduled(parts)`, the settings whose values depend on how many iterations a training has, as ["outer.lr"].
+    One that learns nothing, as a baseline may, says `learns = False`: to train it takes no iterations. One that does not adapt
+    says `tunes = False`: it spends nothing on a new task. One whose seeds differ in nothing but what chance makes of its
+    actions says `by_chance = True`: in evaluations each seed acts by random numbers of its own. Its module may export, beside
+    `PARTS`, `POLICY` and `make`: `TOLD = True`, and the policy is told its task as part of the observation; `BORROWS = (name,
+    change)`, whose presets it takes where it has none, changed by a function from table to table; and `scheduled(parts)`, the
+    settings whose values depend on how many iterations a training has, as ["outer.lr"].
     """
 
     policy: nn.Module

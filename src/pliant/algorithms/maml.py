@@ -6,7 +6,8 @@
                   differentiating through the inner steps
 
 Finn, Abbeel, Levine 2017, arXiv:1703.03400, algorithm 3; outer step by TRPO as there, or by the clipped surrogate as in
-Rothfuss et al. 2019, arXiv:1810.06784. With `inner.learn_lr`: Meta-SGD, Li et al. 2017, arXiv:1707.09835.
+Rothfuss et al. 2019, arXiv:1810.06784. With `inner.learn_lr` and `inner.rates` "parameter": Meta-SGD, Li et al. 2017,
+arXiv:1707.09835, with positive rates.
 """
 
 from typing import Any

@@ -41,6 +41,8 @@ class Random:
 
     stage: Literal["gradient step", "episode"] = "gradient step"
     learns = False
+    tunes = False
+    by_chance = True
 
     def __init__(self, policy: nn.Module) -> None:
         self.policy = policy

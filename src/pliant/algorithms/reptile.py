@@ -39,7 +39,7 @@ class OuterSettings:
 
 def _borrowed(table: dict[str, Any]) -> dict[str, Any]:
     """MAML's preset with an outer step of our own, and fixed inner rates: there is no loss to learn them from."""
-    inner = {name: value for name, value in table.get("inner", {}).items() if name != "learn_lr"}
+    inner = {name: value for name, value in table.get("inner", {}).items() if name not in ("learn_lr", "rates")}
     return table | {"inner": inner, "outer": {"lr": 0.5}}
 
 

@@ -32,7 +32,8 @@ def entry(contender: Contender, asked: Asked, span: Span, trained: Curves, layou
     return {
         **_facts(contender, found),
         "curve": _curve(found, scores, layout),
-        "no_adaptation": studies.summary(scores[0], layout),
+        "first": studies.summary(scores[0], layout),
+        "no_adaptation": None if documents.by_episode(found[0]) else studies.summary(scores[0], layout),
         "final": studies.summary(scores[-1], layout),
         "gain": studies.paired_difference(scores[-1], scores[0], same_seeds=True, layout=layout),
         "speed": _speed(found, scores, span, layout),
@@ -93,19 +94,33 @@ def _success(found: Sequence[Evaluation], stage: int, layout: Layout) -> Documen
 
 
 def _speed(found: Sequence[Evaluation], scores: Sequence[measures.Array], span: Span, layout: Layout) -> Document:
-    """The area under the curve, and where its mean has the target: in steps, episodes and stages."""
+    """The area under the curve, and where its mean has the target: in steps, episodes and stages.
+
+    A policy that learns by gradients is what it is before its stage is played. A memory learns while it plays: an episode of it
+    counts when it is over.
+    """
     steps = np.array([[row["steps_seen"] for row in d["per_task"]] for d in found])  # [S, M, stages]
     returns = np.array([[row["return"] for row in d["per_task"]] for d in found])
     area = span.area(steps, returns)
     value = np.array([score.mean() for score in scores])  # [stages]
-    seen = np.array([_seen(found, stage) for stage in range(len(scores))])
+    by_episode = documents.by_episode(found[0])
+    seen = [_seen(found, stage) for stage in range(len(scores))]
     episodes = np.array([point["episodes_seen"] for point in found[0]["curve"]], dtype=np.float64)
+    if by_episode:
+        seen = [*seen[1:], float(np.mean([_all_seen(d) for d in found]))]
+    later = float(by_episode)
     return {
         "area": None if area is None else studies.summary(area, layout),
-        "steps_to_fraction": span.reached(seen, value),
-        "episodes_to_fraction": span.reached(episodes, value),
-        "stages_to_fraction": span.reached(np.arange(len(scores), dtype=np.float64), value),
+        "steps_to_fraction": span.reached(np.array(seen), value),
+        "episodes_to_fraction": span.reached(episodes + later, value),
+        "stages_to_fraction": span.reached(np.arange(len(scores), dtype=np.float64) + later, value),
     }
+
+
+def _all_seen(document: Evaluation) -> float:
+    """Environment steps of a task when its last stage is over; at most, where an older document does not say."""
+    last = document["curve"][-1]
+    return last.get("steps_after", last["steps_seen"] + document["protocol"]["horizon"])
 
 
 def _efficiency(found: Sequence[Evaluation], target: float | None, trained: Curves) -> Document:

@@ -125,6 +125,9 @@ def _swept(found: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
             }
         )
     named = {name: one[name] for name in ("axis", "meaning", "values", "trained", "shifted")}
+    if all(layout := [_layout(one, v) for v in range(len(one["values"]))]):
+        named |= {"distinct_tasks": [each.distinct for each in layout if each]}
+        named |= {"all_tasks": [each.is_whole for each in layout if each]}
     return named | {"trained": [one["trained"]], "shifted": [one["shifted"]], "agents": agents}
 
 

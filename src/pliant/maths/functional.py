@@ -74,8 +74,8 @@ def inner_step(
     """One gradient step per task: params[m] - lr * d loss[m] / d params[m].
 
     Finn et al. 2017, arXiv:1703.03400, equation 1. `params` are stacked [M, *s] and part of the graph of `loss` [M]; `lr` is
-    one rate or one per tensor. With `second_order` the result can be differentiated through the gradient; without, the
-    gradient is a constant: first-order MAML. Parameters that the loss does not touch stay as they are.
+    one rate, one per tensor, or one per entry [*s]. With `second_order` the result can be differentiated through the gradient;
+    without, the gradient is a constant: first-order MAML. Parameters that the loss does not touch stay as they are.
     """
     gradient = torch.autograd.grad(
         loss.sum(), list(params.values()), create_graph=second_order, retain_graph=retain or None, allow_unused=True

@@ -19,33 +19,22 @@ def area(steps: Array, value: Array, end: float, low: float = 0.0, high: float =
 
         (1 / end) integral from 0 to end of (value(n) - low) / (high - low) dn
 
-    `steps` [..., S] are what is seen of a task before each stage and begin with 0, `value` [..., S] the returns there; between
-    stages curves are lines, behind the last they stay. `end` is in steps, `low` counts as 0 and `high` as 1. Raises ValueError
-    if there is no room between low and high, or none up to `end`.
+    `steps` [..., S] are what is seen of a task before each stage and begin with 0, `value` [..., S] the returns there. A stage
+    has its value until the next begins, and the last one from then on: between two of them nobody acted otherwise. `end` is in
+    steps, `low` counts as 0 and `high` as 1. Raises ValueError if there is no room between low and high, or none up to `end`.
     """
     if not high != low or not end > 0:
         raise ValueError(f"low is {low}, high {high} and end {end}: expected low and high to differ and end to be above 0")
     steps, value = np.broadcast_arrays(np.asarray(steps, np.float64), np.asarray(value, np.float64))
-    left, right = np.minimum(steps[..., :-1], end), np.minimum(steps[..., 1:], end)
-    width = np.maximum(steps[..., 1:] - steps[..., :-1], 1e-300)
-    slope = (value[..., 1:] - value[..., :-1]) / width
-    at_left = value[..., :-1]
-    at_right = at_left + slope * (right - left)
-    inside = ((right - left) * (at_left + at_right) / 2).sum(-1)
-    behind = np.maximum(end - steps[..., -1], 0.0) * value[..., -1]
-    return np.asarray(((inside + behind) / end - low) / (high - low))
+    ends = np.concatenate([steps[..., 1:], np.full((*steps.shape[:-1], 1), np.inf)], axis=-1)
+    width = np.minimum(ends, end) - np.minimum(steps, end)
+    return np.asarray(((width * value).sum(-1) / end - low) / (high - low))
 
 
 def reached(x: Array, value: Array, target: float) -> float | None:
-    """Where `value` [S] over ascending `x` [S] first has `target`, between points on a line; None if it never does."""
+    """The first of ascending `x` [S] at which `value` [S] has `target`; None if it never does."""
     hit = np.flatnonzero(np.asarray(value) >= target)
-    if not len(hit):
-        return None
-    i = int(hit[0])
-    if i == 0:
-        return float(x[0])
-    share = (target - value[i - 1]) / (value[i] - value[i - 1])
-    return float(x[i - 1] + share * (x[i] - x[i - 1]))
+    return float(x[hit[0]]) if len(hit) else None
 
 
 def train_steps_to(env_steps: Array, value: Array, target: float, window: int = WINDOW) -> float | None:

@@ -63,13 +63,21 @@ def thinned(values: Sequence[Any]) -> list[Any]:
     return [values[round(i * (len(values) - 1) / (MOST_POINTS - 1))] for i in range(MOST_POINTS)]
 
 
-def banded(axes: Any, x: Sequence[float], summaries: Sequence[Mapping[str, Any]], style: Style) -> Any:
-    """A line through means, its intervals as a band if there are any; points where there are few."""
+def banded(
+    axes: Any, x: Sequence[float], summaries: Sequence[Mapping[str, Any]], style: Style, by_steps: bool = False
+) -> Any:
+    """A line through means, its intervals as a band if there are any; points where there are few.
+
+    With `by_steps` a mean holds from its place to the next, where the line leaps.
+    """
+    look = {"drawstyle": "steps-post"} if by_steps else {}
     ends = [each["ci95"] for each in summaries]
     if None not in ends:
-        axes.fill_between(x, *zip(*ends, strict=True), color=style.colour, alpha=0.14, linewidth=0)
+        step = "post" if by_steps else None
+        axes.fill_between(x, *zip(*ends, strict=True), step=step, color=style.colour, alpha=0.14, linewidth=0)
     marker = style.marker if len(x) <= 12 else None
-    return axes.plot(x, [each["mean"] for each in summaries], color=style.colour, linestyle=style.dash, marker=marker)[0]
+    means = [each["mean"] for each in summaries]
+    return axes.plot(x, means, color=style.colour, linestyle=style.dash, marker=marker, **look)[0]
 
 
 def bar(

@@ -4,14 +4,18 @@ DEFINITIONS = (
     ("return", "The sum of rewards of one episode, averaged over the lanes that play the same task."),
     ("stage", "A point of an adaptation curve: a number of gradient steps, or an episode of a memory's trial."),
     ("steps seen", "Environment steps spent on the task before a stage; on this axis all agents compare."),
-    ("before, after", "The first stage, where nothing of the task is known, and the last; never the best of a run."),
+    (
+        "first stage, after",
+        "Before any gradient step, or the first episode of an agent with memory, in which it adapts already; and the last"
+        " stage, never the best of a run.",
+    ),
     (
         "95% interval",
         "Of the mean over seeds and tasks, which are both drawn from something larger: another training, other tasks. With one"
         " seed it is over tasks alone and does not know how trainings differ. Tasks that are the same count once; with a single"
         " task there is no interval. Where a family has no other tasks than these, it is over their trials.",
     ),
-    ("gain", "After minus before, the same seeds on the same tasks."),
+    ("gain", "After minus first stage, the same seeds on the same tasks."),
     (
         "verdict",
         "Better or worse only if both agents have three seeds and the p (Holm) of the same row is below 0.05, so that any false"
@@ -23,9 +27,13 @@ DEFINITIONS = (
     (
         "area",
         "Area under the adaptation curve as a share of what the reference would have from the first step, up to the last step"
-        " that any agent but a baseline sees; 0 is random.",
+        " that any agent but a baseline sees; 0 is random. A stage counts from its first step until the next stage begins.",
     ),
-    ("steps to 90%", "Experience until the mean curve first is that far of the way from random actions to the reference."),
+    (
+        "steps to 90%",
+        "Experience until the first stage whose mean is that far of the way from random actions to the reference: before it for"
+        " an agent that learns by gradients, to the end of that episode for one with memory.",
+    ),
     (
         "training steps to target",
         "Environment steps of training until the return after adaptation has the target and keeps it.",

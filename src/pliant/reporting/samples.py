@@ -34,6 +34,14 @@ def layout(comparison: Mapping[str, Any]) -> Layout | None:
     return None if numbers is None else Layout(np.array(numbers, dtype=np.int64), is_whole(comparison))
 
 
+def are_few(sweep: Mapping[str, Any]) -> list[bool]:
+    """[V] of a sweep, alone or in a comparison: at this value are few distinct tasks, and there are others than those."""
+    whole = sweep.get("all_tasks", [False] * len(sweep["values"]))
+    numbers = sweep.get("task_numbers")
+    counts = sweep.get("distinct_tasks") if numbers is None else [len(set(each)) for each in numbers]
+    return [not w and n < FEW_TASKS for w, n in zip(whole, counts or [FEW_TASKS] * len(whole), strict=True)]
+
+
 def tasks(document: Mapping[str, Any]) -> str:
     """`40 test tasks`; where some of them are the same, `40 test tasks (2 distinct)`."""
     kind, number = tables.SPLITS.get(document["split"], words.shown(document["split"])), distinct(document)

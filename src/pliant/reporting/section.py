@@ -84,6 +84,6 @@ def _marked(table: Table, comparison: Comparison) -> Table:
     """The table with a mark at every number that rests on few distinct tasks."""
 
     def marked(cell: Cell) -> Cell:
-        return cell._replace(few_tasks=any(samples.is_few(comparison, split) for split in cell.over))
+        return cell._replace(few_tasks=cell.few_tasks or any(samples.is_few(comparison, split) for split in cell.over))
 
     return table._replace(rows=[[marked(cell) for cell in row] for row in table.rows])

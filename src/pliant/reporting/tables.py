@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 from pliant.reporting import words
 
 SPLITS = {"train": "training tasks", "test": "test tasks", "ood": "shifted tasks (ood)"}
+UNADAPTED = ("random", "conditioned")
+"""Agents whose actions nothing changes that they see of a task."""
 BOUNDS = {"optimum": "exact optimum", "ceiling": "an agent that knows the task"}
 """What is known exactly of the tasks of a document."""
 
@@ -46,6 +48,23 @@ def bounds(comparison: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, A
     found = [(name, "reference agent", each["return"]) for name, each in (players.get("each") or {}).items()]
     exact = [(title, players.get(name)) for name, title in BOUNDS.items()]
     return found + [(title, "exact", {"mean": value, "ci95": None}) for title, value in exact if value is not None]
+
+
+def first(agent: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The return at its first stage: without adaptation, or of the first episode of a memory."""
+    summary: Mapping[str, Any] = agent.get("first") or agent["no_adaptation"]
+    return summary
+
+
+def adapts(agent: Mapping[str, Any]) -> bool:
+    """What it sees of a task changes how it acts."""
+    return bool(agent["by_episode"]) or agent["algorithm"] not in UNADAPTED
+
+
+def seen(agent: Mapping[str, Any]) -> float:
+    """Steps of a task that it has seen when it counts as adapted; none for one that does not adapt, in older documents too."""
+    steps: float = agent["efficiency"]["adapt_env_steps"]
+    return steps if adapts(agent) else 0.0
 
 
 # ---- cells

@@ -85,12 +85,16 @@ def sweep_table(document: Mapping[str, Any]) -> Table:
     subject = f"{shown.name(document['algorithm'])} on {shown.family_of(document)}"
     axis = markup.escape(document["axis"])
     table = Table(title=f"{markup.escape(subject)}: {axis}, trained on {low:g} to {high:g}")
-    for name in (axis, "", "before", "after", "95% interval"):
+    for name in (axis, "", "first stage", "after", "95% interval"):
         table.add_column(name, justify="right")
-    for point in document["curve"]:
+    for point, few in zip(document["curve"], samples.are_few(document), strict=True):
         first, last = point["return"][0], point["return"][-1]
+        mark = words.FEW_TASKS if few else ""
         where = "" if low <= point["value"] <= high else "outside"
-        table.add_row(f"{point['value']:g}", where, f"{first['mean']:.2f}", f"{last['mean']:.2f}", tables.between(last["ci95"]))
+        means = [f"{each['mean']:.2f}{mark}" for each in (first, last)]
+        table.add_row(f"{point['value']:g}", where, *means, tables.between(last["ci95"]))
+    if any(samples.are_few(document)):
+        table.caption = f"{words.FEW_TASKS} fewer than five distinct tasks, which say little of how tasks differ"
     return table
 
 

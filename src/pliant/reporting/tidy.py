@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pliant.reporting import samples, verdicts, words
+from pliant.reporting import samples, tables, verdicts, words
 
 COLUMNS = (
     "agent algorithm baseline seeds few_seeds distinct_tasks measure split stage steps_seen episodes_seen seed task"
@@ -60,7 +60,8 @@ def _curve(agent: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def _measures(agent: Mapping[str, Any]) -> Iterator[Row]:
-    for measure, summary in (("before", agent["no_adaptation"]), ("after", agent["final"]), ("gain", agent["gain"])):
+    first = "first episode" if agent["by_episode"] else "before"
+    for measure, summary in ((first, tables.first(agent)), ("after", agent["final"]), ("gain", agent["gain"])):
         yield {"measure": measure} | _summary(summary)
     speed = agent["speed"]
     yield {"measure": "area"} | _summary(speed["area"])

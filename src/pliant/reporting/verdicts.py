@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pliant.maths.studies import SIGNIFICANCE
-from pliant.reporting import samples, words
+from pliant.reporting import samples, tables, words
 
 BASELINE = "pretrain"
 """What meta-learning has to beat: trained on all training tasks together, then fine-tuned."""
@@ -112,7 +112,7 @@ def _budgets(comparison: Mapping[str, Any]) -> list[str]:
 
 def _experience(comparison: Mapping[str, Any]) -> list[str]:
     """How much of a task each has seen when it counts as adapted."""
-    seen = [a["efficiency"]["adapt_env_steps"] for a in comparison["agents"] if a["efficiency"]["adapt_env_steps"]]
+    seen = [steps for a in comparison["agents"] if (steps := tables.seen(a))]
     if not seen or max(seen) <= 2 * min(seen):
         return []
     few, many = words.count(min(seen)), words.count(max(seen))

@@ -29,12 +29,13 @@ BEFORE = 200
 def of(learner: Learner, rollouts: Sequence[Rollout], steps: float, seconds: float, facts: Mapping[str, Any]) -> dict[str, Any]:
     """The `cost` of an evaluation document, whose `rollouts` took `seconds`; `facts` are the counters of the run.
 
-    `steps` are the environment steps of one task before its last stage, what its agent adapts from.
+    `steps` are the environment steps of one task before its last stage, what its agent adapts from; 0 if it does not adapt.
     """
     one = [r.part(slice(1)) for r in rollouts[:-1]]  # what the first task adapts from
     first, act = (_flops(_acting(learner, before)) for before in (0, BEFORE))  # a memory that grows costs more at its end
     by_episode = learner.by_episode
-    inner = 0 if by_episode or not one else _flops(lambda: learner.algorithm.adapted(one))
+    has_inner = bool(one) and learner.adapts and not by_episode
+    inner = _flops(lambda: learner.algorithm.adapted(one)) if has_inner else 0
     return {
         "train_env_steps": facts.get("env_steps"),
         "train_seconds": facts.get("seconds"),
@@ -43,7 +44,7 @@ def of(learner: Learner, rollouts: Sequence[Rollout], steps: float, seconds: flo
         "adapt_seconds": seconds / len(rollouts[0].reward),
         "adapt_flops": (first + act) / 2 * steps + inner,
         "act_flops": act,
-        "inner_microseconds": None if by_episode or not one else 1e6 * _median(lambda: learner.algorithm.adapted(one), 5),
+        "inner_microseconds": 1e6 * _median(lambda: learner.algorithm.adapted(one), 5) if has_inner else None,
         "act_microseconds": 1e6 * _median(_acting(learner, BEFORE), REPEATS),
         "peak_memory_mb": peak_memory_mb(),
         "parameters": sum(p.numel() for p in learner.algorithm.policy.parameters()),

@@ -35,13 +35,13 @@ class Curve:
     success: NDArray[np.float64] | None
     """[M, S] share of episodes with success at any time, None where the family reports none."""
     steps: NDArray[np.float64]
-    """[M, S] environment steps that each stage adds to what is seen of a task."""
+    """[M, S] environment steps that each stage adds to what is seen of a task; 0 for an agent that does not adapt."""
     episodes: int
-    """Episodes that each stage adds to what is seen of a task."""
+    """Episodes that each stage adds to what is seen of a task; 0 for an agent that does not adapt."""
     trial: NDArray[np.float64]
     """[M] total return of a trial."""
     seconds: float
-    """Time the adaptation took, all tasks together."""
+    """Time the adaptation took, all tasks together; 0 for an agent that does not adapt."""
     layout: Layout
     """Which of the tasks are the same."""
 
@@ -64,6 +64,7 @@ class Curve:
                 "stage": s,
                 "episodes_seen": s * self.episodes,
                 "steps_seen": float(seen[:, s].mean()),
+                "steps_after": float((seen + self.steps)[:, s].mean()),
                 "return": self.summed(self.returns[:, s]),
                 "success": None if self.success is None else self.summed(self.success[:, s], is_share=True),
             }
@@ -85,7 +86,13 @@ def played_on(
     chosen = sample(learner.family, tasks, split, streams.at("tasks").rng())
     batch = learner.family.batch(chosen, schedule.lanes, schedule.episodes)
     layout = layout_of(learner.family, chosen.rows(), split)
-    return curve_on(learner, batch, schedule.last, streams.at("acts"), layout)
+    return curve_on(learner, batch, schedule.last, acts_of(learner, streams), layout)
+
+
+def acts_of(learner: Learner, streams: Stream) -> Stream:
+    """What trials of an evaluation are played by: the same for all trainings, unless chance is all that tells them apart."""
+    acts = streams.at("acts")
+    return acts.at("training", learner.config.seed) if getattr(learner.algorithm, "by_chance", False) else acts
 
 
 def _distinct(family: Family, n: int, split: str, rng: np.random.Generator) -> Tasks:
@@ -122,7 +129,8 @@ def curve_on(
     begin = time.perf_counter()
     rollouts = learner.algorithm.adapt(partial(rollout, batch, stream), stages)
     seconds = time.perf_counter() - begin
-    return measure(rollouts, batch, batch.reports_success, seconds, learner.by_episode, layout), rollouts
+    adapts = learner.adapts
+    return measure(rollouts, batch, batch.reports_success, seconds, learner.by_episode, layout, adapts), rollouts
 
 
 def measure(
@@ -132,8 +140,12 @@ def measure(
     seconds: float,
     by_episode: bool,
     layout: Layout | None = None,
+    adapts: bool = True,
 ) -> Curve:
-    """The curve of some rollouts: a stage for each, or with `by_episode` one for each episode of the only one."""
+    """The curve of some rollouts: a stage for each, or with `by_episode` one for each episode of the only one.
+
+    An agent that does not adapt needs nothing of a task, so that it has seen none of it at any stage.
+    """
     layout = layout or Layout(layouts.numbered(batch.tasks.rows()))
     schedule = Schedule(batch.episodes - 1 if by_episode else len(rollouts) - 1, batch.episodes, batch.lanes, by_episode)
     totals = [episode_returns(r, batch.episodes) for r in rollouts]  # each [M, B, E]
@@ -141,5 +153,6 @@ def measure(
     hits = [episode_sums(r, r.success, batch.episodes).clamp(max=1) for r in rollouts] if reports_success else []
     trial = torch.stack([r.sum(2).mean(1) for r in totals]).sum(0).numpy()  # [M]
     success = schedule.means(hits).numpy() if hits else None
-    seen = schedule.added * schedule.means(steps).numpy()  # [M, S]
-    return Curve(batch.tasks, schedule.means(totals).numpy(), success, seen, schedule.added, trial, seconds, layout)
+    added = schedule.added if adapts else 0
+    seen = added * schedule.means(steps).numpy()  # [M, S]
+    return Curve(batch.tasks, schedule.means(totals).numpy(), success, seen, added, trial, seconds if adapts else 0.0, layout)

@@ -25,12 +25,14 @@ from pliant.running.schedule import Schedule
 from pliant.storage import documents, record
 from pliant.storage.schema import evaluation
 from pliant.storage.schema.evaluation import Evaluation
+from pliant.system import given
 from pliant.tasks.base import SPLITS, Family
 from pliant.types import Rollout
 
 SCHEMA = evaluation.SCHEMA
 
 
+@errors.mendable()
 def evaluate_run(
     path: Path,
     split: str = "test",
@@ -43,8 +45,9 @@ def evaluate_run(
     protocol: bool = False,
     changed: Mapping[str, Any] | None = None,
     family: Family | None = None,
+    out: Path | None = None,
 ) -> Evaluation:
-    """The document `pliant.evaluation/1` of a run's newest checkpoint; also kept in the run's `evaluations` folder.
+    """The document `pliant.evaluation/1` of a run's newest checkpoint; kept in `out`, or in the run where that is possible.
 
     With `players` it holds what the family's reference agents and exact bounds reach on the same tasks. With `protocol` it is
     the family's published one (`published`), which settles tasks, lanes and horizon, and has a `headline`.
@@ -53,29 +56,42 @@ def evaluate_run(
     """
     require_split(split)
     scheduling.require_sizes(tasks=tasks, stages=stages, lanes=lanes)
-    run = record.Run.open(Path(path))
-    config = configuration.override(configuration.from_dict(run.config), changed or {})
+    seed, changed = given.integer("seed", seed), _of_family(changed)
+    given.device("device", device)
+    run = record.Run.open(given.place("path", path))
+    config = configuration.override(configuration.from_dict(run.config), changed)
     module = registry.players(config.family) if players else None
-    config, family = _settled(config, split, changed or {}) if protocol else (config, family or learners.family_of(config))
+    config, family = _settled(config, split, changed) if protocol else (config, family or learners.family_of(config))
     learner, found = learners.trained(run, device, config, family=family)
     published = family.protocol if protocol else None
     schedule = publishing.schedule(learner, published, stages) if published else learner.schedule(stages, lanes)
     facts = found.facts | {"iteration": found.iteration}
     number = published.tasks if published else tasks
     result, measured = evaluate_learner(learner, split, number, schedule, seed, facts, distinct=protocol)
-    result["protocol"] |= {"changed": dict(changed or {}), "published": published.source if published else None}
+    result["protocol"] |= {"changed": dict(changed), "published": published.source if published else None}
     if published:
         result["headline"] = publishing.headline(measured, published.adapt if schedule.by_episode else schedule.last)
     if module:
         plays = schedule.episodes if schedule.by_episode else family.episodes
         result["players"] = others(module, family, measured.tasks, split, schedule.lanes, plays, seed, measured.layout)
-    return _kept(run, result)
+    return _kept(run, result, out)
 
 
-def _kept(run: record.Run, result: dict[str, Any]) -> Evaluation:
-    """The document sealed, and kept in its run."""
+def _of_family(changed: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Settings of the family, as {"family.NAME": value}. Raises UserError for anything else."""
+    changed = given.names("changed", changed or {}, 'such as {"family.horizon": 100}')
+    if other := [flag for flag in changed if not flag.startswith("family.")]:
+        raise errors.UserError(f"{other[0]} cannot be changed in an evaluation: settings of the family can, as family.NAME")
+    return changed
+
+
+def _kept(run: record.Run, result: dict[str, Any], out: Path | None) -> Evaluation:
+    """The document sealed, and kept."""
     sealed = cast(Evaluation, documents.sealed(result))
-    documents.write_json(document_path(run.path, sealed), sealed, run.path)
+    if out is not None:
+        documents.write_json(out, sealed)
+    else:
+        documents.keep(document_path(run.path, sealed), sealed, run.path)
     return sealed
 
 
@@ -118,7 +134,7 @@ def played(schedule: Schedule, horizon: int) -> dict[str, Any]:
 
 def require_split(split: str) -> None:
     """Raise UserError unless a split has this name."""
-    if split not in SPLITS:
+    if given.text("split", split) not in SPLITS:
         raise errors.unknown("split", split, SPLITS)
 
 

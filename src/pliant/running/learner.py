@@ -4,7 +4,7 @@ import inspect
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pliant import errors
 from pliant.algorithms.base import Algorithm, by_episode
@@ -44,6 +44,11 @@ class Learner(NamedTuple):
     def by_episode(self) -> bool:
         """The agent adapts by memory, from episode to episode of a trial; else by gradient, from rollout to rollout."""
         return by_episode(self.algorithm)
+
+    @property
+    def adapts(self) -> bool:
+        """What it has seen of a task changes how it acts: not of an agent that acts by chance, or that is told the task."""
+        return self.by_episode or bool(getattr(self.algorithm, "tunes", True))
 
     @property
     def iterations(self) -> int:
@@ -147,11 +152,16 @@ def trained(
 def load(algorithm: Algorithm, found: checkpoint.Checkpoint, device: str) -> None:
     """Restore an algorithm from a checkpoint. Raises UserError if it is of another policy or algorithm."""
     expected = algorithm.state()
-    wrong = [n for n in expected if n not in found.tensors or found.tensors[n].shape != expected[n].shape]
+    wrong = [n for n in expected if n not in found.tensors or _kind(found.tensors[n]) != _kind(expected[n])]
     if wrong:
-        got = list(found.tensors[wrong[0]].shape) if wrong[0] in found.tensors else "absent"
+        got = _kind(found.tensors[wrong[0]]) if wrong[0] in found.tensors else "absent"
         raise errors.UserError(
-            f"checkpoint {found.path} does not fit these settings: {wrong[0]} is {got}, expected"
-            f" {list(expected[wrong[0]].shape)}"
+            f"checkpoint {found.path} does not fit these settings: {wrong[0]} is {got}, expected {_kind(expected[wrong[0]])}"
         )
     algorithm.load({name: tensor.to(device) for name, tensor in found.tensors.items()})
+
+
+def _kind(tensor: Tensor) -> str:
+    """The shape of a tensor, and its type where that is not the usual one."""
+    kind = str(tensor.dtype).removeprefix("torch.")
+    return f"{list(tensor.shape)}" + ("" if kind == "float32" else f" of {kind}")

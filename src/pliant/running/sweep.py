@@ -87,7 +87,7 @@ def sweep_run(
             curves.append(_measured(learner, name, value, tasks, schedule, seed))
             progress.update(len(curves), {})
     document = documents.sealed(_document(run.config, name, along, values, asked, curves))
-    documents.write_json(kept, document, run.path)
+    documents.keep(kept, document, run.path)
     return document
 
 
@@ -131,7 +131,7 @@ def _measured(learner: Learner, axis: str, value: float, tasks: int, schedule: S
     chosen = family.axes[axis].place(family.sample(tasks, "test", streams.at("tasks").rng()), value)
     batch = family.batch(chosen, schedule.lanes, schedule.episodes)
     layout = curving.layout_of(family, chosen.rows(), "test", axis)
-    return curving.curve_on(learner, batch, schedule.last, streams.at("acts"), layout)[0]
+    return curving.curve_on(learner, batch, schedule.last, curving.acts_of(learner, streams), layout)[0]
 
 
 def _is_same(document: schema.Sweep, axis: str, values: list[float], asked: schema.Protocol) -> bool:

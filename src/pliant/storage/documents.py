@@ -31,6 +31,14 @@ def write_json(path: Path, document: Mapping[str, Any], folder: Path | None = No
     return path
 
 
+def keep(path: Path, document: Mapping[str, Any], folder: Path) -> None:
+    """`write_json` of a result into its run; where that cannot be it is said, and what was measured is not lost for it."""
+    try:
+        write_json(path, document, folder)
+    except errors.UserError as error:
+        errors.warn(f"{error}; the result is not kept in the run")
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in `path`. Raises UserError if it cannot be read or is something else."""
     return parsing.read(Path(path), MOST)

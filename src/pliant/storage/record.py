@@ -12,7 +12,6 @@ uninterrupted one.
 """
 
 import importlib.metadata
-import importlib.util
 import math
 import os
 import platform
@@ -27,7 +26,7 @@ from typing import Any, Self, cast
 import filelock
 
 from pliant import errors
-from pliant.storage import checkpoint, documents, lines, parsing
+from pliant.storage import board, checkpoint, documents, lines, parsing
 from pliant.storage.schema import run as schema
 from pliant.storage.schema.parts import Config
 from pliant.system import files
@@ -46,8 +45,7 @@ class Run:
         self.resumed = False
         """The folder held this run already."""
         self._metrics: FileIO | None = None
-        self._board: Any = None
-        self._wants_board = importlib.util.find_spec("tensorboard") is not None
+        self._board = board.Board(path)
 
     @classmethod
     def start(cls, path: Path, config: Mapping[str, Any], resume: bool = False) -> Self:
@@ -72,6 +70,7 @@ class Run:
             earlier = _read(path, warns=False) if (path / "run.json").exists() else None
             run = cls(path, _document(config, earlier), lock)
             run.resumed = earlier is not None
+            run._folder = _identity(path)
             documents.write_json(path / "run.json", documents.sealed(run.document), path)
         except BaseException:
             lock.release()
@@ -104,10 +103,9 @@ class Run:
         try:
             if self._metrics:
                 self._metrics.close()
-            if self._board:
-                self._board.close()
+            self._board.close()
         finally:
-            self._metrics = self._board = None
+            self._metrics = None
             if self._lock:
                 self._lock.release()
 
@@ -127,6 +125,7 @@ class Run:
         NaN and infinity become null, which is what JSON has.
         """
         self._must_hold_lock()
+        self._require_there()
         row = {"iteration": iteration, **_plain(metrics), **({"clock": _plain(clock)} if clock else {})}
         try:
             if self._metrics is None:
@@ -134,7 +133,7 @@ class Run:
             line = lines.encoded(row)
             while line:
                 line = line[self._metrics.write(line) :]
-            self._scalars(iteration, row)
+            self._board.add(iteration, row)
         except OSError as error:
             raise files.cannot("write", self._metrics_path, error, "free some space and --resume") from error
 
@@ -156,9 +155,9 @@ class Run:
             aside = self.path / "metrics.damaged.jsonl"
             with files.appending(aside, self.path) as file:
                 file.write(b"".join(damaged))
-            errors.warn(f"{len(damaged)} damaged lines of {self._metrics_path} are in {aside.name} now")
+            errors.warn(f"damaged lines of {self._metrics_path} ({len(damaged)}) are in {aside.name} now")
         files.write(self._metrics_path, b"".join(kept), self.path)
-        self._purge = iteration
+        self._board.purge = iteration
 
     def sync(self) -> None:
         """Make the metrics durable. Called before a checkpoint, so that a checkpoint never outlives its metrics."""
@@ -171,6 +170,7 @@ class Run:
     def save(self, iteration: int, tensors: Mapping[str, Any], facts: Mapping[str, Any]) -> Path:
         """Write the checkpoint of `iteration`, after the metrics that led to it."""
         self._must_hold_lock()
+        self._require_there()
         self.sync()
         return checkpoint.save(self.checkpoints, iteration, tensors, facts)
 
@@ -178,7 +178,8 @@ class Run:
         """Write `document` to `name` (such as "evaluations/test-seed0.json") inside the run, whole or not at all."""
         return documents.write_json(self.path / name, document, self.path)
 
-    _purge: int | None = None
+    _folder: tuple[int, int] | None = None
+    """Where a run that is written lies, whatever is called so later."""
 
     @property
     def _metrics_path(self) -> Path:
@@ -188,17 +189,10 @@ class Run:
         if self._lock is None or not self._lock.is_locked:
             raise RuntimeError(f"{self.path} was opened for reading or is closed: use Run.start to write")
 
-    def _scalars(self, iteration: int, row: Mapping[str, Any]) -> None:
-        if not self._wants_board:
-            return
-        if self._board is None:
-            from torch.utils.tensorboard import SummaryWriter  # late: it takes a second to import
-
-            files.require_within(self.path / "tensorboard", self.path)
-            self._board = SummaryWriter(str(self.path / "tensorboard"), purge_step=self._purge)
-        for name, value in {**row, **row.get("clock", {})}.items():
-            if isinstance(value, (int, float)) and name != "iteration":
-                self._board.add_scalar(name, value, iteration)
+    def _require_there(self) -> None:
+        """Raise UserError if somebody has removed the run: what is written now would be lost, or be half of another one."""
+        if _identity(self.path) != self._folder or not (self.path / "run.json").exists():
+            raise errors.UserError(f"{self.path} was removed or moved while it was trained: nothing more can be saved")
 
 
 def metrics(path: Path, warn: Callable[[str], None] = errors.warn) -> list[dict[str, Any]]:
@@ -238,6 +232,15 @@ def require_free(path: Path, resume: bool) -> None:
         raise errors.UserError(f"{path} is not empty and not a run (it holds {sorted(entries)[0]!r}): choose another --out")
     if entries and not resume:
         raise errors.UserError(f"{path} holds a run already: --resume continues it, or choose another --out")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a folder from another one of its name; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _require_lock(path: Path) -> None:

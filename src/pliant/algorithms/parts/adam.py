@@ -60,11 +60,14 @@ class Adam:
         return values | kept
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Restore `state()`, from a mapping that may hold more. Without moments in it the next step is a first one."""
+        """Restore `state()`, from a mapping that may hold more. Without moments in it the next step is a first one.
+
+        Raises UserError for moments of which some are missing or of another shape.
+        """
         self.set({name: state[self._prefix + name] for name in self.values})
         self._moments = {
-            name: {what: state[f"adam/{what}/{name}"].clone() for what in MOMENTS}
-            for name in self.values
+            name: {what: _moment(state, f"adam/{what}/{name}", value, what) for what in MOMENTS}
+            for name, value in self.values.items()
             if f"adam/step/{name}" in state
         }
 
@@ -100,6 +103,15 @@ class MomentlessAdam:
         """Restore `state()`."""
         self._moments = {name: state["moment/" + name].clone() for name in self._moments}
         self._updates = state["updates"].clone()
+
+
+def _moment(state: Mapping[str, Tensor], name: str, value: Tensor, what: str) -> Tensor:
+    """One of the moments of a value, which is as large as that, but for the number of steps."""
+    found, expected = state.get(name), [] if what == "step" else list(value.shape)
+    if found is None or list(found.shape) != expected or not found.is_floating_point():
+        got = "absent" if found is None else f"{list(found.shape)} of {found.dtype}".replace("torch.", "")
+        raise UserError(f"the checkpoint does not fit these settings: {name} is {got}, expected {expected}")
+    return found.clone()
 
 
 def clipped(gradients: Sequence[Tensor], longest: float) -> tuple[list[Tensor], float]:

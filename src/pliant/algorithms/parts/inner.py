@@ -39,7 +39,10 @@ class InnerSettings:
     """Factor on the rate from each step to the next. Advantages are standardised, so a step does not shorten by itself as the
     task is mastered; MAML's authors halve the rate after the first step too."""
     learn_lr: bool = False
-    """Learn one positive rate per parameter tensor together with the parameters (Meta-SGD, arXiv:1707.09835)."""
+    """Learn positive rates together with the parameters; `rates` says how many."""
+    rates: Literal["tensor", "parameter"] = "tensor"
+    """Learned rates: one for each parameter tensor, as the layers' rates of Antoniou et al. 2019, arXiv:1810.09502; or one for
+    each parameter, Meta-SGD (Li et al. 2017, arXiv:1707.09835)."""
     gamma: Annotated[float, Ge(0), Le(1)] = 0.99
     """Discount per step."""
     lam: Annotated[float, Ge(0), Le(1)] = 1.0
@@ -49,6 +52,8 @@ class InnerSettings:
 
     def __post_init__(self) -> None:
         ranges.check(self)
+        if self.rates != "tensor" and not self.learn_lr:
+            raise ValueError(f"rates is {self.rates}: expected learn_lr beside it, or no rates are learned")
 
 
 class Experience(NamedTuple):
@@ -94,7 +99,8 @@ def experience_of(rollout: Rollout, gamma: float, lam: float) -> Experience:
 class Inner:
     """The meta-parameters of a policy, and how they adapt.
 
-    `meta` holds the policy's parameters by name and, with learned rates, one log-rate per parameter under "rate/NAME".
+    `meta` holds the policy's parameters by name and, with learned rates, log-rates under "rate/NAME": [], or of the shape
+    of the parameter.
     """
 
     def __init__(self, policy: nn.Module, spec: Spec, settings: InnerSettings) -> None:
@@ -103,8 +109,8 @@ class Inner:
         self.distribution: Distribution = distributions.of(spec)
         self.meta: Params = functional.parameters(policy)
         if settings.learn_lr:
-            start = torch.tensor(settings.lr).log()
-            self.meta |= {RATE + name: start.clone() for name in list(self.meta)}
+            start, each = float(torch.tensor(settings.lr).log()), settings.rates == "parameter"
+            self.meta |= {RATE + name: p.new_full(p.shape if each else (), start) for name, p in self.meta.items()}
 
     def experience(self, rollouts: Sequence[Rollout]) -> list[Experience]:
         """Advantages for every rollout."""

@@ -33,6 +33,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     players = "play the family's reference agents (classical controllers, exact optima) on the same tasks too"
     parser.add_argument("--players", action="store_true", help=players)
     parser.add_argument("--protocol", action="store_true", help="evaluate as the family's publishers do, e.g. Meta-World's")
+    where = "document, .json; a picture goes beside it (default: in RUN/evaluations)"
+    parser.add_argument("--out", type=shared_arguments.place, metavar="FILE", help=where)
     parser.add_argument("--json", action="store_true", help="print one pliant.evaluation/1 document")
 
 
@@ -42,6 +44,7 @@ def run(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
         raise errors.UserError(f"--{other[0]} cannot be changed in an evaluation: settings of the family can, as --family.NAME")
     if arguments.protocol and (given := [n for n in ("tasks", "lanes") if getattr(arguments, n) is not None]):
         raise errors.UserError(f"--{given[0]} and --protocol: the published protocol settles tasks and lanes; give one")
+    _require_place(arguments)
     shared.prepare(arguments)
     from pliant.running import evaluate
 
@@ -57,12 +60,27 @@ def run(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
             players=arguments.players,
             protocol=arguments.protocol,
             changed=settings,
+            out=arguments.out,
         )
     if arguments.json:
         shared.print_json(document)
     else:
         _show(arguments, document)
     return 0
+
+
+def _require_place(arguments: argparse.Namespace) -> None:
+    """Raise UserError for a place where no document can be, before anything is played."""
+    from pliant.system import files
+
+    if (out := arguments.out) is None:
+        if arguments.run.is_dir():
+            files.require_writable(arguments.run / "evaluations" / "new.json", arguments.run, "give --out FILE")
+        return
+    if out.suffix != ".json":
+        raise errors.UserError(f"--out is {out}: expected a name that ends in .json")
+    for path in (out, out.with_suffix(".png")):
+        files.require_writable(path, advice="choose another --out")
 
 
 def _show(arguments: argparse.Namespace, document: "Evaluation") -> None:
@@ -76,6 +94,6 @@ def _show(arguments: argparse.Namespace, document: "Evaluation") -> None:
         shared.say(terminal.headline(document))
     if "players" in document:
         console.print(terminal.players_table(document))
-    kept = evaluate.document_path(arguments.run, document)
-    picture = curves.curve_picture(document, kept.with_suffix(".png"), arguments.run)
+    kept = arguments.out or evaluate.document_path(arguments.run, document)
+    picture = curves.curve_picture(document, kept.with_suffix(".png"), None if arguments.out else arguments.run)
     shared.say(f"document: {kept}", f"picture: {picture}")

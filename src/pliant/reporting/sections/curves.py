@@ -20,11 +20,12 @@ def figures(comparison: Comparison) -> list[Plot]:
 def _adaptation(what: str) -> Draw:
     def draw(axes: Any, comparison: Comparison, style: Mapping[str, panels.Style]) -> bool:
         agents = [a for a in comparison["agents"] if all(point[what] for point in a["curve"])]
-        lines = [_curve(axes, agent["curve"], what, style[agent["name"]]) for agent in agents]
+        lines = [_curve(axes, agent, what, style[agent["name"]]) for agent in agents]
         if what == "return":
             lines += _bounds(axes, comparison)
-        first = min((p["steps_seen"] for a in agents for p in a["curve"] if p["steps_seen"] > 0), default=1.0)
-        panels.by_steps(axes, [a["curve"][-1]["steps_seen"] for a in agents], first)
+        learn = [a for a in agents if tables.adapts(a)]
+        first = min((p["steps_seen"] for a in learn for p in a["curve"] if p["steps_seen"] > 0), default=1.0)
+        panels.by_steps(axes, [a["curve"][-1]["steps_seen"] for a in learn], first)
         axes.set_xlabel("environment steps seen of the task")
         axes.set_ylabel("return of an episode" if what == "return" else "success, share of episodes")
         panels.legend(axes, lines)
@@ -33,14 +34,17 @@ def _adaptation(what: str) -> Draw:
     return draw
 
 
-def _curve(axes: Any, curve: list[Mapping[str, Any]], what: str, style: panels.Style) -> panels.Line:
-    """The curve of one agent; a level line for one that has a single stage."""
-    points = panels.thinned(curve)
+def _curve(axes: Any, agent: Mapping[str, Any], what: str, style: panels.Style) -> panels.Line:
+    """The curve of one agent; a level line for one that has a single stage, or that does not adapt.
+
+    A policy that learns by gradients stays what it is from one gradient step to the next.
+    """
+    points = panels.thinned(agent["curve"])
     each = [point[what] for point in points]
-    if len(points) == 1:
-        line = axes.axhline(each[0]["mean"], color=style.colour, linestyle=style.dash, linewidth=1.2)
+    if len(points) == 1 or not tables.adapts(agent):
+        line = axes.axhline(each[-1]["mean"], color=style.colour, linestyle=style.dash, linewidth=1.2)
     else:
-        line = panels.banded(axes, [point["steps_seen"] for point in points], each, style)
+        line = panels.banded(axes, [point["steps_seen"] for point in points], each, style, not agent["by_episode"])
     return line, style.label
 
 

@@ -13,7 +13,7 @@ from pliant.storage import shown
 def table(comparison: Comparison) -> list[tables.Table]:
     """A row for every agent and baseline, then reference agents and what is known exactly."""
     beside_it = {row["agent"]: row for row in verdicts.against(comparison)}
-    head = ["agent", "seeds", "training steps", "steps seen of a task", "before", "after", "gain"]
+    head = ["agent", "seeds", "training steps", "steps seen of a task", "first stage", "after", "gain"]
     head += [f"minus {verdicts.BASELINE}", "verdict"]
     rows = [_row(agent, beside_it.get(agent["name"])) for agent in comparison["agents"]]
     for name, kind, summary in tables.bounds(comparison):
@@ -21,7 +21,8 @@ def table(comparison: Comparison) -> list[tables.Table]:
         row += [tables.summary(summary, False), *[tables.Cell(words.NONE)] * 2, tables.Cell(words.NONE, kind="words")]
         rows.append(row)
     note = f"Return of an episode on {samples.tasks(comparison)}: mean over seeds and tasks, 95% interval below. Differences"
-    note += " are paired by task; an interval is of its own pair, a verdict counts all pairs."
+    note += " are paired by task; an interval is of its own pair, a verdict counts all pairs. First stage: without adaptation,"
+    note += " or the first episode of an agent with memory, which adapts in it."
     return [tables.Table("What every agent reaches", head, rows, note)]
 
 
@@ -31,8 +32,8 @@ def _row(agent: Mapping[str, Any], beside: Mapping[str, Any] | None) -> list[tab
         tables.name(agent),
         tables.Cell(str(len(agent["seeds"])), few=few),
         tables.Cell(words.count(agent["efficiency"]["train_env_steps"]), few=few),
-        tables.Cell(words.count(agent["efficiency"]["adapt_env_steps"]), few=few),
-        tables.summary(agent["no_adaptation"], few),
+        tables.Cell(words.count(tables.seen(agent)), few=few),
+        tables.summary(tables.first(agent), few),
         tables.summary(agent["final"], few),
         tables.summary(agent["gain"] if len(agent["curve"]) > 1 else None, few, sign=True),
         tables.difference(beside, bool(beside and beside["few"])),
@@ -43,12 +44,12 @@ def _row(agent: Mapping[str, Any], beside: Mapping[str, Any] | None) -> list[tab
 def brief(comparison: Comparison) -> list[tables.Table]:
     """Returns before and after adaptation, and after it on every split."""
     splits = [s for s in tables.SPLITS if any(a["generalisation"].get(s) for a in comparison["agents"])]
-    head = ["agent", "seeds", "before", "after", "95% interval", "gain", *(f"{split} after" for split in splits)]
+    head = ["agent", "seeds", "first stage", "after", "95% interval", "gain", *(f"{split} after" for split in splits)]
     rows = []
     for agent in comparison["agents"]:
         seeds, final = len(agent["seeds"]), agent["final"]
         few = words.is_few(agent["seeds"])
-        said = [f"{agent['no_adaptation']['mean']:.2f}", f"{final['mean']:.2f}", tables.between(final["ci95"])]
+        said = [f"{tables.first(agent)['mean']:.2f}", f"{final['mean']:.2f}", tables.between(final["ci95"])]
         said.append(f"{agent['gain']['mean']:+.2f}")
         cells = [tables.Cell(text, few=few, over=("",)) for text in said]
         sides = [(split, agent["generalisation"].get(split)) for split in splits]

@@ -31,7 +31,7 @@ def _row(agent: Mapping[str, Any]) -> list[tables.Cell]:
         tables.name(agent),
         tables.summary(speed["area"], few),
         *(tables.Cell(NEVER if value is None else words.count(value), few=few) for value in reached),
-        tables.Cell(words.count(spent["adapt_env_steps"]), few=few),
+        tables.Cell(words.count(tables.seen(agent)), few=few),
         tables.Cell(words.count(spent["train_env_steps"]), few=few),
         tables.Cell(training if adapts else words.NONE, few=few and adapts),
     ]
@@ -47,7 +47,7 @@ def brief(comparison: Comparison) -> list[tables.Table]:
         said = [
             f"{speed['area']['mean']:.2f}" if speed["area"] else "",
             _number(speed["steps_to_fraction"], "never"),
-            _number(spent["adapt_env_steps"]),
+            _number(tables.seen(agent)),
             _number(spent["train_env_steps"]),
             _number(spent["train_steps_to_target"], "never" if _adapts_in_training(agent) else ""),
             "" if cost["train_seconds"] is None else f"{cost['train_seconds'] / 60:.1f}",

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pliant.reporting import axes as panels
+from pliant.reporting import samples, tables, words
 from pliant.reporting import svg as vector
-from pliant.reporting import tables, words
 from pliant.reporting.section import Comparison, Draw, Plot, Section
 
 MOST_LETTERS = 40
@@ -19,21 +19,23 @@ def table(comparison: Comparison) -> list[tables.Table]:
 
 def _table(sweep: Mapping[str, Any]) -> tables.Table:
     agents = sweep["agents"]
-    rows = []
+    rows, few = [], samples.are_few(sweep)
     for place, value in enumerate(sweep["values"]):
         inside = any(low <= value <= high for low, high in sweep["trained"])
-        cells = [tables.summary(a["after"][place], words.is_few(a["seeds"]), over=()) for a in agents]
+        after = [tables.summary(a["after"][place], words.is_few(a["seeds"]), over=()) for a in agents]
+        cells = [cell._replace(few_tasks=few[place]) for cell in after]
         shown = tables.Cell(f"{value:g}".replace("-", "−"))
         rows.append([shown, tables.Cell("yes" if inside else "no", kind="words"), *cells])
     head = [words.shown(sweep["axis"]), "trained on", *(words.shown(a["name"]) for a in agents)]
     meaning = words.shown(sweep["meaning"]) if sweep.get("meaning") else ""
+    told = f" {words.FEW_TASKS}: fewer than five distinct tasks, which say little of how tasks differ." if any(few) else ""
     title = f"Returns by {words.shown(sweep['axis'])}"
-    return tables.Table(title, head, rows, f"Returns after adaptation. {meaning}".strip())
+    return tables.Table(title, head, rows, f"Returns after adaptation. {meaning}{told}")
 
 
 def figures(comparison: Comparison) -> list[Plot]:
     """A figure for each sweep, in files whose names differ."""
-    caption = "Shaded: where training tasks lie. Solid: after adaptation, with 95% interval. Thin: before."
+    caption = "Shaded: where training tasks lie. Solid: after adaptation, with 95% interval. Thin: at the first stage."
     made: dict[str, Plot] = {}
     for number, sweep in enumerate(comparison.get("sweeps", [])):
         plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in sweep["axis"])

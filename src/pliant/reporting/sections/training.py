@@ -8,7 +8,7 @@ import numpy as np
 from pliant.reporting import axes as panels
 from pliant.reporting.section import Comparison, Draw, Plot, Section
 
-CAPTION = "Thin: seeds. Thick: their mean."
+CAPTION = "Thin: seeds. Thick: their mean. Of an agent with memory: the first and the last episode of a trial."
 
 
 def figures(comparison: Comparison) -> list[Plot]:

@@ -31,11 +31,12 @@ class Speed(TypedDict):
     area: StudySummary | None
     """Area under the adaptation curve, as a share of that between random and reference."""
     steps_to_fraction: float | None
-    """Environment steps of a task until `fraction` of the way from random to reference."""
+    """Environment steps of a task until `fraction` of the way from random to reference; for an agent with memory until the end
+    of the episode that has it."""
     episodes_to_fraction: float | None
     """Episodes until there."""
     stages_to_fraction: float | None
-    """Stages until there."""
+    """Gradient steps, or episodes of a memory, until there."""
 
 
 class Efficiency(TypedDict):
@@ -98,8 +99,10 @@ class Agent(TypedDict):
     """A stage is an episode of an agent with memory, not a gradient step."""
     curve: Annotated[list[Stage], Len(1)]
     """[S] What is reached by stage."""
-    no_adaptation: StudySummary
-    """Return at stage 0."""
+    first: NotRequired[StudySummary]
+    """Return at stage 0: without adaptation, or of the first episode of an agent with memory, in which it adapts already."""
+    no_adaptation: StudySummary | None
+    """Return without adaptation; null for an agent with memory (its first episode in older documents)."""
     final: StudySummary
     """Return at the last stage."""
     gain: Difference

@@ -108,6 +108,10 @@ class Sweep(TypedDict):
     """Ranges of the axis in training."""
     shifted: list[Interval]
     """Ranges of the axis that the family reaches."""
+    distinct_tasks: NotRequired[list[Annotated[int, Ge(1)]]]
+    """[V] Number of tasks that differ, by value."""
+    all_tasks: NotRequired[list[bool]]
+    """[V] By value: there are no others, so that intervals are over the trials of each."""
     agents: list[Swept]
     """Agents whose runs hold a sweep over these values."""
 
@@ -189,6 +193,8 @@ def faults(document: Comparison) -> Iterator[str]:
 def _of_sweep(name: str, sweep: Sweep) -> Iterator[str]:
     if sorted(set(sweep["values"])) != sweep["values"]:
         yield f"{name}.values are not in increasing order"
+    yield from counted(f"{name}.distinct_tasks", sweep.get("distinct_tasks"), len(sweep["values"]), "one for each value")
+    yield from counted(f"{name}.all_tasks", sweep.get("all_tasks"), len(sweep["values"]), "one for each value")
     for low, high in chain(sweep["trained"], sweep["shifted"]):
         yield from ordered(f"{name}: a range", low, high)
     for index, agent in enumerate(sweep["agents"]):

@@ -52,7 +52,9 @@ class Stage(_StageReturn):
     episodes_seen: Count
     """Episodes of a task that were seen before."""
     steps_seen: Amount
-    """Environment steps of a task that were seen before, mean over tasks."""
+    """Environment steps of a task that were seen before, mean over tasks; 0 for an agent that does not adapt."""
+    steps_after: NotRequired[Amount]
+    """The same when the stage is over."""
     success: Summary | None
     """Share of episodes with success at any time; null where the family reports none."""
 

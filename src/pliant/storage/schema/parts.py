@@ -101,7 +101,7 @@ class Cost(TypedDict):
     evaluation_seconds: NotRequired[float | None]
     """Seconds of evaluations while training."""
     adapt_env_steps: Amount
-    """Environment steps of one task before the last stage."""
+    """Environment steps of one task before the last stage; 0 for an agent that does not adapt."""
     adapt_seconds: Amount
     """Seconds of playing and adapting per task."""
     adapt_flops: NotRequired[Amount]
@@ -109,7 +109,7 @@ class Cost(TypedDict):
     act_flops: NotRequired[Amount]
     """Floating-point operations of one action."""
     inner_microseconds: NotRequired[float | None]
-    """Microseconds of one adaptation; null for an agent with memory."""
+    """Microseconds of one adaptation; null for an agent with memory, and for one that does not adapt."""
     act_microseconds: Amount
     """Microseconds of one action."""
     peak_memory_mb: Amount
