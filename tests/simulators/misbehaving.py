@@ -1,5 +1,6 @@
 """Environments that misbehave, each in one way that users' environments do; for workers: nothing of pliant is imported here."""
 
+import functools
 import os
 import signal
 import time
@@ -276,11 +277,21 @@ class Unseeded(Good):
         return (obs, float(np.random.default_rng().uniform()), *rest)
 
 
-class FailsLater(Good):
+class FailsSoon(Good):
     def step(self, action: Any) -> Stepped:
         if self.t > 10:
             raise OverflowError("too far")
         return super().step(action)
+
+
+class FailsLater(Good):
+    opened = 0
+
+    def reset(self, **how: Any) -> Seen:
+        self.opened += 1
+        if self.opened > 10:
+            raise OverflowError("too often")
+        return super().reset(**how)
 
 
 class ShowsGoal(Good):
@@ -367,8 +378,21 @@ class Noisy(Good):
         return super().render()
 
 
+class Erratic(Good):
+    """Pictures change its place for good."""
+
+    def render(self) -> Any:
+        self.place = self.place + 0.5
+        return super().render()
+
+
 def _local() -> Any:
-    return lambda n=0.5: Good(n)
+    """As shimmy registers dm_control's: a partial of a function inside a function."""
+
+    def made(first: float, n: float = 0.5) -> Good:
+        return Good(n)
+
+    return functools.partial(made, first=1.0)
 
 
 KINDS = [kind for kind in list(vars().values()) if isinstance(kind, type) and issubclass(kind, Good)]

@@ -134,8 +134,9 @@ class Agent:
 
         A gradient-based agent takes `stages` inner steps with `episodes` of experience for each (default: as many as in
         training). An agent with memory plays one trial of `episodes` episodes (default: as in training), and its memory is what
-        adapts. The experience is drawn under `seed`. Raises UserError for a task outside the family or spaces the policy
-        cannot serve.
+        adapts. The experience is drawn under `seed`. Where the tasks of the family are the seeds of resets, all episodes in an
+        environment have the layout that it was last reset with, or one of them if it was not. Raises UserError for a task
+        outside the family or spaces the policy cannot serve.
         """
         seed = given.integer("seed", seed)
         subject = self._subject(task, stages, episodes)
@@ -146,8 +147,10 @@ class Agent:
         costs = evaluate.costs_of(self.learner, measured, rollouts, self.counters)
         document = documents.sealed(evaluate.document(self.learner, measured, "task", seed, protocol, costs))
         policy, spec = self.learner.algorithm.policy, self.learner.family.spec
-        observes = batch.env.observation_space if isinstance(batch, single.Single) else None
-        return Adapted(self.config, policy, params, spec, subject.named, document, seed, subject.units, carry, observes)
+        observes, named = None, subject.named
+        if isinstance(batch, single.Single):
+            observes, named = batch.env.observation_space, batch.named
+        return Adapted(self.config, policy, params, spec, named, document, seed, subject.units, carry, observes)
 
     def _subject(self, task: Any, stages: int | None, episodes: int | None) -> Subject:
         """A named task or an environment, ready to be adapted to."""
@@ -159,9 +162,8 @@ class Agent:
             return Subject(batch, schedule, dict(task), {})
         if isinstance(task, gymnasium.Env):
             schedule = learner.schedule(stages, episodes=episodes, one_lane=True)
-            named = {"environment": str(task.spec.id if task.spec else task)}
             made = single.Single(learner.family, task, schedule.episodes)
-            return Subject(made, schedule, named, spaces.units(task.action_space))
+            return Subject(made, schedule, made.named, spaces.units(task.action_space))
         raise errors.UserError(f"task is a {type(task).__name__}: expected a dict of parameters or a gymnasium.Env")
 
     @errors.mendable()

@@ -8,15 +8,18 @@ from pliant import errors
 from pliant.checking import blame
 from pliant.checking.answer import Answer, Checks, Fault, Misasked
 from pliant.checking.report import Finding
+from pliant.system.progress import Progress
 
 
-def every(checks: Checks, subject: Any) -> tuple[Finding, ...]:
-    """What each check finds about `subject`. Raises Misasked."""
+def every(checks: Checks, subject: Any, quiet: bool = True) -> tuple[Finding, ...]:
+    """What each check finds about `subject`; how far it is, on stderr, unless `quiet`. Raises Misasked."""
     findings: list[Finding] = []
-    for ask, needs in checks:
-        passed = {f.check for f in findings if f.verdict in ("ok", "warning")}
-        missing = [need for need in needs if need not in passed]
-        findings.append(_skipped(ask, missing[0]) if missing else _found(ask, subject))
+    with Progress(len(checks), 0, quiet, what="checking", unit="check") as progress:
+        for ask, needs in checks:
+            progress.update(len(findings), {})  # a check that is over at once says nothing but its table
+            passed = {f.check for f in findings if f.verdict in ("ok", "warning")}
+            missing = [need for need in needs if need not in passed]
+            findings.append(_skipped(ask, missing[0]) if missing else _found(ask, subject))
     return tuple(findings)
 
 

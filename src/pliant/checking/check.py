@@ -36,29 +36,32 @@ CHECKS: dict[Kind, Checks] = {
 """Of each kind of code, in the order in which they are asked."""
 
 
-def check(kind: Kind, name: str, seed: int = 0) -> Report:
-    """Run every check on the family, algorithm or policy `name` with its default settings."""
-    return {"family": check_family, "algorithm": check_algorithm, "policy": check_policy}[kind](name, seed=seed)
+def check(
+    kind: Kind, name: str, settings: Mapping[str, Any] | None = None, seed: int = 0, quiet: bool = True
+) -> Report:
+    """Run every check on the family, algorithm or policy `name`, with settings other than the defaults as each takes them."""
+    run = {"family": check_family, "algorithm": check_algorithm, "policy": check_policy}[kind]
+    return run(name, settings, seed, quiet)
 
 
-def check_family(name: str, settings: Mapping[str, Any] | None = None, seed: int = 0) -> Report:
+def check_family(name: str, settings: Mapping[str, Any] | None = None, seed: int = 0, quiet: bool = True) -> Report:
     """Run every check on a family.
 
     `name` is a name of pliant's, a module outside it (`my_family.py`, `package.module`), or `module:attribute` where the
     attribute is a Family or a function that returns one. `settings` are those of the family that shall differ from the
-    defaults, as text or as values.
+    defaults, as text or as values. Progress goes to stderr unless `quiet`.
 
     Raises UserError if there is nothing of that name, if it cannot be imported, and for settings that it does not have.
     """
     found = code.find("family", name)
     _require_settings(name, found, settings)
     subject = FamilySubject(name, found, dict(settings or {}), Stream(seed).at("check"))
-    findings = ask.every(CHECKS["family"], subject)
+    findings = ask.every(CHECKS["family"], subject, quiet)
     own = subject.family.name if isinstance(subject.family, Family) else ""
     return Report("family", name, str(own), seed, dict(settings or {}), findings)
 
 
-def check_algorithm(name: str, settings: Mapping[str, Any] | None = None, seed: int = 0) -> Report:
+def check_algorithm(name: str, settings: Mapping[str, Any] | None = None, seed: int = 0, quiet: bool = True) -> Report:
     """Run every check on an algorithm: it adapts to tasks of small families, and learns from them for a few iterations.
 
     `name` is a name of pliant's or a module outside it. `settings` are those that shall differ from the defaults, by part:
@@ -68,10 +71,10 @@ def check_algorithm(name: str, settings: Mapping[str, Any] | None = None, seed: 
     """
     found = code.find("algorithm", name)
     subject = AlgorithmSubject(name, found, dict(settings or {}), seed)
-    return Report("algorithm", name, "", seed, dict(settings or {}), ask.every(CHECKS["algorithm"], subject))
+    return Report("algorithm", name, "", seed, dict(settings or {}), ask.every(CHECKS["algorithm"], subject, quiet))
 
 
-def check_policy(name: str, settings: Mapping[str, Any] | None = None, seed: int = 0) -> Report:
+def check_policy(name: str, settings: Mapping[str, Any] | None = None, seed: int = 0, quiet: bool = True) -> Report:
     """Run every check on a policy: it answers to inputs at random, all at once and step by step, and is differentiated.
 
     `name` is a name of pliant's, a module outside it, or `module:Factory`, the body of pliant's policy `module`. `settings` are
@@ -84,7 +87,7 @@ def check_policy(name: str, settings: Mapping[str, Any] | None = None, seed: int
         raise errors.UserError("the policy module is nothing without its body: check --policy package.module:Factory")
     _require_settings(name, found, settings)
     subject = PolicySubject(name, found, dict(settings or {}), Stream(seed).at("check"))
-    return Report("policy", name, "", seed, dict(settings or {}), ask.every(CHECKS["policy"], subject))
+    return Report("policy", name, "", seed, dict(settings or {}), ask.every(CHECKS["policy"], subject, quiet))
 
 
 def _require_settings(name: str, found: Any, settings: Mapping[str, Any] | None) -> None:

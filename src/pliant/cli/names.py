@@ -26,6 +26,8 @@ _Kind = registry.Kind | Literal["train"]
 
 def of_family(family: str) -> list[str]:
     """The settings of a family that is typed in a command, which is imported if it is code outside pliant."""
+    if ":" in family:
+        return []  # an attribute of a module has no settings
     if outside.is_outside(family):
         return fields(registry.load("family", family).Settings)
     return list(_tables([("family", family)])[0].get("fields", []))

@@ -3,10 +3,11 @@
 import argparse
 import contextlib
 import json
+import shlex
 import shutil
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pliant import errors
@@ -34,6 +35,12 @@ def trust(arguments: argparse.Namespace) -> None:
 
     for module in arguments.imports:
         outside.import_outside(module)
+
+
+def command(verb: str, *words: object, imports: Iterable[str] = ()) -> str:
+    """A command of pliant as it can be pasted into a shell, with the code outside pliant that it needs."""
+    trusted = [word for module in dict.fromkeys(imports) for word in ("--import", module)]
+    return shlex.join(["pliant", verb, *map(str, words), *trusted])
 
 
 def check_device(name: str) -> None:

@@ -89,7 +89,7 @@ def players(name: str) -> ModuleType:
 
 
 def _imported(kind: Kind, name: str) -> ModuleType:
-    module = outside._module_name(name)
+    module = outside.module_name(name)
     if module not in sys.modules:
         raise errors.UserError(
             f"this run uses the {kind} {name}, which is code outside pliant: import it first (--import {name}) if you trust it"

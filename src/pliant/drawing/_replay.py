@@ -1,7 +1,7 @@
 """What runs in worker processes, played once more in this one: same task, seeds and actions, hence the same episode.
 
-An environment repeats itself from these (`workers` demands it), and that it does is checked step by step. It is made for
-pictures only here, so that workers do not pay for them.
+An environment repeats itself from these (`workers` demands it), and that it does is checked step by step, up to what drawing
+itself changes. It is made for pictures only here, so that workers do not pay for them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,6 +17,9 @@ from pliant.drawing import _gl, base
 
 PACE = 30.0
 """Steps a second, where the environment has no opinion."""
+CLOSE = 1e-3
+"""Drawing may change what an environment computes by a rounding error, which grows from step to step: a picture shows no less
+than this share of an observation."""
 MOST_WIDTH, MOST_HEIGHT = 400, 400
 
 
@@ -65,9 +68,10 @@ def pictures(
                 obs = lane.begin(batch.family.flatten(batch.tasks)[task], int(moment.given[0] * 2**31))
             else:
                 obs = lane.advance(int(moment.given[0]) if batch.spec.discrete else moment.given.copy())[0]
-            if not np.array_equal(obs, moment.obs[: len(obs)]):
+            if not np.allclose(obs, moment.obs[: len(obs)], rtol=CLOSE, atol=CLOSE):
                 raise errors.UserError(
-                    f"{batch.family.name} does not repeat itself from the same seed and actions (step {t}): it cannot be drawn"
+                    f"{batch.called} does not repeat itself from the same seed and actions while it is drawn (step {t}): it"
+                    " cannot be drawn"
                 )
             if t in wanted:
                 yield _picture(lane)

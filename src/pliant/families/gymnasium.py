@@ -44,13 +44,13 @@ class Settings:
     apply: str = ""
     """module:function, called as function(env, values) before every reset with what `vary` has under apply., for a module
     that you have imported."""
-    success: str = ""
-    """Under which name `info` reports success; empty for "success" or "is_success", if the environment reports one when it is
-    tried out. What a step does not report is no success."""
     leave_out: str = ""
     """Keys of a Dict of observations that agents do not see, e.g. "desired_goal"."""
     fresh: bool = False
     """Make the environment anew for every episode: slower, and the way out for one that keeps state from episode to episode."""
+    success: str = ""
+    """Under which name `info` reports success; empty for "success" or "is_success", if the environment reports one when it is
+    tried out. What a step does not report is no success."""
     horizon: Annotated[int, Ge(0)] = 0
     """Steps after which an episode is truncated, 0 for the environment's own time limit."""
     episodes: Annotated[int, Ge(0)] = 0
@@ -72,6 +72,11 @@ class Settings:
         if unknown := [axis.name for axis in varying.parse("ood", self.ood) if axis.name not in shared]:
             raise ValueError(f"ood has {unknown[0]!r}, which vary does not have: only what varies can be shifted")
 
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """Keys of the observations that are left out."""
+        return tuple(key.strip() for key in self.leave_out.split(",") if key.strip())
+
 
 EPISODES = 4
 """Of the trials of agents with memory, unless asked otherwise: one to find out about the task, others to use it."""
@@ -83,21 +88,21 @@ def family(settings: Settings | None = None) -> Family:
     settings = settings or Settings()
     if not settings.env:
         settings = dataclasses.replace(settings, env=EXAMPLE.env, vary=EXAMPLE.vary, ood=EXAMPLE.ood)
-    left_out = tuple(key.strip() for key in settings.leave_out.split(",") if key.strip())
     wrappers, apply = named.wrappers(settings.wrappers), named.function(settings.apply)
-    recipe = Recipe(_spec(settings), (), wrappers, apply, left_out, settings.fresh, settings.success)
+    recipe = Recipe(_spec(settings), (), wrappers, apply, settings.hidden, settings.fresh, settings.success)
     vary, ood = varying.parse("vary", settings.vary), varying.parse("ood", settings.ood)
     horizon = settings.horizon or _time_limit(settings)
     served = serving.served(recipe, vary, ood, settings.env, settings.timeout)
-    observer, actor, found = served.observer, served.actor, served.found
-    success = found.success if found.success_at <= horizon else ""
+    observer, actor = served.observer, served.actor
+    success = served.found.success if served.found.success_at <= horizon else ""
+    recipe = served.recipe._replace(success=success)
     return Family(
         name="gymnasium",
         summary=f"{settings.env} with other {', '.join(p.name for p in served.parameters)}",
         parameters=served.parameters,
         spec=Spec(observer.size, actor.size, actor.discrete, image=observer.image),
         horizon=horizon,
-        environment=partial(_environment, recipe=served.recipe._replace(success=success)),
+        environment=partial(_environment, recipe=recipe),
         shift=settings.ood or "none: name one with --ood",
         episodes=settings.episodes or 1,
         memory_episodes=settings.episodes or EPISODES,

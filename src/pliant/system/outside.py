@@ -22,7 +22,7 @@ def import_outside(name: str) -> ModuleType:
 
     Raises UserError if there is none of that name, and for a file whose name stands for another module.
     """
-    module, here = _module_name(name), str(Path.cwd())
+    module, here = module_name(name), str(Path.cwd())
     if not all(part.isidentifier() for part in module.split(".")):
         raise errors.UserError(f"{name!r} names no code: expected package.module, or a file such as my_family.py")
     for folder in (here, str(Path(name).resolve().parent)) if _is_elsewhere(name) else (here,):
@@ -49,11 +49,11 @@ def attribute(name: str, flag: str = "--policy.body", what: str = "Factory") -> 
     module, colon, last = name.partition(":")
     if not colon or not last:
         raise errors.UserError(f"{flag} is {name!r}: expected package.module:{what}")
-    if _module_name(module) not in _TRUSTED:
+    if module_name(module) not in _TRUSTED:
         raise errors.UserError(
             f"{flag} is {name}, which is code outside pliant: import it first (--import {module}) if you trust it"
         )
-    found = getattr(sys.modules[_module_name(module)], last, None)
+    found = getattr(sys.modules[module_name(module)], last, None)
     if found is None:
         raise errors.UserError(f"{flag} is {name!r}: {module} has no {last!r}")
     return found
@@ -81,7 +81,7 @@ def _is_named(module: str) -> bool:
     return module in _TRUSTED or (module in sys.modules and module.partition(".")[0] not in sys.stdlib_module_names)
 
 
-def _module_name(name: str) -> str:
+def module_name(name: str) -> str:
     """`my_family` for `my_family.py` and for a file elsewhere, `folder.my_family` for `folder/my_family.py`."""
     if not name.endswith(".py"):
         return name

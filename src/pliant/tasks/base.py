@@ -81,8 +81,7 @@ class Family:
     settings: Any = None
     """The family's own settings, for the record."""
     told: Told | None = None
-    """What describes a task to a critic; None: where each of its parameters lies in the training law, from -1 to 1, and beyond
-    for shifted tasks."""
+    """What describes a task to a critic; None: where its parameters lie in the training law, -1 to 1, beyond if shifted."""
     known: Told | None = None
     """What describes a task to an agent that is told it: all that it needs to act best. None: the same as to a critic."""
     protocol: Protocol | None = None
@@ -95,8 +94,7 @@ class Family:
     layout: str = ""
     """The parameter that is the seed of every reset, where there is one: all episodes of a task open alike."""
     doubts: Callable[[], Sequence[str]] | None = None
-    """Asked once before a training: what looks wrong with the tasks when they are played, in words. Raises UserError for tasks
-    that cannot be right."""
+    """Asked before a training: what looks wrong with the tasks, in words. Raises UserError for tasks that cannot be right."""
 
     def __post_init__(self) -> None:
         size = self.told.size if self.told else sum(p.width for p in self.parameters)
@@ -158,7 +156,7 @@ class Family:
 
     def trial(self, memory: bool) -> int:
         """Episodes of a trial of an agent with or without a memory, unless asked otherwise."""
-        return self.memory_episodes if memory and self.memory_episodes else self.episodes
+        return (memory and self.memory_episodes) or self.episodes
 
     def described(self, tasks: Tasks) -> Tensor:
         """What a critic is told of each task, [M, K] float64."""

@@ -163,6 +163,14 @@ def matters(subject: Subject) -> Answer:
     return Fault(words, f'use tasks.tensor("{idle[0]}")[:, None], or leave the parameter out', warning=True)
 
 
+def doubts(subject: Subject) -> Answer:
+    """The family itself has no doubts about its tasks."""
+    if subject.family.doubts is None:
+        return "it is not asked"
+    found = list(subject.family.doubts())
+    return Fault("; ".join(found), "see the message; what is meant so may stay", warning=True) if found else ""
+
+
 def _alike(subject: Subject, one: Tasks, two: Tasks, steps: int) -> bool:
     """A trial of `steps` steps is the same in both; most differ early."""
     stream = subject.stream.at("matters")
@@ -269,6 +277,7 @@ CHECKS: Checks = (
     (lanes, ("repeatable", "restarts")),
     (padding, ("lanes",)),
     (number, ("padding",)),
+    (doubts, ("step",)),
     (matters, ("repeatable", "differ")),
     (influence, ("repeatable",)),
     (range_, ("repeatable",)),

@@ -122,9 +122,12 @@ def shift(subject: Subject) -> Answer:
         if "has no tasks in split" not in str(error):
             raise
     name = subject.family.parameters[0].name
+    line = f'Parameter("{name}", ..., ood=(low, high))'
+    if hasattr(subject.settings, "ood"):
+        line = f"--ood {name}=LOW:HIGH"
     return Fault(
         "there are no tasks in split ood: nobody can measure how far an agent carries",
-        f'Parameter("{name}", ..., ood=(low, high)), a range that reaches outside the training range',
+        f"{line}, a range that reaches outside the training range",
         warning=True,
     )
 

@@ -17,8 +17,10 @@ pliant check package.module:make_family
 pliant check --algorithm my_algorithm.py
 pliant check --policy my_memory.py
 pliant check point --json
+pliant check gymnasium --env CartPole-v1 --vary 'length=0.3:1.5, force_mag=-15:-5|5:15'
 """
 PLACE = 8
+SETTINGS = True
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -30,14 +32,19 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--policy", metavar="MODULE", help=policy)
     shared_arguments.add_seed(parser)
     parser.add_argument("--json", action="store_true", help="print one pliant.check/1 document")
+    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    shared_arguments.add_import(parser)
 
 
 def run(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
     """Print what the contract of a family, an algorithm or a policy says of it."""
+    kind, name = _subject(arguments)
+    shared.trust(arguments)
     from pliant.checking import check
 
+    given = _given(kind, name, settings)
     with shared.only_json(arguments):
-        found = check.check(*_subject(arguments), seed=arguments.seed)
+        found = check.check(kind, name, given, seed=arguments.seed, quiet=arguments.quiet)
     if arguments.json:
         shared.print_json(found.document())
     else:
@@ -45,6 +52,16 @@ def run(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
     if found.failed:
         raise errors.UserError(found.line())
     return 0
+
+
+def _given(kind: "Kind", name: str, settings: dict[str, str]) -> dict[str, str]:
+    """The settings typed, as the check takes them: those of a family or a policy without their part."""
+    if kind == "algorithm":
+        return settings
+    for flag in settings:
+        if not flag.startswith(f"{kind}."):
+            raise errors.UserError(f"--{flag} is no setting of the {kind} {name}: expected --{kind}.NAME")
+    return {flag.removeprefix(f"{kind}."): value for flag, value in settings.items()}
 
 
 def _subject(arguments: argparse.Namespace) -> "tuple[Kind, str]":

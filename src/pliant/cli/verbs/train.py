@@ -116,7 +116,7 @@ def _train_one(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
         resume = resume or held is place.Holds.BEGINNING
         out = train.train(wanted, out, device=arguments.device, resume=resume, quiet=arguments.quiet)
     foreign = filter(outside.is_outside, (wanted.algorithm, wanted.family, wanted.policy))
-    shared.say(f"run: {out}", f"next: pliant evaluate {out}" + "".join(f" --import {name}" for name in foreign))
+    shared.say(f"run: {out}", f"next: {shared.command('evaluate', out, imports=(*foreign, *arguments.imports))}")
     return 0
 
 
@@ -126,7 +126,7 @@ def _train_seeds(arguments: argparse.Namespace, settings: dict[str, str]) -> int
 
     from pliant.cli import seeds, settled
     from pliant.running import learner as learners
-    from pliant.system import machine
+    from pliant.system import machine, outside
 
     if arguments.seed is not None:
         raise errors.UserError("--seed and --seeds: give one")
@@ -143,7 +143,9 @@ def _train_seeds(arguments: argparse.Namespace, settings: dict[str, str]) -> int
         iterations = learner.settings.iterations if getattr(learner.algorithm, "learns", True) else 1
         words = [arguments.algorithm, arguments.family, *settled.again(arguments, settings), *(["--resume"] if resume else [])]
         seeds.train(["train", *words], left, arguments.jobs or machine.cores(), iterations, arguments.quiet)
-    shared.say(*(f"run: {path}" for path in outs.values()), f"next: pliant compare {' '.join(map(str, outs.values()))}")
+    foreign = filter(outside.is_outside, (wanted.algorithm, wanted.family, wanted.policy))
+    following = shared.command("compare", *outs.values(), imports=(*foreign, *arguments.imports))
+    shared.say(*(f"run: {path}" for path in outs.values()), f"next: {following}")
     return 0
 
 

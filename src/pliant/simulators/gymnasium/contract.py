@@ -32,6 +32,10 @@ def opened(env: Env, seed: int, options: dict[str, Any] | None = None) -> Any:
         if lacking := re.search(r"unexpected keyword argument '(seed|options)'", str(error)):
             raise Fault(f"takes no {lacking[1]} in reset: expected {RESET}") from error
         raise
+    except ValueError as error:
+        if _unpacked(error, 2):
+            raise Fault("returned no pair from reset: expected the pair (observation, info)") from error
+        raise
     if not isinstance(found, tuple) or len(found) != 2:
         raise Fault(f"returned {_kind(found)} from reset: expected the pair (observation, info)")
     if not isinstance(found[1], Mapping):
@@ -41,7 +45,13 @@ def opened(env: Env, seed: int, options: dict[str, Any] | None = None) -> Any:
 
 def stepped(env: Env, action: Any) -> tuple[Any, float, bool, bool, Mapping[str, Any]]:
     """(observation, reward, terminated, truncated, info) of a step. Raises Fault, or whatever the environment does."""
-    found: Any = env.step(action)
+    try:
+        found: Any = env.step(action)
+    except ValueError as error:
+        if _unpacked(error, 5):
+            before = ", as before Gymnasium 0.26" if "got 4" in str(error) else ""
+            raise Fault(f"returned other than 5 values from step{before}: expected {STEP}") from error
+        raise
     if not isinstance(found, tuple) or len(found) != 5:
         before = ", as before Gymnasium 0.26" if isinstance(found, tuple) and len(found) == 4 else ""
         raise Fault(f"returned {_kind(found)} from step{before}: expected {STEP}")
@@ -83,6 +93,11 @@ def _truth(name: str, value: Any) -> bool:
     if x.size != 1 or x.dtype.kind not in "bfiu":
         raise Fault(f"returned the {name} {_short(value)} from step: expected true or false")
     return bool(x.reshape(()))
+
+
+def _unpacked(error: ValueError, wanted: int) -> bool:
+    """A wrapper has found another number of values than it wanted."""
+    return bool(re.search(rf"values to unpack \(expected {wanted}\b", str(error)))
 
 
 def _kind(found: Any) -> str:

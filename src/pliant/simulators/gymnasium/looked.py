@@ -21,10 +21,10 @@ from pliant.simulators.gymnasium.varied import Place, Recipe, Span
 from pliant.tasks.asked import Say
 from pliant.tasks.worker import described
 
+MOST_STEPS, MOST_SECONDS = 1000, 1.0
+"""Of an episode in which one looks out for a report of success."""
 GOALS = ("desired_goal",)
 """Keys under which environments show their goal."""
-MOST_STEPS, MOST_SECONDS = 1000, 1.0
-"""Of an episode in which one looks out for a report of success; seconds of the processor, whoever else is busy."""
 
 
 class Found(NamedTuple):
@@ -38,7 +38,9 @@ class Found(NamedTuple):
     success: str = ""
     """Under which name it reports success, "" if it does not."""
     success_at: int = 0
-    """The step of an episode at which it first did; 0 where the user has named it."""
+    """The step of an episode at which it first did; 0 where the name is only what the user says."""
+    unreported: tuple[str, ...] | None = None
+    """What its info had instead, where it reported no success; None where it did."""
 
 
 def look(
@@ -67,14 +69,7 @@ def look(
         env.close()
     except Exception as error:  # it has played: this is a doubt, no refusal
         doubts.append(f"{called} {described(error)} in close: that is passed over wherever it is closed")
-    recipe = recipe._replace(places=found)
-    _try_out(answer, recipe, spans, called, say)
-    name, step, names = _success(answer, recipe, spans, called, say)
-    if recipe.success and not step:
-        doubts.append(
-            f"{called} did not report {recipe.success!r}, which --success names, in an episode: its info had {sorted(names)}"
-        )
-    return answer._replace(doubts=tuple(doubts), success=name, success_at=0 if recipe.success else step)
+    return _try_out(answer._replace(doubts=tuple(doubts)), recipe._replace(places=found), spans, called, say)
 
 
 def needed(spec: Any, axes: Sequence[varying.Axis]) -> dict[str, Any]:
@@ -151,8 +146,11 @@ def still(actor: spaces.Actor) -> Any:
     return 0 if actor.discrete else np.zeros(actor.size)
 
 
-def _try_out(found: Found, recipe: Recipe, spans: Sequence[Span], called: str, say: Say) -> None:
-    """Reset and step the environment once in every task of `extremes`; raise UserError for what it does not bear."""
+def _try_out(found: Found, recipe: Recipe, spans: Sequence[Span], called: str, say: Say) -> Found:
+    """Reset and step the environment once in every task of `extremes`; what was found, and how it reports success.
+
+    Raises UserError for what it does not bear.
+    """
     observer, actor = adapters(found.observes, found.acts, called)
     size, lane = observer.size, varied.Varied(recipe)
     try:
@@ -171,35 +169,33 @@ def _try_out(found: Found, recipe: Recipe, spans: Sequence[Span], called: str, s
                     f"--vary: with {name}={value:g} {called} shows {obs.shape[0]} numbers, not all the {size} finite ones of"
                     " its space: all tasks of a family have one observation space"
                 )
+        say("being played for an episode")
+        return _succeeding(found, lane, next(extremes(spans))[1], actor, called)
     finally:
         lane.close()
 
 
-def _success(found: Found, recipe: Recipe, spans: Sequence[Span], called: str, say: Say) -> tuple[str, int, set[str]]:
-    """Under which name an episode at random reports success, at which of its steps first, and what its info had else.
+def _succeeding(found: Found, lane: varied.Varied, task: NDArray[np.float64], actor: spaces.Actor, called: str) -> Found:
+    """Under which name an episode at random reports success, and at which of its steps first.
 
-    What the user has named is taken at their word. One that reports success at the end of an episode alone is found out here;
-    one that does so only when it succeeds may not be, and must be named.
+    What the user has named is taken at their word, at step 0. One that reports success at the end of an episode alone is found
+    out here; one that does so only when it succeeds may not be, and must be named.
     """
-    say("being watched for a report of success")
-    actor, rng, begin = adapters(found.observes, found.acts, called)[1], np.random.default_rng(0), time.process_time()
+    wanted, rng, begin = lane.recipe.success, np.random.default_rng(0), time.monotonic()
     names: set[str] = set()
-    lane = varied.Varied(recipe)
     try:
-        lane.begin(next(extremes(spans))[1], 0)
+        lane.begin(task, 0)
         for step in range(1, MOST_STEPS + 1):
-            action = int(rng.integers(actor.size)) if actor.discrete else rng.uniform(-1, 1, actor.size)
+            action: Any = int(rng.integers(actor.size)) if actor.discrete else rng.uniform(-1, 1, actor.size)
             _, _, terminated, truncated, _ = lane.advance(action)
-            if name := success.name_in(lane.info, recipe.success):
-                return name, step, names
+            if name := success.name_in(lane.info, wanted):
+                return found._replace(success=name, success_at=0 if wanted else step)
             names |= set(lane.info)
-            if terminated or truncated or time.process_time() - begin > MOST_SECONDS:
+            if terminated or truncated or time.monotonic() - begin > MOST_SECONDS:
                 break
-    except Exception:  # the environment's own, whatever its type: `probed` plays the same way, and says so
-        names.clear()
-    finally:
-        lane.close()
-    return recipe.success, 0, names
+    except Exception as error:  # the environment's own, whatever its type
+        raise errors.UserError(f"{called} cannot be played: {contract.blamed(error).removeprefix('raised ')}") from error
+    return found._replace(success=wanted, unreported=tuple(sorted(map(str, names))))
 
 
 def extremes(spans: Sequence[Span]) -> Iterator[tuple[int, NDArray[np.float64]]]:

@@ -75,8 +75,11 @@ def observer(space: Space) -> Observer:
 def batch_size(space: Space, obs: Any) -> int | None:
     """None for an observation of the space, n for n of them along a leading dim. Raises ValueError for anything else."""
     if isinstance(space, (spaces.Dict, spaces.Tuple)):
-        kind = Mapping if isinstance(space, spaces.Dict) else tuple
-        if not isinstance(obs, kind) or len(obs) != len(space.spaces):
+        if isinstance(space, spaces.Dict):  # keys beyond those of the space are left out
+            fits = isinstance(obs, Mapping) and set(space.spaces) <= set(obs)
+        else:
+            fits = isinstance(obs, tuple) and len(obs) == len(space.spaces)
+        if not fits:
             raise ValueError(f"it is a {type(obs).__name__}")
         sizes = {batch_size(inner, obs[name]) for name, inner in _parts(space)}
         if len(sizes) != 1:

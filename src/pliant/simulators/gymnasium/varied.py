@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import importlib
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, get_args
 
 import gymnasium
@@ -84,7 +84,7 @@ class Varied:
         self.env: gymnasium.Env[Any, Any] | None = None
         self.arguments: dict[str, Any] = {}
         self.render_mode: str | None = None
-        self.info: dict[str, Any] = {}
+        self.info: Mapping[str, Any] = {}
         """Of the last step."""
 
     @property
@@ -112,9 +112,9 @@ class Varied:
 
     def advance(self, action: Any) -> tuple[Array, float, bool, bool, bool]:
         assert self.env is not None
-        obs, reward, terminated, truncated, info = contract.stepped(self.env, self.act(action))
-        self.info = dict(info)
-        return self.observe(obs), reward, terminated, truncated, success.told(info, self.recipe.success)
+        obs, reward, terminated, truncated, self.info = contract.stepped(self.env, self.act(action))
+        succeeded = success.told(self.info, self.recipe.success)
+        return self.observe(obs), reward, terminated, truncated, succeeded
 
     def close(self) -> None:
         if self.env is not None:
@@ -145,7 +145,8 @@ def spec_of(recipe: Recipe) -> EnvSpec:
     if isinstance(spec, EnvSpec):
         return spec
     for module in spec.modules:
-        importlib.import_module(module)
+        with contextlib.suppress(ImportError):  # the one that registers it may be another
+            importlib.import_module(module)
     if spec.id not in gymnasium.registry:
         raise errors.UserError(
             f"{spec.id} cannot be sent to a worker process, nor does importing {', '.join(spec.modules) or 'anything'} register"
