@@ -4,6 +4,7 @@ Skipped where they are not installed; how to bring each is said in docs/families
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from pliant.tasks.base import BatchEnv, Family
 
 pytestmark = [pytest.mark.whole, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
+EXAMPLE = Path(__file__).parent.parent / "examples" / "other_simulators.py"
 TASKS, LANES, EPISODES = 2, 2, 2
 KEPT = ("next_obs", "reward", "terminated", "truncated", "success")
 
@@ -52,6 +54,8 @@ class Case(NamedTuple):
     see: Callable[[Any], Any]
     more: Mapping[str, Any] = MappingProxyType({})
     set: Callable[[Any, dict[str, float]], None] = lambda env, task: None
+    made: tuple[str, ...] = ()
+    """What of the task is a constructor argument."""
     steps: int = 40
     """Of an episode, at most."""
     reports: bool = False
@@ -69,6 +73,10 @@ def whole(name: str) -> Callable[[Any, dict[str, float]], None]:
 def pole(env: Any, task: dict[str, float]) -> None:
     env.unwrapped.length = task["length"]
     env.unwrapped.polemass_length = env.unwrapped.masspole * task["length"]
+
+
+def step_of_time(env: Any, task: dict[str, float]) -> None:
+    env.unwrapped._env.physics.model.opt.timestep = task["_env_physics_model_opt_timestep"]
 
 
 GOALS = {"wrappers": "FilterObservation(['observation', 'achieved_goal'])"}
@@ -90,7 +98,17 @@ CASES = {
         reports=True,
     ),
     "gym-anm": Case("gym_anm", "gym_anm", "ANM6Easy-v0", "lamb=100:2000", vector, {}, attribute("lamb"), steps=20),
+    "pc-gym": Case("pcgym", str(EXAMPLE), "TankReactor-v0", "UA=40000:60000", vector, made=("UA",)),
     "miniworld": Case("miniworld", "miniworld", "MiniWorld-Hallway-v0", "seed=0..999", picture, steps=15),
+    "dm_control": Case(
+        "dm_control",
+        "shimmy",
+        "dm_control/cartpole-swingup-v0",
+        "attribute._env.physics.model.opt.timestep=0.005:0.015",
+        parts("position", "velocity"),
+        {},
+        step_of_time,
+    ),
 }
 """Every simulator in one of its environments, with what varies."""
 
@@ -147,7 +165,7 @@ def play(batch: BatchEnv, action: torch.Tensor) -> list[list[list[dict[str, Any]
 
 def by_hand(case: Case, task: dict[str, float], starts: list[int], action: Any, family: Family) -> list[dict[str, Any]]:
     """The same lane in the environment as its makers made it."""
-    env = gymnasium.make(case.env, disable_env_checker=True)
+    env = gymnasium.make(case.env, disable_env_checker=True, **{name: task[name] for name in case.made})
     seen, t, space = [], 0, env.action_space
     for start in starts:
         case.set(env, task)
