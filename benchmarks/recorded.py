@@ -15,7 +15,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 
 FINITE = ("point", "half-cheetah-dir", "cartpole", "motor", "metaworld/reach", "compared-point", "generic")
 """Since advantages of gradient-based agents are those of a finite horizon."""
-CENTRED = ("half-cheetah-vel", "compared-half-cheetah-vel")
+CENTRED = ("half-cheetah-vel", "compared-half-cheetah-vel", "memories-dependent")
 """Since then, and since held-out tasks of a single range are centred."""
 SEEN = ("driving-maml", "memories-binding", "memories-recall", "rl2-tabular")
 """Since splits are decided by what changes the environment, in cells of probability."""
