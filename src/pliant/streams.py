@@ -48,7 +48,7 @@ class Stream:
 
         All of its state is drawn from `rng`: of a seed torch would take 32 bits, at which two of 100,000 addresses are one.
         """
-        generator = torch.Generator().manual_seed(0)
+        generator = torch.Generator().manual_seed(self.key - 2**63)  # who asks for its initial seed gets one of this address
         state = generator.get_state()
         state.numpy()[_WORDS:].view(np.uint64)[:624] = self.rng().integers(2**32, size=624, dtype=np.uint32)
         return generator.set_state(state)

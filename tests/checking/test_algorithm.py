@@ -300,7 +300,7 @@ def test_the_command_prints_one_document(capsys: pytest.CaptureFixture[str]) -> 
     "name, words",
     {
         "mmal": "unknown algorithm 'mmal': did you mean 'maml'?",
-        "nowhere.py": "no module 'nowhere'",
+        "nowhere.py": "there is no file nowhere.py",
         "an_algorithm:make": "'an_algorithm:make' names no algorithm: expected my_algorithm.py, package.module",
         "broken.py": "broken.py cannot be imported: broken.py:1: ZeroDivisionError",
     }.items(),
