@@ -157,3 +157,13 @@ def test_a_task_is_named_by_its_arms() -> None:
 def test_settings_out_of_range_are_refused(settings, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         bandit.Settings(**settings)
+
+
+def test_arms_beyond_the_axis_never_pay() -> None:
+    family = family_of(arms=4)
+    axis = family.axes["arms"]
+    tasks = tasks_of([[0.9, 0.8, 0.7, 0.6]])
+    assert axis.place(tasks, 2).arrays["p"].tolist() == [[0.9, 0.8, 0.0, 0.0]]
+    for arms in (1, 5):
+        with pytest.raises(ValueError, match=f"arms is {arms}: expected 2 to 4"):
+            axis.place(tasks, arms)
