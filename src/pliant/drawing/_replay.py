@@ -54,7 +54,7 @@ def pace(batch: Any) -> float:
 
 def scene(batch: Any, task: int, lane: int, given: Tensor) -> Moment:
     """What led here, and what was seen."""
-    return Moment(given.double().cpu().numpy().reshape(-1), np.array(batch.observe()[task, lane], dtype=np.float64))
+    return Moment(given.double().cpu().numpy().reshape(-1), batch.observe()[task, lane].double().cpu().numpy().copy())
 
 
 def pictures(

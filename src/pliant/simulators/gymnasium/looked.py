@@ -39,8 +39,6 @@ class Found(NamedTuple):
     """Under which name it reports success, "" if it does not."""
     success_at: int = 0
     """The step of an episode at which it first did; 0 where the name is only what the user says."""
-    unreported: tuple[str, ...] | None = None
-    """What its info had instead, where it reported no success; None where it did."""
 
 
 def look(
@@ -195,7 +193,11 @@ def _succeeding(found: Found, lane: varied.Varied, task: NDArray[np.float64], ac
                 break
     except Exception as error:  # the environment's own, whatever its type
         raise errors.UserError(f"{called} cannot be played: {contract.blamed(error).removeprefix('raised ')}") from error
-    return found._replace(success=wanted, unreported=tuple(sorted(map(str, names))))
+    if not wanted:
+        return found
+    had = sorted(map(str, names))
+    doubt = f"{called} did not report {wanted!r}, which --success names, in an episode: its info had {had}"
+    return found._replace(success=wanted, doubts=(*found.doubts, doubt))
 
 
 def extremes(spans: Sequence[Span]) -> Iterator[tuple[int, NDArray[np.float64]]]:

@@ -71,9 +71,6 @@ def _looked_at(
             f"{called} shows the image {name!r} beside other things, so it is read as {observer.size:,} plain numbers; alone it"
             f" goes through convolutions: --wrappers \"FilterObservation(['{name}'])\""
         )
-    if recipe.success and found.unreported is not None:
-        had = list(found.unreported)
-        errors.warn(f"--success is {recipe.success!r}, which {called} did not report in an episode: its info had {had}")
     return Served(recipe._replace(places=found.places), found, meant, observer, actor, called, timeout)
 
 
