@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special
+from scipy import special
 
 Array = NDArray[np.float64]
 Part = tuple[float, float]
@@ -25,6 +25,8 @@ def around(value: float, parts: Sequence[Part], level: float = 0.95) -> list[flo
         ((variance, freedom),) = known
         half = float(special.stdtrit(freedom, (1 + level) / 2)) * variance**0.5
         return [value - half, value + half]
+    from scipy import optimize  # late: it takes as long to import as an evaluation of one run, which does not need it
+
     beyond, most = tail(known), sum(variance for variance, _ in known) ** 0.5
     while beyond(most) > 1 - level:
         most *= 2

@@ -21,7 +21,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from pliant.maths import layouts, pivots
 from pliant.maths.layouts import Layout, Squares
@@ -224,6 +223,8 @@ def growth_exponent(size: Sequence[float], cost: Sequence[float]) -> dict[str, A
     x, y = np.asarray(size, dtype=np.float64), np.asarray(cost, dtype=np.float64)
     if x.shape != y.shape or len(np.unique(x)) < 3 or not (x > 0).all() or not (y > 0).all():
         raise ValueError(f"sizes are {x.tolist()} and costs {y.tolist()}: expected three or more different sizes, all above 0")
+    from scipy import stats  # late: it takes half as long to import as torch, and only this function needs it
+
     fit = stats.linregress(np.log(x), np.log(y))
     half = float(stats.t.ppf(0.975, len(x) - 2) * fit.stderr)
     return {"exponent": float(fit.slope), "ci95": [float(fit.slope) - half, float(fit.slope) + half]}
