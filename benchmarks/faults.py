@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 import faults_edits
 import faults_files
 import faults_hostile
+import faults_tests
 import recorded
 from faults_counts import Counts
 
@@ -23,6 +24,10 @@ CAMPAIGNS: Mapping[str, Campaign] = {
     "flips": faults_files.flips,
     "hostile": faults_hostile.hostile,
     "edits": faults_edits.edits,
+    "kills": faults_tests.kills,
+    "commands": faults_tests.commands,
+    "misuses": faults_tests.misuses,
+    "environments": faults_tests.environments,
 }
 """By name."""
 

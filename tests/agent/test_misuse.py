@@ -205,7 +205,10 @@ GROUPS = {"agents": agents, "learning": learning, "acting": acting, "files": fil
 
 @pytest.mark.slow
 @pytest.mark.parametrize("group", GROUPS)
-def test_a_wrong_call_is_one_line_and_changes_nothing(group: str, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_call_is_one_line_and_changes_nothing(
+    group: str, world: World, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("faults", len(list(GROUPS[group]())))
     monkeypatch.chdir(world.folder)
     before, wrong = world.held(), []
     for what, call in GROUPS[group]():

@@ -284,7 +284,11 @@ def begun(*given: Any, **named: Any) -> None:
 
 @pytest.mark.slow
 def test_wrong_lines_get_one_line_and_change_nothing(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: Callable[[int, int], int]
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    length: Callable[[int, int], int],
+    record_property: Callable[[str, object], None],
 ) -> None:
     """One of 25 of them, or all: more than 500."""
     monkeypatch.chdir(folder)
@@ -294,6 +298,7 @@ def test_wrong_lines_get_one_line_and_change_nothing(
     for begins in ("pliant.cli.seeds.train", "pliant.running.loop.train", "pliant.running.curve.curve_on"):
         monkeypatch.setattr(begins, begun)
     every = list(dict.fromkeys(lines()))
+    record_property("faults", len(every[:: length(25, 1)]))
     assert len(every) > 500
     before, wrong = held(folder), []
     for line in every[:: length(25, 1)]:

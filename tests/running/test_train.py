@@ -221,13 +221,16 @@ def words(out: Path, iterations: int, *more: str) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.whole) for seed in range(1, 10))])
-def test_kills_lose_nothing(seed: int, forked: Any, tmp_path: Path, length: Callable[[int, int], int]) -> None:
+def test_kills_lose_nothing(
+    seed: int, forked: Any, tmp_path: Path, length: Callable[[int, int], int], record_property: Callable[[str, object], None]
+) -> None:
     """kill -9 at 5 or 20 random moments: a fifth while it starts, others anywhere while it trains, half while it saves.
 
     The whole form kills ten runs, 200 times in all.
     After each, every checkpoint under its own name is whole; in the end the run equals one that nobody killed.
     """
     kills, iterations, rng = length(5, 20), length(60, 150), random.Random(seed)
+    record_property("faults", kills)
     out = tmp_path / "killed"
     folder = out / "checkpoints"
     statuses, inside_writes = [], 0
