@@ -58,7 +58,7 @@ GAINS: dict[tuple[str, str], dict[str, Gains]] = {
         "retuned": Gains(1.24, 1.3e-3),
     },
     ("pmsm", "speed"): {
-        "pi": Gains(0.333, 3.85e-3, 0.169, 0.0338),
+        "pi": Gains(0.433, 3.85e-3, 0.169, 0.0338),
         "robust-pi": Gains(0.433, 5.0e-3, 0.0769, 0.163),
         "retuned": Gains(1.24, 2.28e-3, 0.371, 0.0439),
     },
