@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge, Unit
+from annotated_types import Ge, Le, Unit
 
 from pliant.system import ranges
+
+MOST_THREADS = 1024
+"""Of torch; with many more the system ends the process."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Settings:
     """Gradient steps of such an evaluation; an agent with memory plays its whole trial."""
     checkpoint_every: Annotated[float, Ge(0), Unit("seconds")] = 60.0
     """Seconds between checkpoints; one is also written at the end and on Ctrl-C."""
-    threads: Annotated[int, Ge(0)] = 0
+    threads: Annotated[int, Ge(0), Le(MOST_THREADS)] = 0
     """Torch threads, 0 for torch's own choice: one per core. Other numbers of threads may round differently."""
 
     def __post_init__(self) -> None:
