@@ -26,7 +26,14 @@ SECTIONS: dict[str, tuple[Callable[[], str], ...]] = {
     "Robots, games, driving and industry": (table_worlds.worlds, table_worlds.episodes),
     "Adaptation by memory": (table_memories.trials, table_memories.tabular, table_memories.schools),
     "What memories are for": (table_memories.binding, table_memories.recall, table_memories.dependent, table_memories.two_step),
-    "Speed": (table_speed.steppers, table_speed.iterations, table_speed.recurrent, table_speed.workers, table_speed.costs),
+    "Speed": (
+        table_speed.steppers,
+        table_speed.iterations,
+        table_speed.recurrent,
+        table_speed.workers,
+        table_speed.busy,
+        table_speed.costs,
+    ),
     "Intervals": (table_studies.intervals,),
     "Faults": (table_faults.campaigns,),
 }

@@ -99,3 +99,20 @@ def costs() -> str:
         f" times as long as FOMAML's with 1 to 5 inner steps, a whole iteration {min(whole):.1f} to {max(whole):.1f} times"
         " (`python benchmarks/growth.py`; [all exponents](evaluation.md#compute))."
     )
+
+
+def busy() -> str:
+    """What an iteration takes on a machine that others use."""
+    document = read("busy")
+    if not document:
+        return ""
+    shares = [each["times_fair_share"][load] for each in document["beside"].values() for load in ("1", "2")]
+    halves = {plan: [each["times_half"][plan] for each in document["two"].values()] for plan in ("by_seeds", "by_hand")}
+    return (
+        "A busy machine: beside one and beside two processes that compute all the time, an iteration of each of the"
+        f" {len(document['beside'])} presets takes {min(shares):.2f} to {max(shares):.2f} times its fair share of the"
+        f" {document['machine']['cores']} cores. Two trainings at once take {min(halves['by_seeds']):.2f} to"
+        f" {max(halves['by_seeds']):.2f} times as long as on half of the cores each when `--seeds` begins them, and"
+        f" {min(halves['by_hand']):.2f} to {max(halves['by_hand']):.2f} times when each is begun by hand"
+        f" ({len(document['two'])} presets; `benchmarks/busy.py`)."
+    )

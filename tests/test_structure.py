@@ -28,7 +28,7 @@ ROOMS: dict[str, set[str]] = {
     "algorithms": {"maths", "policies", "system"},
     "config": {"system"},
     "storage": {"system"},
-    "rollout": {"maths", "tasks"},
+    "rollout": {"maths", "system", "tasks"},
     "reporting": {"maths", "storage", "system"},
     "simulators": {"system", "tasks"},
     "families": {"simulators", "system", "tasks"},

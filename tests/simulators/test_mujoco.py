@@ -246,6 +246,7 @@ def test_a_lane_is_the_same_bits_in_any_batch(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_same_stream_same_bits_on_any_number_of_threads(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_mujoco, "LANES_PER_THREAD", 5)
     made = family(name, horizon=15)
     tasks = tasks_of(made, 3)
     played = []
@@ -257,6 +258,22 @@ def test_same_stream_same_bits_on_any_number_of_threads(name: str, monkeypatch: 
             assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
     different = play(batch(made, tasks, lanes=5), 1, seed=1)[0]
     assert not torch.equal(different.next_obs, played[0][0].next_obs)
+
+
+def test_few_lanes_take_one_thread_and_many_take_as_many_as_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, pool = family("half_cheetah_vel", horizon=15), _mujoco._pool
+    monkeypatch.setattr(machine, "cores", lambda: 3)
+    used = []
+
+    def watched(threads: int) -> Any:
+        used.append(threads)
+        return pool(threads)
+
+    monkeypatch.setattr(_mujoco, "_pool", watched)
+    each = _mujoco.LANES_PER_THREAD
+    for lanes in (1, 2 * each - 1, 2 * each, 5 * each):
+        play(batch(made, tasks_of(made, 1), lanes=lanes), 1)
+    assert used == [1, 1, 2, 3]
 
 
 @pytest.mark.parametrize("name", ["half_cheetah_dir", "half_cheetah_vel", "ant_dir", "ant_goal"])
@@ -386,7 +403,7 @@ except ValueError as error:
 
 def _play_in_child() -> None:
     made = family("half_cheetah_vel")
-    play(batch(made, tasks_of(made, 2), lanes=4), 3)
+    play(batch(made, tasks_of(made, 2), lanes=_mujoco.LANES_PER_THREAD), 3)  # two threads, where there are two cores
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")

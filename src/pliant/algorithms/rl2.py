@@ -30,7 +30,7 @@ from pliant.errors import UserError
 from pliant.maths import distributions, functional
 from pliant.policies.base import traits
 from pliant.streams import Stream
-from pliant.system import ranges
+from pliant.system import ranges, threads
 from pliant.types import Carry, Inputs, Output, Params, Rollout, Spec, State, inputs_of
 
 
@@ -132,7 +132,8 @@ class Rl2:
             raise UserError("a reward is not finite: nothing was learned from this iteration, parameters are unchanged")
         before = self.state()
         try:
-            return self._learn(rollouts[0])
+            with threads.one(rollouts[0].reward[..., 0].numel() * self.features < threads.SMALL * self.outer.minibatches):
+                return self._learn(rollouts[0])
         except UserError:
             self.load(before)
             raise

@@ -32,7 +32,7 @@ class Settings:
     checkpoint_every: Annotated[float, Ge(0), Unit("seconds")] = 60.0
     """Seconds between checkpoints; one is also written at the end and on Ctrl-C."""
     threads: Annotated[int, Ge(0), Le(MOST_THREADS)] = 0
-    """Torch threads, 0 for torch's own choice: one per core. Other numbers of threads may round differently."""
+    """Torch threads that learning may use, 0 for one per core. Other numbers of threads may round differently."""
 
     def __post_init__(self) -> None:
         ranges.check(self)

@@ -33,6 +33,9 @@ from pliant.tasks.base import BatchEnv, Family, Tasks
 
 LIMIT = 1e10
 """MuJoCo's own bound (mjMAXVAL) beyond which a number counts as diverged."""
+LANES_PER_THREAD = 40
+"""Fewer are done by one thread before two have met. Half-cheetah on 2 cores, with a second thread: 20 lanes 1.0 times as quick,
+40 lanes 1.1, 80 lanes 1.4, 400 lanes 1.7; beside a second process that does the same 0.7, 0.9, 0.9 and 1.1."""
 
 
 class Motion(NamedTuple):
@@ -152,7 +155,7 @@ def _finite(x: Tensor) -> Tensor:
 
 
 class Rollout:
-    """Steps lanes, each with its own model, on all cores available to this process."""
+    """Steps lanes, each with its own model, on as many of the cores available to this process as pay."""
 
     def __init__(self, models: Sequence[Any], frame_skip: int) -> None:
         """`models` holds one MjModel per lane; `frame_skip` is the number of physics steps per call."""
@@ -174,9 +177,10 @@ class Rollout:
         if n == 0:
             return after[:, -1]
         held.copy_(control.unsqueeze(1).expand_as(held))
-        _pool(len(self._data)).rollout(
+        threads = min(len(self._data), max(1, n // LANES_PER_THREAD))
+        _pool(threads).rollout(
             self._chosen(lanes),
-            self._data,
+            self._data[:threads],
             state.contiguous().numpy(),
             held.numpy(),
             skip_checks=True,
