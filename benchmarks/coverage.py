@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from pliant.maths import statistics, studies
+from pliant.maths.layouts import Layout
 from pliant.system import machine
 
 FEW = ((3, 10), (3, 40), (5, 40))
@@ -38,6 +39,8 @@ SHARES = {
     "rest": (0.05, 0.05, 0.9),
 }
 """Shares of the variance of one score between seeds, between tasks, and the rest."""
+REPEATED = {"drawn": (5, 10, 20), "all there are": (2, 5)}
+"""Distinct tasks among 40: drawn from something larger, or all that there are."""
 KINDS = {"normal": (False, False), "skewed tasks": (False, True), "skewed seeds and tasks": (True, True)}
 BAND = (0.93, 0.97)
 SIGMA = 0.75
@@ -212,6 +215,30 @@ def improvements(n: int) -> Iterator[dict[str, Any]]:
         yield counted("probability of improvement", case, found)
 
 
+def repeated(n: int) -> Iterator[dict[str, Any]]:
+    """Coverage of the mean and of the difference where some of 40 tasks are the same: distinct tasks count once."""
+    for law, numbers in REPEATED.items():
+        for distinct in numbers:
+            layout = Layout(np.arange(40) % distinct, law == "all there are")
+            for case in cases("normal", ((3, 40), (5, 40))):
+                rng, means, gaps = np.random.default_rng(0), list[Found](), list[Found]()
+                for _ in range(n):
+                    (x, of_x), (y, of_y) = (_of_repeated(rng, case, layout) for _ in range(2))
+                    means.append((studies.study_interval(x, layout=layout), of_x))
+                    gaps.append((studies.paired_difference(x, y, layout=layout)["ci95"], of_x - of_y))
+                yield counted(f"mean, {distinct} distinct tasks, {law}", case, means)
+                yield counted(f"difference, {distinct} distinct tasks, {law}", case, gaps)
+
+
+def _of_repeated(rng: np.random.Generator, case: Case, layout: Layout) -> tuple[Array, float]:
+    """A study's scores [S, M], and the truth: of all tasks, or of these if they are all there are."""
+    shares = SHARES[case.share]
+    task = effect(rng, (layout.distinct,), shares[1], False)[layout.number]
+    seed = effect(rng, (case.seeds, 1), shares[0], False)
+    score = seed + task + effect(rng, (case.seeds, case.tasks), shares[2], False)
+    return score, float(task.mean()) if layout.is_whole else 0.0
+
+
 # ---- the table
 
 
@@ -243,7 +270,7 @@ def main() -> None:
     wanted = parser.parse_args()
     load, begin = os.getloadavg()[0], time.monotonic()
     rows = []
-    for part in (ours, common, successes, differences, uneven, improvements):
+    for part in (ours, common, successes, differences, uneven, improvements, repeated):
         rows += list(part(wanted.studies))
         print(f"{part.__name__:14} {(time.monotonic() - begin) / 60:.1f} min", flush=True)
     document = {

@@ -1,5 +1,7 @@
-"""A simulator that Gymnasium does not know, registered as an environment: pc-gym's stirred tank reactor.
+"""Simulators that Gymnasium does not know, registered as environments: Crafter, which speaks an older interface, and pc-gym.
 
+    pip install crafter
+    pliant train rl2 gymnasium --import examples/other_simulators.py --env Crafter-v0 --vary seed=0..999
     pip install pcgym
     pliant train maml gymnasium --import examples/other_simulators.py --env TankReactor-v0 --vary UA=40000:60000
 """
@@ -8,6 +10,28 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+
+
+class Crafter(gymnasium.Env[Any, Any]):
+    """Crafter's world of `size` x `size` pixels: its own seed is set at every reset, and a death is told from a limit."""
+
+    def __init__(self, size: int = 64, length: int = 1000) -> None:
+        import crafter
+
+        self.world = crafter.Env(size=(size, size), length=length)
+        self.observation_space = gymnasium.spaces.Box(0, 255, (size, size, 3), np.uint8)
+        self.action_space = gymnasium.spaces.Discrete(len(self.world.action_names))
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        if seed is not None:
+            self.world._seed, self.world._episode = seed, 0
+        return self.world.reset(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        obs, reward, is_over, info = self.world.step(int(action))
+        is_dead = info["discount"] == 0
+        return obs, reward, is_dead, is_over and not is_dead, info
 
 
 def tank_reactor(UA: float = 5e4, steps: int = 60) -> Any:
@@ -36,4 +60,5 @@ def tank_reactor(UA: float = 5e4, steps: int = 60) -> Any:
     )
 
 
+gymnasium.register("Crafter-v0", Crafter, max_episode_steps=1000)
 gymnasium.register("TankReactor-v0", tank_reactor, max_episode_steps=60)

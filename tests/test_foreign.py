@@ -99,7 +99,18 @@ CASES = {
     ),
     "gym-anm": Case("gym_anm", "gym_anm", "ANM6Easy-v0", "lamb=100:2000", vector, {}, attribute("lamb"), steps=20),
     "pc-gym": Case("pcgym", str(EXAMPLE), "TankReactor-v0", "UA=40000:60000", vector, made=("UA",)),
+    "crafter": Case("crafter", str(EXAMPLE), "Crafter-v0", "seed=0..999", picture, steps=5),  # does not repeat itself for long
     "miniworld": Case("miniworld", "miniworld", "MiniWorld-Hallway-v0", "seed=0..999", picture, steps=15),
+    "memory-gym": Case(
+        "memory_gym",
+        "memory_gym",
+        "MysteryPath-Grid-v0",
+        "seed=0..999",
+        picture,
+        {"success": "success"},
+        steps=150,
+        reports=True,
+    ),
     "dm_control": Case(
         "dm_control",
         "shimmy",
@@ -115,6 +126,7 @@ CASES = {
 
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("SDL_AUDIODRIVER", "dummy")
     monkeypatch.setenv("PYGLET_HEADLESS", "1")  # MiniWorld without a display
     yield
     while pool._idle:

@@ -38,7 +38,7 @@ def test_tables_are_those_of_the_tracked_results(forked: Any) -> None:
 def test_every_tracked_result_is_measured_again_by_a_study_or_times_something(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     studied = importlib.import_module("studies").STUDIES
-    timed = {"driving-speed", "faults", "growth", "recurrent", "speed", "stepping", "workers"}
+    timed = {"busy", "driving-speed", "faults", "growth", "recurrent", "speed", "stepping", "workers"}
     measured = {p.stem for p in RESULTS.glob("*.json")} | {"faults"}
     assert measured == {name.partition("/")[0] for name in studied} | timed
     for study in studied.values():
