@@ -12,7 +12,7 @@ import torch
 SMALL = 32768
 """Elements of a tensor below which torch itself does its work in one piece; only products are shared. A memory meets such
 products at every step. Measured with the presets of `rl2` on 2 cores, up to 8,192 elements: alone on the machine one thread
-takes 0.9 to 1.25 times as long as two, beside another process that computes 0.3 to 1 times."""
+takes 0.9 to 1.25 times as long as two, beside another process that computes 0.45 to 1 times."""
 
 
 @contextmanager
