@@ -9,7 +9,7 @@ import os
 from pliant.version import VERSION as __version__
 
 if "OMP_WAIT_POLICY" not in os.environ:  # read by the threads' library (GNU OpenMP), once, when torch is loaded
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # a torch thread looks out for work for so long, then it sleeps
+    os.environ.setdefault("GOMP_SPINCOUNT", "100")  # a torch thread looks out for work for so long, then it sleeps
 
 TYPE_CHECKING = False  # without `typing`: `python -m pliant` has not yet left the working directory out of its path here
 if TYPE_CHECKING:

@@ -251,7 +251,8 @@ def test_same_stream_same_bits_on_any_number_of_threads(name: str, monkeypatch: 
     tasks = tasks_of(made, 3)
     played = []
     for threads in (1, 2, 2, 3):
-        monkeypatch.setattr(machine, "cores", lambda threads=threads: threads)
+        for free in ("cores", "free_cores"):
+            monkeypatch.setattr(machine, free, lambda threads=threads: threads)
         played.append(play(batch(made, tasks, lanes=5, episodes=2), 20))
     for other in played[1:]:
         for one, two in zip(played[0], other, strict=True):
@@ -260,9 +261,13 @@ def test_same_stream_same_bits_on_any_number_of_threads(name: str, monkeypatch: 
     assert not torch.equal(different.next_obs, played[0][0].next_obs)
 
 
-def test_few_lanes_take_one_thread_and_many_take_as_many_as_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("free", "expected"), [(3, [1, 1, 2, 3]), (2, [1, 1, 2, 2]), (1, [1, 1, 1, 1])])
+def test_few_lanes_take_one_thread_and_many_as_many_as_there_are_free(
+    free: int, expected: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     made, pool = family("half_cheetah_vel", horizon=15), _mujoco._pool
     monkeypatch.setattr(machine, "cores", lambda: 3)
+    monkeypatch.setattr(machine, "free_cores", lambda: free)
     used = []
 
     def watched(threads: int) -> Any:
@@ -273,7 +278,7 @@ def test_few_lanes_take_one_thread_and_many_take_as_many_as_there_are(monkeypatc
     each = _mujoco.LANES_PER_THREAD
     for lanes in (1, 2 * each - 1, 2 * each, 5 * each):
         play(batch(made, tasks_of(made, 1), lanes=lanes), 1)
-    assert used == [1, 1, 2, 3]
+    assert used == expected
 
 
 @pytest.mark.parametrize("name", ["half_cheetah_dir", "half_cheetah_vel", "ant_dir", "ant_goal"])

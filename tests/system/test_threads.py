@@ -43,7 +43,7 @@ def said(script: str, environment: dict[str, str]) -> list[str]:
 
 @pytest.mark.parametrize(
     ("users", "expected"),
-    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, "None")],
+    [({}, "100"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, "None")],
 )
 def test_how_long_threads_look_out_for_work_is_bounded_unless_the_user_says_so(users: dict[str, str], expected: str) -> None:
     assert said("import os, pliant; print(os.environ.get('GOMP_SPINCOUNT'))", users) == [expected]

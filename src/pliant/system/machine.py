@@ -16,6 +16,17 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def free_cores() -> int:
+    """Processor cores that this process may use and on which nobody else computes at this moment, at least one.
+
+    Whoever asks is counted as running on one of them. Where the system does not say who computes, all are free.
+    """
+    others = 0
+    with contextlib.suppress(OSError, ValueError, IndexError), open("/proc/loadavg", "rb", buffering=0) as file:
+        others = int(file.read(200).split()[3].partition(b"/")[0]) - 1
+    return max(1, min(cores(), (os.cpu_count() or 1) - others))
+
+
 def described() -> dict[str, Any]:
     """Processor, cores this process may use, operating system."""
     name = platform.processor() or platform.machine()

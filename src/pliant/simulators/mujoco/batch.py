@@ -35,7 +35,8 @@ LIMIT = 1e10
 """MuJoCo's own bound (mjMAXVAL) beyond which a number counts as diverged."""
 LANES_PER_THREAD = 40
 """Fewer are done by one thread before two have met. Half-cheetah on 2 cores, with a second thread: 20 lanes 1.0 times as quick,
-40 lanes 1.1, 80 lanes 1.4, 400 lanes 1.7; beside a second process that does the same 0.7, 0.9, 0.9 and 1.1."""
+40 lanes 1.1, 80 lanes 1.4, 400 lanes 1.7; beside a second process that does the same 0.7, 0.9, 0.9 and 0.9 to 1.1: cores that
+others use are left to them."""
 
 
 class Motion(NamedTuple):
@@ -178,6 +179,7 @@ class Rollout:
             return after[:, -1]
         held.copy_(control.unsqueeze(1).expand_as(held))
         threads = min(len(self._data), max(1, n // LANES_PER_THREAD))
+        threads = min(threads, machine.free_cores()) if threads > 1 else 1
         _pool(threads).rollout(
             self._chosen(lanes),
             self._data[:threads],
