@@ -41,7 +41,7 @@ from pliant.types import Inputs
 
 BARS = {"acting / bare": 1.3, "pulls per second": 5e6, "learning / RecurrentPPO": 6.0}
 ARMS, PULLS, LANES = 5, 100, 64
-MEMORIES = ("gru", "lstm", "linear-attention", "external", "episodic", "transformer")
+MEMORIES = ("gru", "lstm", "mean", "linear-attention", "external", "episodic", "transformer")
 GROWTH = """
 import sys
 from pathlib import Path

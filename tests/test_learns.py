@@ -13,6 +13,8 @@ import pliant
 from pliant.agent.adapted import Adapted
 from pliant.agent.agent import Agent
 from pliant.errors import UserError
+from pliant.rollout import rollout
+from pliant.streams import Stream
 
 SMALL = {
     "train.threads": 1,
@@ -57,6 +59,22 @@ def test_maml_learns_to_adapt_in_seconds(seed: int) -> None:
     gain_after = mean(after, "return_1") - mean(after, "return_0")
     assert mean(after, "return_1") > mean(before, "return_1") + 1.0
     assert gain_after > gain_before + 1.0 and gain_after > 3.0
+
+
+@pytest.mark.slow
+@pytest.mark.learns
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.whole) for seed in (1, 2))])
+def test_replay_learns_a_bandit_in_seconds(seed: int) -> None:
+    """From 800 trials of 10 pulls of bandits with 5 arms: chance earns 5.0 a trial, the exact optimum is 6.66."""
+    settings: dict[str, Any] = {"train.meta_batch": 20, "outer.updates": 20, "outer.steps": 8}
+    settings |= {"policy.head": (64, 64), "critic.hidden": (64, 64)}
+    agent = Agent("replay", "bandit", seed=seed, preset="none", settings=settings)
+    agent.learn(40)
+    learner = agent.learner
+    tasks = learner.family.sample(1000, "test", Stream(5).rng())
+    batch = learner.family.batch(tasks, 1, learner.episodes)
+    played = rollout(batch, Stream(6), learner.algorithm.policy, learner.algorithm.params, deterministic=True)
+    assert 5.7 < float(played.reward.sum(2).mean()) < 6.66 + 0.2  # of which the standard error is 0.07
 
 
 @pytest.mark.slow

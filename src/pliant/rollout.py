@@ -49,7 +49,7 @@ class Step(NamedTuple):
 
 
 def _play(batch: BatchEnv, here: Stream, policy: nn.Module, params: Params, deterministic: bool) -> Rollout:
-    distribution = distributions.of(batch.spec)
+    distribution = distributions.of_policy(policy, batch.spec)
     like = next(iter(params.values()), torch.empty(0))  # acting and learning happen where parameters are, in their precision
     steps = _steps(batch, here, functional.bound(policy, params), distribution, like, deterministic)
     trial = Step._make(torch.stack(field, dim=2) for field in zip(*steps, strict=True))  # [M, B, T, *]

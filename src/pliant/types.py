@@ -9,7 +9,7 @@ one task. A *stage* is one point of an adaptation curve: a number of gradient st
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -19,6 +19,11 @@ Params = dict[str, Tensor]
 
 State = Any
 """A policy's memory: a nest of tensors [M, B, *]; `()` where a trial opens, and always for a policy without memory."""
+
+
+KEPT = "kept/"
+"""What begins the names of the tensors in an algorithm's state that never change: "kept/KEY/NAME". All of one KEY, eight
+digits, are a piece, which a run writes once, however many of its checkpoints need it."""
 
 
 class Spec(NamedTuple):
@@ -111,7 +116,20 @@ class Rollout(NamedTuple):
         return int(self.valid.sum())
 
 
-def inputs_of(rollout: Rollout) -> Inputs:
+class Acted(Protocol):
+    """What a policy saw, did and got, [M, B, T, *] as in a `Rollout`."""
+
+    @property
+    def obs(self) -> Tensor: ...
+    @property
+    def action(self) -> Tensor: ...
+    @property
+    def reward(self) -> Tensor: ...
+    @property
+    def first(self) -> Tensor: ...
+
+
+def inputs_of(rollout: Acted) -> Inputs:
     """The inputs under which `rollout` was acted, [M, B, T, *]: action and reward shifted by one step."""
     action, reward = rollout.action, rollout.reward
     none = torch.full_like(action[:, :, :1], -1 if not action.is_floating_point() else 0)

@@ -313,7 +313,7 @@ def test_same_seed_same_bits_and_a_state_restores_them(told: dict[str, Any]) -> 
     assert all(torch.equal(b[n], c[n]) for n in b) and not torch.equal(a["policy/head.weight"], b["policy/head.weight"])
 
 
-OTHERS = ("lstm", "linear-attention", "external", "episodic")
+OTHERS = ("lstm", "mean", "linear-attention", "external", "episodic")
 
 
 @pytest.mark.slow
@@ -590,7 +590,7 @@ def test_a_memory_that_cannot_be_differentiated_is_refused_by_gradients_and_take
         maml.make(Fused(family.spec), family.spec, parts, Stream(0))
     said = str(error.value)
     assert said.startswith("the memory of Fused cannot be adapted by gradient") and "\n" not in said
-    assert said.endswith("gru, lstm, linear-attention, external, episodic and transformer can, or train it with rl2")
+    assert said.endswith("gru, lstm, mean, linear-attention, external, episodic and transformer can, or train it with rl2")
     settings = config.load_config("rl2", "bandit", preset="none")
     learner = Learner(rl2.make(Fused(family.spec), family.spec, settings.parts, Stream(0)), family, settings, Stream(0))
     assert all(np.isfinite(each.metrics["loss"]) for each in loop.iterate(learner, 0, 2))

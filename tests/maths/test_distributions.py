@@ -9,7 +9,7 @@ from torch import Tensor
 from torch import distributions as reference
 
 from pliant.maths import distributions
-from pliant.maths.distributions import CATEGORICAL, GAUSSIAN
+from pliant.maths.distributions import CATEGORICAL, GAUSSIAN, SQUASHED
 from pliant.types import Spec
 
 A = 3
@@ -135,3 +135,60 @@ def test_a_spec_chooses_the_distribution_and_its_number_of_parameters() -> None:
     assert distributions.of(Spec(4, 3, discrete=True)) is CATEGORICAL
     assert distributions.parameter_count(Spec(4, 3, discrete=False)) == 6
     assert distributions.parameter_count(Spec(4, 3, discrete=True)) == 3
+
+
+# ---- squashed
+
+
+def squashed(dist: Tensor) -> reference.Distribution:
+    mean, log_std = dist.chunk(2, -1)
+    tanh = reference.transforms.TanhTransform(cache_size=1)
+    return reference.Independent(reference.TransformedDistribution(reference.Normal(mean, log_std.exp()), tanh), 1)
+
+
+def test_squashed_log_prob_is_that_of_torch_distributions() -> None:
+    dist = 0.4 * some(2 * A)
+    torch.manual_seed(0)
+    action = squashed(dist).sample()
+    expected = squashed(dist).log_prob(action)
+    assert torch.allclose(SQUASHED.log_prob(dist, action), expected, atol=1e-6)
+
+
+def test_squashed_density_adds_up_to_one_and_entropy_is_its_integral() -> None:
+    inner = torch.linspace(-12, 12, 400_001, dtype=torch.float64)
+    action = inner.tanh()
+    for mean, std in ((0.0, 0.9), (0.7, 0.3), (-1.5, 1.4)):
+        dist = torch.tensor([mean, math.log(std)], dtype=torch.float64)
+        log_prob = SQUASHED.log_prob(dist.expand(len(action), 2), action[:, None])
+        keep = action.abs() < distributions.LARGEST
+        p, x = log_prob[keep].exp(), action[keep]
+        assert float(torch.trapezoid(p, x)) == pytest.approx(1, abs=2e-4)
+        assert float(torch.trapezoid(-p * log_prob[keep], x)) == pytest.approx(float(SQUASHED.entropy(dist)), abs=2e-3)
+
+
+def test_drawn_is_sample_and_its_log_prob() -> None:
+    for ours, size, noise in (
+        (GAUSSIAN, 2 * A, some(A, 3)),
+        (SQUASHED, 2 * A, some(A, 3)),
+        (CATEGORICAL, A, some(1, 3)[..., 0].sigmoid()),
+    ):
+        dist = 0.4 * some(size)
+        action, log_prob = ours.drawn(dist, noise)
+        assert torch.equal(action, ours.sample(dist, noise))
+        assert torch.allclose(log_prob, ours.log_prob(dist, action), atol=1e-6)
+
+
+def test_squashed_actions_and_their_density_stay_finite_far_out() -> None:
+    dist = torch.tensor([40.0, -30.0, 0.0, 1.0]).requires_grad_()
+    action, log_prob = SQUASHED.drawn(dist, torch.tensor([3.0, -3.0]))
+    assert bool((action.abs() < 1).all()) and bool(torch.isfinite(log_prob))
+    assert torch.isfinite(torch.autograd.grad(log_prob, dist)[0]).all()
+    assert torch.isfinite(SQUASHED.log_prob(dist, action)).all()
+
+
+def test_of_policy_is_squashed_where_the_policy_says_so() -> None:
+    module = torch.nn.Linear(1, 1)
+    assert distributions.of_policy(module, Spec(1, 2, False)) is GAUSSIAN
+    module.squashed = True
+    assert distributions.of_policy(module, Spec(1, 2, False)) is SQUASHED
+    assert distributions.of_policy(module, Spec(1, 2, True)) is CATEGORICAL

@@ -10,7 +10,7 @@ from pliant.policies.base import Scaled, Traits, traits
 from pliant.streams import Stream
 from pliant.types import Spec
 
-MEMORIES = ["gru", "lstm", "linear-attention", "external", "episodic", "transformer"]
+MEMORIES = ["gru", "lstm", "mean", "linear-attention", "external", "episodic", "transformer"]
 
 
 def policy_of(name: str) -> nn.Module:

@@ -1,7 +1,9 @@
 """One contract for every memory: step by step equals at once, nothing leaks, state is a value, gradients are right."""
 
 import importlib.util
+import math
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +16,35 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from pliant.config import config, registry
 from pliant.maths import functional
-from pliant.policies import episodic, external, gru, linear_attention, transformer
+from pliant.policies import episodic, external, gru, linear_attention, mean, transformer
 from pliant.running import learner as learners
 from pliant.running import loop
 from pliant.streams import Stream
 from pliant.types import Inputs, Output, Spec
 
 M, B, T, D, A = 2, 3, 11, 4, 3
-OURS = ["gru", "lstm", "linear-attention", "external", "episodic", "transformer"]
+OURS = ["gru", "lstm", "mean", "linear-attention", "external", "episodic", "transformer"]
 OWN = "own_memory"
 """The example of a memory of one's own keeps to the same contract."""
-NAMES = [*OURS, OWN]
+HEADED = "headed"
+"""A memory beside what is seen now, under a head with layers that says how wide a squashed Gaussian is."""
+NAMES = [*OURS, OWN, HEADED]
 SMALL: dict[str, dict[str, Any]] = {
     "gru": {},
     "lstm": {},
+    "mean": {"transition": (7, 5)},
     "linear-attention": {"heads": 2, "slots": 5, "width": 3},
     "external": {"rows": 4, "width": 5, "heads": 2},
     "episodic": {"slots": 3},
     "transformer": {"heads": 2, "context": 5},
     OWN: {"longest": 9.0},
+    HEADED: {"skip": True, "head": (7, 5), "squashed": True},
 }
 
 
 def module_of(name: str) -> Any:
     if name != OWN:
-        return registry.load("policy", name)
+        return registry.load("policy", "gru" if name == HEADED else name)
     spec = importlib.util.spec_from_file_location(OWN, Path(__file__).parents[2] / "examples" / f"{OWN}.py")
     assert spec is not None and spec.loader is not None
     module = sys.modules[OWN] = importlib.util.module_from_spec(spec)
@@ -52,7 +58,7 @@ def policy_of(name: str, discrete: bool = True, **settings: Any) -> nn.Module:
     chosen = module.Settings(**{"size": 6, **SMALL[name], **settings})
     policy: nn.Module = module.make(Spec(D, A, discrete), chosen, Stream(0).at(name)).double()
     with torch.no_grad():
-        policy.head.weight *= 100  # type: ignore[operator, union-attr]
+        getattr(policy.head, "last", policy.head).weight *= 100  # type: ignore[operator, union-attr]
     return policy
 
 
@@ -99,7 +105,7 @@ def test_every_policy_with_memory_is_tested_here() -> None:
 def test_step_by_step_and_chunk_by_chunk_equal_the_whole_sequence(name: str, discrete: bool, size: int) -> None:
     policy, given = policy_of(name, discrete), inputs(discrete=discrete)
     output, state = policy(given, ())
-    assert output.dist.shape == (M, B, T, A if discrete else 2 * A) and output.features.shape == (M, B, T, policy.core.size_out)
+    assert output.dist.shape == (M, B, T, A if discrete else 2 * A) and output.features.shape == (M, B, T, policy.size_out)
     assert close((output, state), stepwise(policy, given, size))
     assert bool((output.dist[:, :, 0] - output.dist[:, :, -1]).abs().max() > 1e-3), "it does something"
 
@@ -173,7 +179,7 @@ def test_gradients_of_gradients_equal_finite_differences(name: str, learned_star
     policy, given = policy_of(name, embed=embed), inputs(steps=4)
     params = {n: p.detach().clone().requires_grad_() for n, p in policy.named_parameters()}
     with torch.no_grad():
-        state: Any = () if learned_start else functional.apply(policy, params, given)[1]
+        state: Any = () if learned_start else functional.apply(policy, params, inputs(1, steps=4))[1]
 
     def slope(values: dict[str, Tensor], again: bool) -> Tensor:
         dist = functional.apply(policy, values, given, state)[0].dist
@@ -454,6 +460,47 @@ def test_linear_attention_of_no_size_is_refused(name: str) -> None:
         linear_attention.Settings(**{name: 0})
 
 
+# ---- mean
+
+
+def test_the_order_of_transitions_does_not_matter_to_a_mean() -> None:
+    """Two walks that take the same steps in another order, and end in the same place."""
+    places = torch.eye(3).double()
+    one, other = places[[0, 1, 0, 2, 0]][None, None], places[[0, 2, 0, 1, 0]][None, None]
+    given = inputs(tasks=1, lanes=1, steps=5)
+    core = mean.Mean(3, mean.Settings(size=6, transition=(7, 5)), torch.Generator().manual_seed(0)).double()
+    (here, _), (there, _) = core(one, given, core.start(1, 1)), core(other, given, core.start(1, 1))
+    assert torch.allclose(here[:, :, -1], there[:, :, -1], rtol=1e-12)
+    assert not torch.allclose(here[:, :, -2], there[:, :, -2], rtol=1e-3)
+    in_order = gru.Gru(3, 6, 0, torch.Generator().manual_seed(0)).double()
+    (here, _), (there, _) = in_order(one, given, in_order.start(1, 1)), in_order(other, given, in_order.start(1, 1))
+    assert not torch.allclose(here[:, :, -1], there[:, :, -1], rtol=1e-3)
+
+
+def test_a_mean_knows_the_mean_the_maximum_and_the_number_of_transitions() -> None:
+    core = mean.Mean(1, mean.Settings(size=4, transition=(1,)), torch.Generator()).double()
+    with torch.no_grad():
+        for p in core.parameters():
+            p.zero_()
+        core.layers[0].weight[0] = torch.tensor([0.5, 0.25])  # type: ignore[index, operator]
+        core.out.weight[:] = torch.eye(4)
+    x = torch.tensor([0.3, -0.7, 0.2, 0.9]).double()
+    seen, _ = core(x[None, None, :, None], inputs(tasks=1, lanes=1, steps=4), core.start(1, 1))
+    known = seen[0, 0].detach().atanh()
+    assert known[0].tolist() == pytest.approx([0.0, -1.0, 0.0, 0.3])  # no transition yet
+    embedded = [math.tanh(0.5 * a + 0.25 * b) for a, b in pairwise(x.tolist())]
+    for t in range(1, 4):
+        so_far = embedded[:t]
+        expected = [sum(so_far) / t, max(so_far), math.log1p(t), float(x[t])]
+        assert known[t].tolist() == pytest.approx(expected), t
+
+
+@pytest.mark.parametrize("layers", [(), (0,)])
+def test_a_mean_of_nothing_is_refused(layers: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="transition"):
+        mean.Settings(transition=layers)
+
+
 # ---- transformer
 
 
@@ -490,3 +537,46 @@ def test_scales_of_the_encoder_bring_inputs_to_unit_size() -> None:
     assert torch.allclose(functional.apply(policy, params | fixed, given)[0].dist, expected)
     stacked = functional.stack(params | fixed, M)
     assert torch.allclose(functional.apply(policy, stacked, given)[0].dist, expected)
+
+
+# ---- heads
+
+
+def test_a_head_with_layers_by_hand() -> None:
+    policy, given = policy_of(HEADED, discrete=False), inputs(discrete=False)
+    output, _ = policy(given, ())
+    x = output.features
+    assert x is not None and x.shape[-1] == 6 + D + A + 2  # the memory's and what is seen now
+    assert torch.equal(x[..., 6:], policy.encoder(given))
+    for layer in policy.head.layers:
+        x = x @ layer.weight.T + layer.bias
+        x = ((x - x.mean(-1, keepdim=True)) / (x.var(-1, unbiased=False, keepdim=True) + 1e-5).sqrt()).relu()
+    mean, logit = (x @ policy.head.last.weight.T + policy.head.last.bias).chunk(2, dim=-1)
+    assert torch.allclose(output.dist[..., :A], mean, atol=1e-12)
+    std = output.dist[..., A:].exp()
+    assert bool((std > 0.05).all()) and bool((std < 2).all())
+    share = (output.dist[..., A:] - math.log(0.05)) / (math.log(2) - math.log(0.05))
+    opening = math.log(math.log(1 / 0.05) / math.log(2 / 1))  # zeros stand for init_std, 1
+    assert torch.allclose(share.logit(), logit + opening, atol=1e-9)
+
+
+def test_to_decide_at_some_steps_is_to_decide_at_all_and_choose() -> None:
+    for discrete in (True, False):
+        policy, given = policy_of(HEADED, discrete), inputs(discrete=discrete)
+        output, state = policy(given, ())
+        features, again = policy.remember(given, ())
+        assert torch.equal(features, output.features) and close(state, again)
+        assert close(policy.decide(features[:, :, 3]), output.dist[:, :, 3])
+
+
+def test_a_discrete_policy_is_never_squashed() -> None:
+    assert policy_of(HEADED, discrete=False).squashed and not policy_of(HEADED, discrete=True).squashed
+    assert not policy_of("gru", discrete=False).squashed
+    names = {name for name, _ in policy_of("gru", discrete=False).named_parameters()}
+    assert {"head.weight", "head.bias", "log_std"} < names  # as ever: checkpoints of earlier versions fit
+
+
+@pytest.mark.parametrize("init_std", [0.05, 2.0, 3.0])
+def test_a_squashed_policy_begins_between_its_bounds(init_std: float) -> None:
+    with pytest.raises(ValueError, match=f"init_std is {init_std}: expected more than min_std, 0.05, and less than 2.0"):
+        gru.Settings(squashed=True, init_std=init_std)

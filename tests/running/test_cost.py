@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from pliant.config import load_config
 from pliant.running import cost, learner
 
-MEMORIES = ("gru", "lstm", "linear-attention", "external", "episodic", "transformer")
+MEMORIES = ("gru", "lstm", "mean", "linear-attention", "external", "episodic", "transformer")
 
 
 @pytest.mark.parametrize("policy", MEMORIES)

@@ -25,11 +25,14 @@ HERE = (str(Path(pliant.__file__).parent), str(Path(torch.optim.__file__).parent
 SMALL = {"train.threads": 1, "train.meta_batch": 2, "train.lanes": 2}
 POINT = SMALL | {"family.horizon": 4, "policy.hidden": (4,)}
 BANDIT = SMALL | {"family.pulls": 3, "policy.size": 4, "outer.scale": "both", "outer.epochs": 2, "critic.told": True}
+REPLAY = SMALL | {"family.pulls": 3, "policy.size": 4, "policy.head": (4,), "critic.hidden": (4,), "outer.warmup": 0}
+REPLAY |= {"outer.updates": 2, "outer.trials": 2, "outer.steps": 2}
 ERRORS = (KeyboardInterrupt, MemoryError, UserError)
 AGENTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "maml": ("maml", "point", POINT | {"outer.epochs": 2, "inner.learn_lr": True}),
     "reptile": ("reptile", "point", POINT | {"outer.method": "adam", "outer.lr": 0.01}),
     "rl2": ("rl2", "bandit", BANDIT),
+    "replay": ("replay", "bandit", REPLAY),
     "conditioned": ("conditioned", "point", POINT | {"outer.epochs": 2}),
     "pretrain": ("pretrain", "point", POINT | {"outer.method": "trpo"}),
 }
@@ -101,7 +104,7 @@ def test_an_exception_anywhere_leaves_the_old_agent_or_the_new_one(name: str, le
         assert held(agent) == wanted[2], f"something was left behind at line {place} of {lines}"
 
 
-@pytest.mark.parametrize("name", ["maml", "rl2"])
+@pytest.mark.parametrize("name", ["maml", "rl2", "replay"])
 def test_the_first_step_of_an_optimiser_may_be_broken_off(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has made its moments and written the first of the parameters."""
     agent, other = made(name), made(name)
@@ -131,7 +134,7 @@ def interrupted(call: Callable[..., Any]) -> Callable[..., Any]:
     return done
 
 
-@pytest.mark.parametrize("name", ["maml", "rl2"])
+@pytest.mark.parametrize("name", ["maml", "rl2", "replay"])
 def test_a_second_interrupt_while_the_old_agent_comes_back_changes_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     agent, undisturbed = made(name), made(name)
     agent.learn(1)

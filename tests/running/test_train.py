@@ -49,9 +49,10 @@ def configured(iterations: int, name: str = "maml clipped", family: str = "point
 
 
 def state_of(run: Path) -> bytes:
-    """The bytes of the newest checkpoint's tensors."""
+    """The bytes of the newest checkpoint's tensors; the names of its pieces, which are called by what they hold."""
     newest = checkpoint.paths(run / "checkpoints")[0]
-    return newest.name.encode() + (newest / "state.safetensors").read_bytes()
+    kept = json.loads((newest / "manifest.json").read_text()).get("kept", {})
+    return newest.name.encode() + " ".join(sorted(kept)).encode() + (newest / "state.safetensors").read_bytes()
 
 
 def lines_of(run: Path) -> list[dict[str, Any]]:
@@ -197,10 +198,11 @@ def test_more_iterations_say_what_becomes_of_schedules(tmp_path: Path, capsys: p
 @pytest.mark.parametrize("algorithm", registry.names("algorithm"))
 def test_an_algorithm_says_whether_it_depends_on_how_many_iterations_there_are(algorithm: str) -> None:
     """Two iterations of three are those of nine, unless the algorithm says that something is scheduled."""
-    family = "bandit" if algorithm == "rl2" else "point"
+    family = "bandit" if algorithm in ("rl2", "replay") else "point"
     states = []
     for iterations in (3, 9):
-        own = {"train.meta_batch": 2, "train.lanes": 2, "train.iterations": iterations}
+        own: dict[str, Any] = {"train.meta_batch": 2, "train.lanes": 2, "train.iterations": iterations}
+        own |= {"outer.warmup": 0, "outer.updates": 2} if algorithm == "replay" else {}
         asked = config.load_config(algorithm, family, own, preset="none")
         learner = learners.build(asked)
         list(loop.iterate(learner, 0, 2))
@@ -213,16 +215,28 @@ def test_an_algorithm_says_whether_it_depends_on_how_many_iterations_there_are(a
 # ---- kill -9
 
 
-def words(out: Path, iterations: int, *more: str) -> list[str]:
-    settings = [f"--{n}={','.join(map(str, v)) if isinstance(v, tuple) else v}" for n, v in TINY.items()]
+KEPT = {"train.threads": 1, "train.meta_batch": 2, "train.lanes": 1, "family.pulls": 3, "policy.size": 4, "outer.capacity": 90}
+KEPT |= {"policy.head": (4,), "critic.hidden": (4,), "outer.warmup": 2, "outer.updates": 2, "outer.trials": 2}
+PAIRS: dict[str, tuple[str, dict[str, Any]]] = {"maml": ("point", TINY), "replay": ("bandit", KEPT)}
+
+
+def words(out: Path, iterations: int, *more: str, algorithm: str = "maml") -> list[str]:
+    family, table = PAIRS[algorithm]
+    settings = [f"--{n}={','.join(map(str, v)) if isinstance(v, tuple) else v}" for n, v in table.items()]
     own = ["--iterations", str(iterations), "--out", str(out), "--preset", "none", "--quiet", "--resume"]
-    return ["train", "maml", "point", *own, *settings, *more]
+    return ["train", algorithm, family, *own, *settings, *more]
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("algorithm", PAIRS)
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.whole) for seed in range(1, 10))])
 def test_kills_lose_nothing(
-    seed: int, forked: Any, tmp_path: Path, length: Callable[[int, int], int], record_property: Callable[[str, object], None]
+    seed: int,
+    algorithm: str,
+    forked: Any,
+    tmp_path: Path,
+    length: Callable[[int, int], int],
+    record_property: Callable[[str, object], None],
 ) -> None:
     """kill -9 at 5 or 20 random moments: a fifth while it starts, others anywhere while it trains, half while it saves.
 
@@ -246,7 +260,7 @@ def test_kills_lose_nothing(
 
     for kill in range(kills):
         earlier = names()
-        process = forked.start_pliant(*words(out, iterations, "--train.checkpoint_every=0"))
+        process = forked.start_pliant(*words(out, iterations, "--train.checkpoint_every=0", algorithm=algorithm))
         if kill < kills // 5:
             time.sleep(rng.uniform(0, 0.3))
         else:
@@ -261,7 +275,10 @@ def test_kills_lose_nothing(
             checkpoint.load(path)
     assert statuses == [-signal.SIGKILL] * kills and inside_writes >= length(0, 3)
     whole = tmp_path / "whole"
-    for command in (words(out, iterations, "--train.checkpoint_every=0"), words(whole, iterations)):
+    for command in (
+        words(out, iterations, "--train.checkpoint_every=0", algorithm=algorithm),
+        words(whole, iterations, algorithm=algorithm),
+    ):
         assert forked.pliant(*command).returncode == 0
     assert state_of(out) == state_of(whole) and checkpoint.paths(folder)[0].name == f"{iterations:08d}"
     assert lines_of(out) == lines_of(whole)

@@ -354,7 +354,7 @@ def test_a_reader_survives_a_writer_that_moves_on(tmp_path: Path, monkeypatch: p
     save_some(tmp_path, 1, 2)
     real, moved = checkpoint.load, [False]
 
-    def load(path: Path) -> checkpoint.Checkpoint:
+    def load(path: Path, kept: bool = True) -> checkpoint.Checkpoint:
         if not moved[0]:
             moved[0] = True
             save_some(tmp_path, 3, 4)

@@ -147,7 +147,7 @@ class Adapted:
         return path
 
     def _drawn(self, dist: Tensor, deterministic: bool) -> Tensor:
-        distribution = distributions.of(self.spec)
+        distribution = distributions.of_policy(self.policy, self.spec)
         if deterministic:
             return distribution.mode(dist)
         if self.spec.discrete:

@@ -188,7 +188,7 @@ def load(path: str | PathLike[str], device: str = "cpu", body: nn.Module | None 
     _require_body(body)
     if (path / "adapted.json").is_file():
         return adapting.read(path, device, body)
-    learner, found = learners.trained(record.Run.open(path), device, body=body)
+    learner, found = learners.trained(record.Run.open(path), device, body=body, kept=True)
     return Agent._of(learner, found.facts, device)
 
 

@@ -21,8 +21,9 @@ class Algorithm(Protocol):
     says `tunes = False`: it spends nothing on a new task. One whose seeds differ in nothing but what chance makes of its
     actions says `by_chance = True`: in evaluations each seed acts by random numbers of its own. Its module may export, beside
     `PARTS`, `POLICY` and `make`: `TOLD = True`, and the policy is told its task as part of the observation; `BORROWS = (name,
-    change)`, whose presets it takes where it has none, changed by a function from table to table; and `scheduled(parts)`, the
-    settings whose values depend on how many iterations a training has, as ["outer.lr"].
+    change)`, whose presets it takes where it has none, changed by a function from table to table; `DEFAULTS`, tables of what
+    it has in mind for settings that are not its own, which presets go before; and `scheduled(parts)`, the settings whose values
+    depend on how many iterations a training has, as ["outer.lr"].
     """
 
     policy: nn.Module
@@ -42,7 +43,8 @@ class Algorithm(Protocol):
         """The parameters to act with after these rollouts, stacked per task, and what a memory carries on (None: nothing)."""
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that learning depends on, by name."""
+        """Everything that learning depends on, by name; what begins with KEPT never changes under its name, and need not come
+        back where nothing is to be learned."""
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Restore what `state` returned, bit for bit."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from pliant.algorithms.base import Collect
-from pliant.algorithms.parts import adam, lesson
+from pliant.algorithms.parts import adam, carried, lesson
 from pliant.algorithms.parts.adam import Adam, require_finite
 from pliant.algorithms.parts.credit import Credit
 from pliant.algorithms.parts.critic import Critic, CriticSettings, Judgement
@@ -31,7 +31,7 @@ from pliant.maths import distributions, functional
 from pliant.policies.base import traits
 from pliant.streams import Stream
 from pliant.system import ranges, threads
-from pliant.types import Carry, Inputs, Output, Params, Rollout, Spec, State, inputs_of
+from pliant.types import Carry, Output, Params, Rollout, Spec, State
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class OuterSettings:
 
 Value = TypeVar("Value")
 POLICY = "gru"
-MEMORIES = "gru, lstm, linear-attention, external, episodic or transformer"
+MEMORIES = "gru, lstm, mean, linear-attention, external, episodic or transformer"
 PARTS: dict[str, type] = {"outer": OuterSettings, "critic": CriticSettings}
 
 
@@ -96,7 +96,7 @@ class Rl2:
         self.least = _named("policy", traits(policy).least)
         self.scales = Scales(policy, spec.obs_size, outer.scale)
         self.credit = Credit(outer.gamma, outer.lam, spec.trial_steps, spec.task_size if critic.told else 0)
-        self.objective = Objective(distributions.of(spec), outer.clip, critic)
+        self.objective = Objective(distributions.of_policy(policy, spec), outer.clip, critic)
         self.updates = torch.zeros((), dtype=torch.int64)
 
     # ---- acting
@@ -112,17 +112,7 @@ class Rl2:
 
     def adapted(self, rollouts: list[Rollout]) -> tuple[Params, Carry | None]:
         """The parameters, stacked (M = 1), and what the first lane of the first task carries on from its trial."""
-        params = functional.stack(self.params, 1)
-        if not rollouts:
-            return params, None
-        lane = rollouts[0].part(slice(1), slice(1))
-        lane = lane.each(lambda x: x[:, :, : lane.steps])
-        inputs = inputs_of(lane)
-        memory: State = ()
-        with torch.no_grad():
-            for chunk in lesson.chunks(lane.steps, self.outer.chunk):
-                memory = functional.apply(self.policy, self.params, Inputs(*(x[:, :, chunk] for x in inputs)), memory)[1]
-        return params, Carry(memory, lane.action[:, :, -1], lane.reward[:, :, -1])
+        return functional.stack(self.params, 1), carried.of_trial(self.policy, self.params, rollouts, self.outer.chunk)
 
     # ---- learning
 

@@ -122,7 +122,7 @@ def opened(path: Path) -> Training:
     if not checkpoint.paths(run.checkpoints):
         raise errors.UserError(f"{path} has no checkpoint: train it first (pliant train ... --resume), or leave it out")
     config = configuration.from_dict(run.config)
-    return Training(config, path, checkpoint.load_latest(run.checkpoints, warn=errors.warn).iteration)
+    return Training(config, path, checkpoint.load_latest(run.checkpoints, warn=errors.warn, kept=False).iteration)
 
 
 def grouped(trainings: Sequence[Training]) -> list[Contender]:

@@ -97,7 +97,7 @@ def _kept_sweeps(run: Path) -> list[dict[str, Any]]:
     paths = sorted((run / "sweeps").glob("*.json"))
     if not paths:
         return []
-    newest = checkpoint.load_latest(record.Run.open(run).checkpoints, warn=errors.warn).iteration
+    newest = checkpoint.load_latest(record.Run.open(run).checkpoints, warn=errors.warn, kept=False).iteration
     kept = []
     for path in paths:
         document = documents.read_sealed(path, sweep.SCHEMA, run)

@@ -1,6 +1,6 @@
 """What a run was asked to do: names, a seed, and the settings of every part.
 
-    defaults  <-  preset (TOML)  <-  overrides ("inner.steps" -> "3")
+    defaults  <-  the algorithm's DEFAULTS  <-  preset (TOML)  <-  overrides ("inner.steps" -> "3")
 
 A part is a frozen dataclass beside the code it configures: "train", "family", "policy", and those the algorithm names in its
 PARTS. Each value is checked against the type of its field here, and by the dataclass itself.
@@ -59,6 +59,7 @@ def load_config(
     policy = default if policy is None else policy
     classes = part_classes(algorithm, family, policy)
     values: dict[str, dict[str, Any]] = {part: {} for part in classes}
+    _set_all(values, classes, _defaults(algorithm, classes))
     try:
         _set_all(values, classes, table)
     except errors.UserError as error:
@@ -165,6 +166,15 @@ def part_classes(algorithm: str, family: str, policy: str) -> dict[str, type]:
         raise ValueError(f"algorithm {algorithm} has a part named {clash.pop()!r}: that name is taken")
     task, body = registry.load("family", family).Settings, registry.load("policy", policy).Settings
     return {"train": training.Settings, **own, "policy": body, "family": task}
+
+
+def _defaults(algorithm: str, classes: Mapping[str, type]) -> dict[str, dict[str, Any]]:
+    """What an algorithm has in mind for settings that are not its own, as far as there are such."""
+    wanted: dict[str, dict[str, Any]] = getattr(registry.load("algorithm", algorithm), "DEFAULTS", {})
+    return {
+        part: {name: value for name, value in table.items() if name in valued.field_types(classes[part])}
+        for part, table in wanted.items()
+    }
 
 
 def _set_all(values: dict[str, dict[str, Any]], classes: Mapping[str, type], table: Mapping[str, Any]) -> None:

@@ -59,12 +59,18 @@ def bound(policy: nn.Module, params: Params) -> Callable[[Inputs, State], tuple[
     """`apply` with `params` settled once, for the many calls of a rollout. No gradient flows back to `params`."""
     if not broadcasts(policy):
         return lambda inputs, state: apply(policy, params, inputs, state)
-    own = copy.deepcopy(policy)
-    for name, value in params.items():
+    live: Callable[[Inputs, State], tuple[Output, State]] = attached(policy, params)
+    return live
+
+
+def attached(module: nn.Module, values: Params) -> Any:
+    """A copy of `module` whose parameters and buffers are the tensors `values` themselves: gradients flow back to them."""
+    own = copy.deepcopy(module)
+    for name, value in values.items():
         holder, _, leaf = name.rpartition(".")
-        module = own.get_submodule(holder)
-        delattr(module, leaf)
-        setattr(module, leaf, value)
+        part = own.get_submodule(holder)
+        delattr(part, leaf)
+        setattr(part, leaf, value)
     return own
 
 

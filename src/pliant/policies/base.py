@@ -47,6 +47,20 @@ class Remembering(Policy, Protocol):
 
 
 @runtime_checkable
+class Deciding(Protocol):
+    """A policy with memory in two parts: what it knows, and what it makes of it. `forward` is the one after the other.
+
+    An algorithm may so learn from some steps of a trial without deciding at all of them.
+    """
+
+    def remember(self, inputs: Inputs, state: State) -> tuple[Tensor, State]:
+        """(features [M, B, T, F], the state after)."""
+
+    def decide(self, features: Tensor) -> Tensor:
+        """Distribution parameters [M, N, P] for features [M, N, F]."""
+
+
+@runtime_checkable
 class Scaled(Protocol):
     """A policy with scales: buffers that bring its inputs to unit size, and that an algorithm sets while it learns.
 

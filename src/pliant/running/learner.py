@@ -138,13 +138,15 @@ def trained(
     config: configuration.Config | None = None,
     body: nn.Module | None = None,
     family: Family | None = None,
+    kept: bool = False,
 ) -> tuple[Learner, checkpoint.Checkpoint]:
     """The learner of a run as its newest checkpoint has it, and that checkpoint; under the settings `config`, or the run's own.
 
-    `body` and `family` are as in `build`. Raises UserError if there is no usable checkpoint.
+    What it has kept to learn from is read only with `kept`. `body` and `family` are as in `build`. Raises UserError if there is
+    no usable checkpoint.
     """
     learner = build(config or configuration.from_dict(run.config), device, body, family)
-    found = checkpoint.load_latest(run.checkpoints, warn=errors.warn)
+    found = checkpoint.load_latest(run.checkpoints, warn=errors.warn, kept=kept)
     load(learner.algorithm, found, device)
     return learner, found
 

@@ -3,6 +3,7 @@
     checkpoints/00000120/state.safetensors    every tensor, bit for bit
                          facts.json           counters and the like
                          manifest.json        schema, iteration, SHA-256 and size of the other two
+    kept/                                     what never changes and is needed by several (see pieces.py), listed in manifests
 
 A checkpoint is written under a temporary name in the same folder, synced, and renamed: under its own name it is always
 whole. The last two whole ones are kept, and an older one goes only after a newer one is durable. One that was damaged
@@ -24,7 +25,7 @@ import safetensors.torch
 from torch import Tensor
 
 from pliant import errors
-from pliant.storage import parsing
+from pliant.storage import parsing, pieces
 from pliant.storage.schema import checkpoint as schema
 from pliant.storage.schema.kind import D, Kind
 from pliant.system import files as filing
@@ -59,13 +60,16 @@ def save(folder: Path, iteration: int, tensors: Mapping[str, Tensor], facts: Map
     Checkpoints above `iteration` belong to a future that was given up, and go with the older ones. Raises UserError if the
     system cannot write: the earlier checkpoints are then untouched.
     """
+    tensors, kept = pieces.split(tensors)
     state = safetensors.torch.save({name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()})
     facts_text = json.dumps(facts, indent=1, sort_keys=True, allow_nan=False).encode()
     files = dict(zip(FILES, (state, facts_text), strict=True))
     sums = {name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()}
-    manifest = {"schema": SCHEMA, "iteration": iteration, "files": sums}
-    files[MANIFEST] = json.dumps(manifest, indent=1, sort_keys=True).encode()
+    manifest: dict[str, Any] = {"schema": SCHEMA, "iteration": iteration, "files": sums}
     try:
+        if listed := pieces.save(_kept(Path(folder)), kept):
+            manifest["kept"] = listed
+        files[MANIFEST] = json.dumps(manifest, indent=1, sort_keys=True).encode()
         return _publish(Path(folder), iteration, files)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
@@ -85,29 +89,36 @@ def paths(folder: Path) -> list[Path]:
     return sorted(found, key=_iteration_of, reverse=True)
 
 
-def load(path: Path) -> Checkpoint:
-    """The checkpoint at `path`. Raises `Damaged`, which names the path and what is wrong, for anything but a whole one."""
-    iteration, state, facts = _verified(Path(path))
+def load(path: Path, kept: bool = True) -> Checkpoint:
+    """The checkpoint at `path`; with `kept`, what it shares with others too, which only learning needs.
+
+    Raises `Damaged`, which names the path and what is wrong, for anything but a whole one.
+    """
+    iteration, state, facts, listed = _verified(Path(path))
     try:
         tensors = safetensors.torch.load(state)
     except safetensors.SafetensorError as error:
         raise Damaged(f"checkpoint {path} is damaged: {FILES[0]} is not a safetensors file ({error})") from error
+    try:
+        tensors |= pieces.load(_kept(Path(path).parent), listed) if kept else {}
+    except errors.UserError as error:
+        raise Damaged(f"checkpoint {path} is damaged: {error}") from error
     return Checkpoint(iteration, tensors, facts, Path(path))
 
 
-def load_latest(folder: Path, warn: Callable[[str], None] = errors.warn) -> Checkpoint:
-    """The newest whole checkpoint in `folder`; each damaged one on the way is reported to `warn`.
+def load_latest(folder: Path, warn: Callable[[str], None] = errors.warn, kept: bool = True) -> Checkpoint:
+    """The newest whole checkpoint in `folder`, read as by `load`; each damaged one on the way is reported to `warn`.
 
     Raises UserError if there is none.
     """
     candidates = paths(folder)
     for path in candidates:
         try:
-            return load(path)
+            return load(path, kept)
         except Damaged as error:
             warn(f"{error}; looking for the one before")
     if candidates and paths(folder) != candidates:  # a running training replaced them meanwhile
-        return load_latest(folder, warn)
+        return load_latest(folder, warn, kept)
     if candidates:
         raise errors.UserError(f"{folder} holds no whole checkpoint ({len(candidates)} damaged): train again in another --out")
     raise errors.UserError(f"{folder} holds no checkpoint yet: train first")
@@ -148,6 +159,20 @@ def _prune(folder: Path, newest: Path) -> None:
             kept += 1
         elif _is_ours(path):
             _remove(path)
+    pieces.prune(_kept(folder), [name for path in _named(folder) for name in _listed(path)])
+
+
+def _kept(folder: Path) -> Path:
+    """Where the pieces are that the checkpoints in `folder` share."""
+    return folder.parent / "kept"
+
+
+def _listed(path: Path) -> dict[str, schema.File]:
+    """The pieces that the checkpoint at `path` lists; none if it is damaged."""
+    try:
+        return _verified(path)[3]
+    except Damaged:
+        return {}
 
 
 def _named(folder: Path) -> list[Path]:
@@ -203,18 +228,17 @@ def _temporary_name() -> str:
 
 def _is_whole(path: Path) -> bool:
     try:
-        _verified(path)
+        return pieces.missing(_kept(path.parent), _verified(path)[3]) is None
     except Damaged:
         return False
-    return True
 
 
 def _iteration_of(path: Path) -> int:
     return int(path.name.strip(".").removesuffix(".replaced"))
 
 
-def _verified(path: Path) -> tuple[int, bytes, dict[str, Any]]:
-    """(iteration, state bytes, facts) of the checkpoint at `path`, every byte of which is as written."""
+def _verified(path: Path) -> tuple[int, bytes, dict[str, Any], dict[str, schema.File]]:
+    """(iteration, state bytes, facts, pieces that it lists) of the checkpoint at `path`, every byte of which is as written."""
     manifest = _json(path, MANIFEST, _read(path, MANIFEST, None), schema.KIND)
     iteration, files = manifest["iteration"], manifest["files"]
     if not _NAME.fullmatch(path.name) or iteration != _iteration_of(path):
@@ -223,7 +247,7 @@ def _verified(path: Path) -> tuple[int, bytes, dict[str, Any]]:
     facts = _json(path, FILES[1], _read(path, FILES[1], files["facts.json"]), schema.FACTS)
     if facts.get("iteration", iteration) != iteration:
         raise Damaged(f"checkpoint {path} is damaged: its facts are of iteration {facts['iteration']!r}")
-    return iteration, state, dict(facts)
+    return iteration, state, dict(facts), manifest.get("kept", {})
 
 
 def _read(path: Path, name: str, expected: schema.File | None) -> bytes:

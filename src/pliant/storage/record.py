@@ -3,6 +3,7 @@
     run.json            schema, settings, versions; written first
     metrics.jsonl       one JSON object a line, one line an iteration (see lines.py); wall-clock numbers only under "clock"
     checkpoints/        see checkpoint.py
+    kept/               what several checkpoints share, see pieces.py; only of algorithms that learn from the past
     evaluations/        documents of `pliant evaluate`
     tensorboard/        the same scalars, when the package tensorboard is installed
     .lock               held by the one process that trains here

@@ -19,12 +19,13 @@ MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 class Adam:
     """`torch.optim.Adam` on leaves of its own, `values`, by name. Kingma and Ba 2015, arXiv:1412.6980.
 
-    `prefix` stands before the names of the values in a checkpoint: "meta/", say.
+    `prefix` stands before the names of the values in a checkpoint: "meta/", say. `eps` is added to the root of the second
+    moment. `fused` does a step in one piece, sooner, and may round differently.
     """
 
-    def __init__(self, values: Params, prefix: str = "") -> None:
+    def __init__(self, values: Params, prefix: str = "", eps: float = 1e-5, fused: bool = False) -> None:
         self.values = {name: p.detach().clone().requires_grad_() for name, p in values.items()}
-        self._prefix = prefix
+        self._prefix, self._eps, self._fused = prefix, eps, fused
         self._moments: dict[str, dict[str, Tensor]] = {}
         """Of each value, by `MOMENTS`; none before the first step."""
 
@@ -40,7 +41,8 @@ class Adam:
         step, exp_avg, exp_avg_sq = ([self._moments[name][what] for name in self.values] for what in MOMENTS)
         functional(
             list(self.values.values()), list(gradients), exp_avg, exp_avg_sq, [], step,
-            lr=lr, beta1=0.9, beta2=0.999, eps=1e-5, weight_decay=0.0, amsgrad=False, maximize=False,
+            lr=lr, beta1=0.9, beta2=0.999, eps=self._eps, weight_decay=0.0, amsgrad=False, maximize=False,
+            fused=self._fused,
         )  # fmt: skip
 
     def set(self, values: Params) -> None:

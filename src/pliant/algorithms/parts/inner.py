@@ -106,7 +106,7 @@ class Inner:
     def __init__(self, policy: nn.Module, spec: Spec, settings: InnerSettings) -> None:
         _require_differentiable(policy, spec)
         self.policy, self.settings, self.least = policy, settings, traits(policy).least
-        self.distribution: Distribution = distributions.of(spec)
+        self.distribution: Distribution = distributions.of_policy(policy, spec)
         self.meta: Params = functional.parameters(policy)
         if settings.learn_lr:
             start, each = float(torch.tensor(settings.lr).log()), settings.rates == "parameter"
@@ -198,7 +198,7 @@ def _require_differentiable(policy: nn.Module, spec: Spec) -> None:
         reason = str(error).partition(".")[0][:100]
         raise UserError(
             f"the memory of {type(policy).__name__} cannot be adapted by gradient ({reason}): gru, lstm,"
-            " linear-attention, external, episodic and transformer can, or train it with rl2"
+            " mean, linear-attention, external, episodic and transformer can, or train it with rl2"
         ) from error
 
 

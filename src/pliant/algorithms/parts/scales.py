@@ -43,6 +43,12 @@ class Scales:
         if isinstance(self._policy, Scaled) and self._which != "none":
             self.fixed = self._policy.rescale(self.fixed, obs, reward)
 
+    def seen(self, obs: Tensor) -> Tensor:
+        """Observations [*, D] as the policy is shown them."""
+        if self._which not in ("obs", "both"):
+            return obs
+        return (obs - self.obs.mean.to(obs)) / self.obs.std(LEAST_OBS).to(obs)
+
     def state(self) -> dict[str, Tensor]:
         """The buffers under "fixed/NAME", and the statistics."""
         return {f"fixed/{name}": b.clone() for name, b in self.fixed.items()} | self.obs.state() | self.reward.state()

@@ -1,6 +1,6 @@
 """What every policy with memory shares: how it reads its inputs, and how it acts on what it remembers.
 
-    inputs -> encoder -> memory -> linear head -> distribution parameters
+    inputs -> encoder -> memory -> features -> head -> distribution parameters
 
 What a memory must keep to is said in `policies.base.Memory`. A memory of your own is a module that does, and a `make` that
 hands it to `MemoryPolicy`, which is all that the files of our memories have besides.
@@ -16,7 +16,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 from pliant.policies.base import Memory
-from pliant.policies.parts import images, layers
+from pliant.policies.parts import heads, images, layers
 from pliant.policies.parts.layers import HeadSettings, Linear
 from pliant.streams import Stream
 from pliant.types import Inputs, Output, Params, Spec, State
@@ -37,6 +37,22 @@ class MemorySettings(HeadSettings):
     """The previous reward is an input. Without it no memory can learn from experience: for controls."""
     symlog: bool = False
     """Compress observations and rewards to sign(x) log(1 + |x|) first."""
+    skip: bool = False
+    """What is seen now is a feature itself, beside what the memory makes of it."""
+    head: tuple[Annotated[int, Ge(1)], ...] = ()
+    """Width of each layer between the features and the distribution, units; each is normalised, and a ReLU. None: the head is
+    linear."""
+    squashed: bool = False
+    """Continuous actions are the tanh of a Gaussian, and its standard deviation, before the tanh, is the head's to say step by
+    step. Otherwise they are those of a Gaussian, cut off at the ends of their range, and one deviation is learned for all."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.squashed and not self.min_std < self.init_std < heads.MOST_STD:
+            raise ValueError(
+                f"init_std is {self.init_std}: expected more than min_std, {self.min_std}, and less than {heads.MOST_STD},"
+                " because the policy is squashed"
+            )
 
 
 MakeMemory = Callable[[int, torch.Generator], Memory]
@@ -104,11 +120,18 @@ class MemoryPolicy(nn.Module):
         generator = stream.generator()
         self.encoder = Encoder(spec, settings, generator)
         self.core = memory(self.encoder.size_out, generator)
-        self.size_out: int = self.core.size_out
+        self.skip = settings.skip
+        self.size_out: int = self.core.size_out + settings.skip * self.encoder.size_out
         """F, the number of features."""
-        self.head = Linear(self.size_out, spec.action_size, 0.01, generator)
-        self.min_std = settings.min_std
-        self.log_std = layers.initial_log_std(spec, settings)
+        self.squashed = settings.squashed and not spec.discrete
+        out = spec.action_size * (1 + self.squashed)
+        self.head: nn.Module = (
+            heads.Layers((self.size_out, *settings.head, out), 0.01, generator)
+            if settings.head
+            else Linear(self.size_out, out, 0.01, generator)
+        )
+        self.init_std, self.min_std = settings.init_std, settings.min_std
+        self.log_std = None if self.squashed else layers.initial_log_std(spec, settings)
         self.least = layers.least_of(self.log_std, settings.min_std)
 
     def start(self, tasks: int, lanes: int) -> State:
@@ -120,11 +143,24 @@ class MemoryPolicy(nn.Module):
         return fixed | {(name := f"encoder.{own}"): value.to(fixed[name]) for own, value in _scales(obs, reward).items()}
 
     def forward(self, inputs: Inputs, state: State) -> tuple[Output, State]:
+        features, state = self.remember(inputs, state)
+        dist = self.decide(features.flatten(1, 2)).unflatten(1, features.shape[1:3])
+        return Output(dist, features), state
+
+    def remember(self, inputs: Inputs, state: State) -> tuple[Tensor, State]:
+        """(features [M, B, T, F], the state after): what it knows at each step."""
         M, B = inputs.first.shape[:2]
         state = self.start(M, B) if isinstance(state, tuple) and state == () else state
-        features, state = self.core(self.encoder(inputs), inputs, state)  # [M, B, T, F]
-        x = layers.dist_of(self.head(features.flatten(1, 2)), self.log_std, self.min_std)  # [M, B*T, P]
-        return Output(x.unflatten(1, (B, -1)), features), state
+        seen = self.encoder(inputs)
+        features, state = self.core(seen, inputs, state)
+        return (torch.cat([features, seen], dim=-1) if self.skip else features), state
+
+    def decide(self, features: Tensor) -> Tensor:
+        """Distribution parameters [M, N, P] for features [M, N, F]."""
+        x = self.head(features)
+        if self.squashed:
+            return heads.squashed(x, self.init_std, self.min_std)
+        return layers.dist_of(x, self.log_std, self.min_std)
 
 
 def recurrent_(linear: Linear, size: int, generator: torch.Generator) -> Linear:

@@ -40,6 +40,8 @@ class Manifest(TypedDict):
     """Iterations of training before it."""
     files: Files
     """Its files, by name."""
+    kept: NotRequired[dict[str, File]]
+    """Files of the run's folder `kept` that belong to it, by name: what never changes is written once. None: there are none."""
 
 
 @strict(extra="allow")
@@ -64,5 +66,5 @@ class Facts(TypedDict):
     """Seconds of evaluations while training."""
 
 
-KIND = Kind(SCHEMA, Manifest, most=MIB // 16)
+KIND = Kind(SCHEMA, Manifest, most=4 * MIB)
 FACTS = Kind("", Facts)
