@@ -70,15 +70,15 @@ def piece(number: int, lanes: int = 2, steps: int = 3, valid: int | None = None)
 
 
 def test_a_ring_keeps_the_newest_pieces_within_steps_and_bytes() -> None:
-    size = piece(0).bytes
+    size = ring.kept_of(0, piece(0)).bytes
     kept = Ring()
     for number in range(5):
         before, kept = kept, kept.with_(number, piece(number), most_steps=13, most_bytes=10 * size)
-        assert before.trials == 2 * min(number, 2)  # an older ring is what it was
-    assert [number for number, _ in kept.pieces] == [3, 4]
-    assert (kept.trials, kept.steps, kept.bytes) == (4, 12, 2 * size)
-    assert kept.with_(5, piece(5), 100, size).pieces[0][0] == 5  # by bytes
-    assert kept.with_(5, piece(5), 1, 1).trials == 2  # the newest stays
+        assert len(before.pieces) == min(number, 2)  # an older ring is what it was
+    assert [each.number for each in kept.pieces] == [3, 4]
+    assert (kept.steps, kept.bytes, kept.ends.tolist()) == (12, 2 * size, [2, 4])
+    assert [each.number for each in kept.with_(5, piece(5), 100, size).pieces] == [5]  # by bytes
+    assert kept.with_(5, piece(5), 1, 1).steps == 6  # the newest stays
 
 
 def test_trials_are_drawn_evenly_and_none_twice() -> None:
@@ -112,9 +112,9 @@ def test_a_ring_comes_back_from_its_state_and_refuses_another_familys() -> None:
     state = kept.state()
     assert all(name.startswith(KEPT) for name in state)
     back = ring.ring_of(state, DISCRETE)
-    assert [number for number, _ in back.pieces] == [7, 8]
-    for (_, one), (_, two) in zip(kept.pieces, back.pieces, strict=True):
-        assert all(a is b for a, b in zip(one, two, strict=True))
+    assert [each.number for each in back.pieces] == [7, 8]
+    for one, two in zip(kept.pieces, back.pieces, strict=True):
+        assert all(a is b for a, b in zip(one.piece, two.piece, strict=True))
     with pytest.raises(errors.UserError, match="kept trials of iteration 7 are not of this family: obs is"):
         ring.ring_of(state, DISCRETE._replace(obs_size=4))
     with pytest.raises(errors.UserError, match="action is .* of int64, expected .* of float32"):
@@ -384,7 +384,7 @@ def test_only_training_tasks_are_kept_and_playing_on_others_changes_nothing() ->
     trained(learner, 0, 2)
     train = [learner.family.sample(4, "train", learner.streams.at("tasks", i).rng()) for i in range(2)]
     expected = torch.cat([learner.family.batch(each, 1, 1).described() for each in train]).float()
-    assert torch.equal(torch.cat([made.task for _, made in algorithm.ring.pieces]), expected)
+    assert torch.equal(torch.cat([each.piece.task for each in algorithm.ring.pieces]), expected)
 
 
 def test_the_untrained_policy_is_nearly_uniform() -> None:

@@ -168,9 +168,9 @@ def _kept(folder: Path) -> Path:
 
 
 def _listed(path: Path) -> dict[str, schema.File]:
-    """The pieces that the checkpoint at `path` lists; none if it is damaged."""
+    """The pieces that the checkpoint at `path` lists; none if its manifest is damaged."""
     try:
-        return _verified(path)[3]
+        return _json(path, MANIFEST, _read(path, MANIFEST, None), schema.KIND).get("kept", {})
     except Damaged:
         return {}
 

@@ -6,7 +6,9 @@ observation of the next one, and what the last step of a trial led to nobody ask
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple, Self
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,16 +37,6 @@ class Piece(NamedTuple):
         """The same with a dim of one task before, [1, n, T, *]."""
         return Piece._make(x[None] for x in self)
 
-    @property
-    def steps(self) -> int:
-        """Environment steps, padding not counted."""
-        return int(self.valid.sum())
-
-    @property
-    def bytes(self) -> int:
-        """Of all its numbers."""
-        return sum(x.numel() * x.element_size() for x in self)
-
 
 def piece_of(rollout: Rollout) -> Piece:
     """The trials of a rollout, lane by lane."""
@@ -53,55 +45,77 @@ def piece_of(rollout: Rollout) -> Piece:
     return Piece._make([*(getattr(rollout, name).flatten(0, 1) for name in Piece._fields[:-1]), task])
 
 
-class Ring(NamedTuple):
-    """Pieces, oldest first, by the number of the iteration that made them."""
+class Kept(NamedTuple):
+    """A piece, and the number of the iteration that made it."""
 
-    pieces: tuple[tuple[int, Piece], ...] = ()
+    number: int
+    piece: Piece
+    steps: int
+    """Environment steps, padding not counted."""
+    bytes: int
 
-    @property
-    def trials(self) -> int:
-        """How many there are."""
-        return sum(len(piece.reward) for _, piece in self.pieces)
 
-    @property
+@dataclass(frozen=True)
+class Ring:
+    """Pieces, oldest first."""
+
+    pieces: tuple[Kept, ...] = ()
+
+    @cached_property
     def steps(self) -> int:
         """Environment steps in it."""
-        return sum(piece.steps for _, piece in self.pieces)
+        return sum(kept.steps for kept in self.pieces)
 
-    @property
+    @cached_property
     def bytes(self) -> int:
         """Of all its numbers."""
-        return sum(piece.bytes for _, piece in self.pieces)
+        return sum(kept.bytes for kept in self.pieces)
 
-    def with_(self, number: int, piece: Piece, most_steps: int, most_bytes: int) -> Self:
+    @cached_property
+    def ends(self) -> Tensor:
+        """How many trials there are up to the end of each piece, [pieces]."""
+        return torch.tensor([len(kept.piece.reward) for kept in self.pieces], dtype=torch.int64).cumsum(0)
+
+    @cached_property
+    def longest(self) -> int:
+        """Steps of the longest trial."""
+        return max(kept.piece.reward.shape[1] for kept in self.pieces)
+
+    def with_(self, number: int, piece: Piece, most_steps: int, most_bytes: int) -> "Ring":
         """A ring with one more piece, without the oldest that are too much for it; the newest stays however large it is."""
-        pieces, steps, size = (*self.pieces, (number, piece)), self.steps + piece.steps, self.bytes + piece.bytes
-        while len(pieces) > 1 and (steps > most_steps or size > most_bytes):
-            steps, size, pieces = steps - pieces[0][1].steps, size - pieces[0][1].bytes, pieces[1:]
-        return type(self)(pieces)
+        pieces = (*self.pieces, kept_of(number, piece))
+        steps, size, gone = self.steps + pieces[-1].steps, self.bytes + pieces[-1].bytes, 0
+        while gone < len(pieces) - 1 and (steps > most_steps or size > most_bytes):
+            steps, size, gone = steps - pieces[gone].steps, size - pieces[gone].bytes, gone + 1
+        return Ring(pieces[gone:])
 
     def sample(self, most: int, generator: torch.Generator) -> Piece:
         """Trials drawn evenly, none twice: `most`, or all if there are fewer; padded to the steps of the longest piece."""
-        sizes = torch.tensor([len(piece.reward) for _, piece in self.pieces])
-        ends = sizes.cumsum(0)
-        chosen = torch.randperm(int(ends[-1]), generator=generator)[:most]
-        owners = torch.searchsorted(ends, chosen, right=True)
-        longest = max(piece.reward.shape[1] for _, piece in self.pieces)
-        rows = [(self.pieces[k][1], int(n - ends[k] + sizes[k])) for k, n in zip(owners.tolist(), chosen, strict=True)]
-        fields = [torch.stack([_row(piece[i], n, longest) for piece, n in rows]) for i in range(len(Piece._fields) - 1)]
+        chosen = torch.randperm(int(self.ends[-1]), generator=generator)[:most]
+        owners = torch.searchsorted(self.ends, chosen, right=True)
+        first = torch.cat([torch.zeros(1, dtype=torch.int64), self.ends[:-1]])[owners]
+        rows = [(self.pieces[k].piece, n) for k, n in zip(owners.tolist(), (chosen - first).tolist(), strict=True)]
+        fields = [torch.stack([_row(piece[i], n, self.longest) for piece, n in rows]) for i in range(len(Piece._fields) - 1)]
         return Piece._make([*fields, torch.stack([piece.task[n] for piece, n in rows])])
 
     def state(self) -> dict[str, Tensor]:
         """Every piece, by names that begin with KEPT and its number: no copies."""
         return {
-            f"{KEPT}{number:08d}/{name}": getattr(piece, name) for number, piece in self.pieces for name in Piece._fields
+            f"{KEPT}{kept.number:08d}/{name}": x
+            for kept in self.pieces
+            for name, x in zip(Piece._fields, kept.piece, strict=True)
         }
+
+
+def kept_of(number: int, piece: Piece) -> Kept:
+    """A piece with its size."""
+    return Kept(number, piece, int(piece.valid.sum()), sum(x.numel() * x.element_size() for x in piece))
 
 
 def ring_of(state: Mapping[str, Tensor], spec: Spec) -> Ring:
     """The ring in a checkpoint's tensors. Raises UserError for one that is not of this family."""
     numbers = sorted({name.split("/")[1] for name in state if name.startswith(KEPT)})
-    return Ring(tuple((int(number), _piece(state, number, spec)) for number in numbers if number.isdecimal()))
+    return Ring(tuple(kept_of(int(number), _piece(state, number, spec)) for number in numbers if number.isdecimal()))
 
 
 def _piece(state: Mapping[str, Tensor], number: str, spec: Spec) -> Piece:
