@@ -223,7 +223,10 @@ def main() -> None:
         ratios = pairs[name]["times_half"]
         said = "  ".join(f"{plan} {pairs[name]['seconds'][plan]:6.2f} s, {ratio:4.2f} x" for plan, ratio in ratios.items())
         print(f"two of {name:21} {said}  {'met' if max(ratios.values()) <= PAIR_BAR else 'MISSED'}", flush=True)
-    document = {"command": "python benchmarks/busy.py", "machine": stepping.machine() | {"load_before": load}}
+    import pliant  # noqa: F401 (it says how long threads look out for work, unless somebody has said it)
+
+    facts = {"command": "python benchmarks/busy.py", "machine": stepping.machine() | {"load_before": load}}
+    document = facts | {"spin_count": os.environ.get("GOMP_SPINCOUNT")}
     found = {"bars": {"beside": BAR, "two": PAIR_BAR}, "beside": results, "two": pairs}
     recorded.write("busy", document | {"turns": wanted.turns} | found, wanted.out)
 

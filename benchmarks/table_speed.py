@@ -114,5 +114,6 @@ def busy() -> str:
         f" {document['machine']['cores']} cores. Two trainings at once take {min(halves['by_seeds']):.2f} to"
         f" {max(halves['by_seeds']):.2f} times as long as on half of the cores each when `--seeds` begins them, and"
         f" {min(halves['by_hand']):.2f} to {max(halves['by_hand']):.2f} times when each is begun by hand"
-        f" ({len(document['two'])} presets; `benchmarks/busy.py`)."
+        f" ({len(document['two'])} presets; `benchmarks/busy.py`), with threads of torch that look out for work"
+        f" {int(document['spin_count']):,} times before they sleep."
     )
