@@ -18,6 +18,7 @@ from pliant.algorithms.parts.twins import CriticSettings, Twins
 from pliant.algorithms.parts.units import Units
 from pliant.config import config
 from pliant.maths import distributions
+from pliant.policies import mean
 from pliant.rollout import rollout
 from pliant.running import learner as learners
 from pliant.running import loop
@@ -422,6 +423,25 @@ def test_every_memory_of_ours_learns_so(policy: str) -> None:
     assert all(math.isfinite(value) for value in metrics.values())
     moved = [name for name in before if name.startswith("memory/core.") and not torch.equal(before[name], after[name])]
     assert moved
+
+
+def test_tasks_without_numbers_cannot_be_told() -> None:
+    spec = DISCRETE._replace(task_size=0, trial_steps=10)
+    for more, works in (({}, False), ({"critic.told": False, "critic.infer": 0.0, "critic.foresee": 1.0}, True)):
+        parts = config.load_config("replay", "bandit", SMALL | more, "none").parts
+        policy = mean.make(spec, parts["policy"], Stream(0))
+        if works:
+            assert replay.make(policy, spec, parts, Stream(0)).critic is not None
+        else:
+            with pytest.raises(errors.UserError, match="no numbers describe the tasks .* add --critic.told false"):
+                replay.make(policy, spec, parts, Stream(0))
+
+
+def test_more_actions_than_can_be_judged_one_by_one_are_refused() -> None:
+    spec = DISCRETE._replace(action_size=replay.MOST_ACTIONS + 1)
+    parts = config.load_config("replay", "bandit", SMALL, "none").parts
+    with pytest.raises(errors.UserError, match="4097 actions are too many"):
+        replay.make(mean.make(spec, parts["policy"], Stream(0)), spec, parts, Stream(0))
 
 
 def test_a_policy_without_memory_is_refused() -> None:

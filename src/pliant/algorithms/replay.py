@@ -90,7 +90,7 @@ class Replay:
     stage: Literal["gradient step", "episode"] = "episode"
 
     def __init__(self, policy: nn.Module, spec: Spec, outer: OuterSettings, critic: CriticSettings, stream: Stream) -> None:
-        _require_fits(policy, spec, outer)
+        _require_fits(policy, spec, outer, critic)
         self.policy, self.spec, self.outer, self.judges, self.stream = policy, spec, outer, critic, stream
         device, features = next(policy.parameters()).device, traits(policy).size_out
         self.critic = twins.critic(features, spec, critic, stream.at("critic").generator()).to(device)
@@ -247,12 +247,17 @@ def make(policy: nn.Module, spec: Spec, parts: dict[str, Any], stream: Stream) -
     return Replay(policy, spec, outer, parts["critic"], stream)
 
 
-def _require_fits(policy: nn.Module, spec: Spec, outer: OuterSettings) -> None:
+def _require_fits(policy: nn.Module, spec: Spec, outer: OuterSettings, critic: CriticSettings) -> None:
     """Raise UserError for a policy that cannot be trained so, or settings that no training of this family can have."""
     if not traits(policy).memory or not isinstance(policy, Deciding):
         name = type(policy).__name__
         raise UserError(
             f"replay needs a policy with memory that remembers and decides apart, and {name} does not: choose --policy mean"
+        )
+    if critic.told and not spec.task_size:
+        raise UserError(
+            "no numbers describe the tasks of this family, so the critic cannot be told them: add --critic.told false"
+            " --critic.infer 0 --critic.foresee 1"
         )
     if 0 < outer.capacity < (least := outer.trials * spec.trial_steps):
         raise UserError(

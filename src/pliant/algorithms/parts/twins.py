@@ -47,6 +47,7 @@ class CriticSettings(LessonSettings):
             raise ValueError("shared is true: expected false, because the critic does without features (--critic.remembers)")
         if not (self.any or self.shared):
             raise ValueError(f"infer is {self.infer}: expected more, or foresee or predict: something must shape the memory")
+
     @property
     def features(self) -> bool:
         """The critic knows the policy's features."""
@@ -68,6 +69,7 @@ class Twins(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.expand(TWO, *x.shape)
+        # Not by slices of the lists: torch makes new parameters of what a slice holds, and no gradient comes back from those.
         *hidden, last = zip(self.weights, self.biases, strict=True)
         for weight, bias in hidden:
             x = nn.functional.layer_norm(y := torch.baddbmm(bias, x, weight), y.shape[-1:]).relu()
