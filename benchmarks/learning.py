@@ -1,6 +1,6 @@
 """Learning results: meta-train every seed, evaluate final agents on held-out tasks, write one tracked document.
 
-    python benchmarks/learning.py point                 # maml, fomaml and reptile, three seeds each
+    python benchmarks/learning.py point                 # maml and fomaml, three seeds each, and reptile, five
     python benchmarks/learning.py half-cheetah-dir --jobs 1
 
 Runs live in runs/benchmarks and are continued if they were interrupted. Each job has its own core (`--jobs 2`, the default on
@@ -27,13 +27,13 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 
 STUDIES: dict[str, dict[str, Any]] = {
-    "point": {"algorithms": ["maml", "fomaml", "reptile"], "splits": ["test", "ood"]},
+    "point": {"algorithms": ["maml", "fomaml", "reptile"], "splits": ["test", "ood"], "stages": 6, "seeds": {"reptile": 5}},
     "half-cheetah-dir": {"algorithms": ["maml"], "splits": ["test", "ood"]},
     "half-cheetah-vel": {"algorithms": ["maml"], "splits": ["test", "ood"]},
     "cartpole": {"algorithms": ["maml"], "splits": ["test", "ood"]},
     "motor": {"algorithms": ["maml"], "splits": ["test", "ood"], "players": True},
 }
-TASKS, STAGES = 40, 3
+TASKS, STAGES, SEEDS = 40, 3, 3
 
 
 def pliant(arguments: list[str], cores: set[int]) -> str:
@@ -57,17 +57,17 @@ def run_seed(algorithm: str, family: str, seed: int, cores: set[int]) -> list[di
     if not untrained.exists():
         save = "import sys, pliant; pliant.Agent(sys.argv[1], sys.argv[2], seed=int(sys.argv[3])).save(sys.argv[4])"
         subprocess.run([sys.executable, "-c", save, algorithm, family, str(seed), str(untrained)], check=True)
-    players = study.get("players", False)
+    players, stages = study.get("players", False), study.get("stages", STAGES)
     return [
-        {"algorithm": name, "seed": seed, "split": split, **measured(path, split, cores, players), "cores": len(cores)}
+        {"algorithm": name, "seed": seed, "split": split, **measured(path, split, cores, players, stages), "cores": len(cores)}
         for split in study["splits"]
         for name, path in ((algorithm, trained), (f"untrained {algorithm}", untrained))
     ]
 
 
-def measured(path: Path, split: str, cores: set[int], players: bool) -> dict[str, Any]:
+def measured(path: Path, split: str, cores: set[int], players: bool = False, stages: int = STAGES) -> dict[str, Any]:
     """A run's adaptation curve on tasks of a split, and what it cost; with `players`, what they make of the same tasks."""
-    asked = ["--split", split, "--tasks", str(TASKS), "--stages", str(STAGES), "--json", *(["--players"] if players else [])]
+    asked = ["--split", split, "--tasks", str(TASKS), "--stages", str(stages), "--json", *(["--players"] if players else [])]
     document = json.loads(pliant(["evaluate", str(path), *asked], cores))
     others = document["players"] if players else {"episodes": 1, "each": {}}
     return {
@@ -115,13 +115,14 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("family", choices=STUDIES)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", help="instead of the study's own, three or five")
     parser.add_argument("--algorithms", nargs="+", help="only these")
     parser.add_argument("--jobs", type=int, default=2, help="seeds trained side by side, each on its share of the cores")
     wanted = parser.parse_args()
     study = STUDIES[wanted.family]
     cores = sorted(os.sched_getaffinity(0))
-    jobs = [(a, s) for s in wanted.seeds for a in wanted.algorithms or study["algorithms"]]
+    algorithms, own = wanted.algorithms or study["algorithms"], study.get("seeds", {})
+    jobs = [(a, s) for a in algorithms for s in wanted.seeds or range(own.get(a, SEEDS))]
     begin = time.monotonic()
     def work(job: tuple[str, int], mine: set[int]) -> list[dict[str, Any]]:
         return run_seed(job[0], wanted.family, job[1], mine)

@@ -56,6 +56,8 @@ STUDIES = {
     "generic": Study("generic.py --seeds 5", 10),
     "coverage": Study("coverage.py", 6),
     "sinusoid": Study("sinusoid.py", 3),
+    "reptile": Study("reptile.py", 5),
+    "meta-gradients": Study("meta_gradients.py", 1),
 }
 
 

@@ -21,7 +21,12 @@ from table_cells import ROOT
 START, END = "<!-- results -->", "<!-- /results -->"
 RESULTS = "docs/results.md"
 SECTIONS: dict[str, tuple[Callable[[], str], ...]] = {
-    "Adaptation by gradients": (table_gradients.learning, table_gradients.waves),
+    "Adaptation by gradients": (
+        table_gradients.learning,
+        table_gradients.waves,
+        table_gradients.shares,
+        table_gradients.estimates,
+    ),
     "Every agent beside every other": (table_studies.studies,),
     "Robots, games, driving and industry": (table_worlds.worlds, table_worlds.episodes),
     "Adaptation by memory": (table_memories.trials, table_memories.tabular, table_memories.schools),

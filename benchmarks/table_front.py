@@ -48,7 +48,7 @@ def _learned(family: str) -> Row:
     other = OTHER_ROBOT.get(family)
     caveat = (f", {other[0]}", f"，{other[1]}") if other else ("", "")
     published = f"published {PUBLISHED[family]}{caveat[0]}", f"论文 {PUBLISHED[family]}{caveat[1]}"
-    return Row((f"`{family}`", f"`{family}`"), measured, steps(row["return"]), published)
+    return Row((f"`{family}`", f"`{family}`"), measured, steps(row["return"][:4]), published)
 
 
 def _bandit() -> Row:

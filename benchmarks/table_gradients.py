@@ -19,21 +19,23 @@ def learning() -> str:
         document = read(family)
         summary = document["summary"] if document else []
         for row in sorted(summary, key=lambda row: ALGORITHMS.index(row["algorithm"].removeprefix("untrained "))):
-            over_seeds = f" ± {row['sd_over_seeds'][-1]:.1f}" if row["sd_over_seeds"] else ""
+            means, deviations = row["return"], row["sd_over_seeds"]
+            over_seeds = [f" ± {each:.1f}" for each in deviations] if deviations else [""] * len(means)
             cores = next(run["cores"] for run in document["runs"] if run["algorithm"] == row["algorithm"])
             minutes = "" if row["algorithm"].startswith("untrained") else f"{row['train_minutes']:.0f} ({cores})"
-            curve, seeds = steps(row["return"]) + over_seeds, str(len(row["seeds"]))
-            rows.append([family, row["algorithm"], row["split"], curve, seeds, minutes])
+            curve, seeds = steps(means[:4]) + over_seeds[3], str(len(row["seeds"]))
+            later = f"{means[6]:.1f}{over_seeds[6]}" if len(means) > 6 else ""
+            rows.append([family, row["algorithm"], row["split"], curve, later, seeds, minutes])
         if document and family in PUBLISHED:
             caveat = f", {OTHER_ROBOT[family][0]}" if family in OTHER_ROBOT else ""
-            rows.append([family, f"published: MAML{caveat}", "test", PUBLISHED[family], "", ""])
+            rows.append([family, f"published: MAML{caveat}", "test", PUBLISHED[family], "", "", ""])
     text = (
         "Return per episode after 0 / 1 / 2 / 3 gradient steps of 20 episodes each (cartpole and half-cheetah-vel: 10), mean"
-        " over 40 tasks and all seeds ± standard deviation over seeds of the last; *untrained* is the same adaptation from"
+        " over 40 tasks and all seeds ± standard deviation over seeds after the third; *untrained* is the same adaptation from"
         " random parameters. half-cheetah-dir has only two tasks: there `test` means new trials of both, not new tasks"
-        " (`python benchmarks/learning.py FAMILY`)."
+        " (`python benchmarks/learning.py FAMILY`). Minutes were taken beside other work, some of them beside a lot of it."
     )
-    head = ["family", "algorithm", "tasks", "return after 0 / 1 / 2 / 3 steps", "seeds", "minutes per seed (cores)"]
+    head = ["family", "algorithm", "tasks", "return after 0 / 1 / 2 / 3 steps", "after 6", "seeds", "minutes per seed (cores)"]
     return said(text, head, rows) if rows else ""
 
 
@@ -48,3 +50,39 @@ def waves() -> str:
         " (published: MAML 0.67 / 0.38 / 0.35, pretrained 2.41 / 2.23 / 2.19; `python benchmarks/sinusoid.py`):"
     )
     return said(text, ["method", "mean squared error"], rows)
+
+
+def estimates() -> str:
+    """The table of estimates of a meta-gradient that is known."""
+    document = read("meta-gradients")
+    if not document:
+        return ""
+    rows = [
+        [str(r["episodes"]), r["estimator"], f"{r['bias']:.3f} ± {1.96 * r['standard_error']:.3f}", f"{r['spread']:.2f}"]
+        for r in document["rows"]
+    ]
+    text = (
+        "Estimates of the meta-gradient of an MDP of two states, whose exact value is known: bias with its 95% interval, and"
+        " standard deviation of a single estimate from one pair of tasks, both as shares of the gradient's length. With few"
+        " episodes the exact value is that over all samples an inner step can have, with many it is that of a step along the"
+        " exact gradient. *samples paid*: with [`emaml`](algorithms/emaml.md)'s term (`python benchmarks/meta_gradients.py`)."
+    )
+    return said(text, ["episodes", "inner gradient", "bias", "spread"], rows)
+
+
+def shares() -> str:
+    """The table of what Reptile's moves are made of."""
+    document = read("reptile")
+    if not document:
+        return ""
+    rows = [
+        [r["rates"], f"{r['e2_over_e1']:.2f}", f"{r['signal_to_noise']:.2f}", f"{r['cosine']:.2f}", f"{r['noise']:.2f}"]
+        for r in document["rows"]
+    ]
+    text = (
+        "What [`reptile`](algorithms/reptile.md)'s moves are made of, on `point`: by the rates of its inner steps alone, the"
+        " part that has to do with adaptation (e2) against the joint gradient of all tasks (e1) and against noise; and measured"
+        " after 20 iterations, the cosine between its mean move and the joint gradient, and the standard error of that mean"
+        " over tasks, as a share of its length (`python benchmarks/reptile.py`)."
+    )
+    return said(text, ["inner rates", "e2 / e1", "e2 / noise", "cosine", "standard error"], rows)

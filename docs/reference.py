@@ -16,6 +16,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import cells
 import commands
+import measured
 import schemas
 import tracked
 
@@ -82,7 +83,7 @@ def of_algorithm(name: str) -> str:
     """The reference of an algorithm: the settings of its parts, its presets and where it was measured."""
     module = registry.load("algorithm", name)
     own = [figure for figure in cells.figures() if figure.startswith(f"{name}-")]
-    names = own or [figure for figure in cells.figures() if figure.startswith("compared-")]
+    names = own or _compared(name)
     parts = ["## Settings"]
     if module.PARTS:
         policy = registry.load("policy", module.POLICY).Settings
@@ -96,6 +97,13 @@ def of_algorithm(name: str) -> str:
         parts.append("None.")
     parts += ["## Presets", _presets_of(algorithm=name) or "None of its own.", *_borrowed(module)]
     return "\n\n".join([*parts, *(["## Measured", *map(cells.figure, names)] if names else [])])
+
+
+def _compared(algorithm: str) -> list[str]:
+    """The figures of comparisons in which an algorithm is one of the agents."""
+    shown = {f"compared-{c['family']}": c["agents"] for c in measured.of_schema("pliant.comparison/1").values()}
+    there = [figure for figure, agents in shown.items() if algorithm in {agent["algorithm"] for agent in agents}]
+    return [figure for figure in cells.figures() if figure in there]
 
 
 def of_memory(name: str) -> str:

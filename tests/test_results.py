@@ -112,7 +112,14 @@ def test_point_matches_the_published_table() -> None:
     assert curve[0] <= -34
     assert curve[1] >= -12 and curve[2] >= -3.7 and curve[3] >= -3.5
     mean_curve("point", "fomaml")
+
+
+def test_reptiles_preset_moves_along_more_than_the_joint_gradient() -> None:
     mean_curve("point", "reptile")
+    shares = {row["rates"]: row for row in tracked("reptile")["rows"]}
+    short, ours = shares["0.1, 0.04, 0.016"], shares["7 from 0.4 by 0.6"]
+    assert short["e2_over_e1"] < 0.05 and short["cosine"] > 0.9, "the joint gradient, and little else"
+    assert ours["e2_over_e1"] > 0.3 and ours["cosine"] < 0.75
 
 
 def test_sinusoid_matches_the_published_table() -> None:
@@ -120,6 +127,18 @@ def test_sinusoid_matches_the_published_table() -> None:
     assert all(got <= bar for got, bar in zip(summary["maml"]["mse"], (0.67, 0.38, 0.35), strict=True))
     assert summary["pretrain"]["mse"][0] > 2
     assert {"fomaml", "reptile"} <= set(summary)
+
+
+def test_the_meta_gradient_is_exact_with_dice_or_with_what_samples_are_paid_and_only_there() -> None:
+    rows = {(row["episodes"], row["estimator"]): row for row in tracked("meta-gradients")["rows"]}
+    few, many = (min(n for n, _ in rows), max(n for n, _ in rows))
+    for exact in (rows[few, "reinforce, samples paid"], rows[many, "dice"]):
+        assert exact["bias"] < 3 * exact["standard_error"]
+    for name in ("fomaml", "reinforce", "surrogate"):
+        for episodes in (few, many):
+            row = rows[episodes, name]
+            assert row["bias"] > 0.2 > 10 * row["standard_error"], "wrong in length"
+            assert row["cosine"] > 0.95, "right in direction"
 
 
 @pytest.mark.parametrize(

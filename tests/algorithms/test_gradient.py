@@ -99,19 +99,19 @@ def slow_adapted(problem: Problem, meta: Params, m: int, constant_gradient: bool
     settings = problem.inner.settings
     params = {n: p for n, p in meta.items() if not n.startswith(RATE)}
     for stage, (data, advantage) in enumerate(problem.experience[:-1]):
-        valid = data.valid[m]
-        log_prob = slow_dist(params, data.obs[m]).log_prob(data.action[m])
-        if settings.objective == "surrogate":
-            terms = (log_prob - data.log_prob[m]).exp() * advantage[m]
-        else:
-            terms = log_prob * advantage[m]
-        gradient = torch.autograd.grad(-slow_mean(terms, valid), list(params.values()), create_graph=True)
-        decay = settings.decay**stage
-        stepped = {}
-        for (name, p), g in zip(params.items(), gradient, strict=True):
-            rate = meta[RATE + name].exp() if settings.learn_lr else settings.lr
-            stepped[name] = p - decay * rate * (g.detach() if constant_gradient else g)
-        params = stepped
+        valid, decay = data.valid[m], settings.decay**stage
+        for _ in range(settings.epochs):
+            log_prob = slow_dist(params, data.obs[m]).log_prob(data.action[m])
+            if settings.objective == "surrogate":
+                terms = (log_prob - data.log_prob[m]).exp() * advantage[m]
+            else:
+                terms = log_prob * advantage[m]
+            own = {n: p for n, p in params.items() if n in problem.inner.adapts}
+            gradient = torch.autograd.grad(-slow_mean(terms, valid), list(own.values()), create_graph=True)
+            for (name, p), g in zip(own.items(), gradient, strict=True):
+                rate = meta[RATE + name].exp() if settings.learn_lr else settings.lr
+                rate = rate[stage] if settings.rates == "step" else decay * rate  # type: ignore[index]
+                params = params | {name: p - rate * (g.detach() if constant_gradient else g)}
     return params
 
 
@@ -158,6 +158,8 @@ CASES = [
     pytest.param(2, False, {"objective": "reinforce"}, id="2-steps-reinforce"),
     pytest.param(2, False, {"learn_lr": True}, id="2-steps-learned-rates"),
     pytest.param(2, False, {"learn_lr": True, "rates": "parameter"}, id="2-steps-meta-sgd"),
+    pytest.param(2, False, {"learn_lr": True, "rates": "step"}, id="2-steps-rates-of-each"),
+    pytest.param(2, False, {"epochs": 2, "lr": 0.25}, id="2-steps-2-epochs"),
     pytest.param(1, True, {}, id="1-step-discrete"),
     pytest.param(2, True, {"learn_lr": True}, id="2-steps-discrete-learned-rates"),
 ]
@@ -166,7 +168,7 @@ CASES = [
 @pytest.mark.parametrize("steps, discrete, inner", CASES)
 def test_meta_gradient_equals_central_differences(steps, discrete, inner, length: Callable[[int, int], int]) -> None:
     """At every fourth parameter in the short suite; the slow loop below has them all."""
-    problem = problem_of(steps, discrete, lr=0.5, **inner)
+    problem = problem_of(steps, discrete, **({"lr": 0.5} | inner))
     meta = problem.inner.meta
     gradient, loss, *_ = problem.gradient(meta)
 
@@ -180,7 +182,7 @@ def test_meta_gradient_equals_central_differences(steps, discrete, inner, length
 
 @pytest.mark.parametrize("steps, discrete, inner", CASES)
 def test_meta_gradient_equals_a_slow_loop_over_tasks(steps, discrete, inner) -> None:
-    problem = problem_of(steps, discrete, lr=0.5, **inner)
+    problem = problem_of(steps, discrete, **({"lr": 0.5} | inner))
     gradient, *_ = problem.gradient(problem.inner.meta)
     assert relative_error(gradient, slow_gradient(problem, problem.inner.meta)) < 1e-12
 
@@ -207,7 +209,7 @@ def test_all_stages_are_the_mean_over_the_problems_that_end_with_each(second_ord
 
 @pytest.mark.parametrize("steps, discrete, inner", CASES)
 def test_fomaml_is_maml_with_the_inner_gradient_as_a_constant(steps, discrete, inner) -> None:
-    problem = problem_of(steps, discrete, second_order=False, lr=0.5, **inner)
+    problem = problem_of(steps, discrete, second_order=False, **({"lr": 0.5} | inner))
     gradient, *_ = problem.gradient(problem.inner.meta)
     assert relative_error(gradient, slow_gradient(problem, problem.inner.meta, constant_gradient=True)) < 1e-12
     assert relative_error(gradient, slow_gradient(problem, problem.inner.meta)) > 1e-3, "the dropped term is not small here"
@@ -423,7 +425,7 @@ def test_no_update_leaves_a_deviation_below_its_minimum(name: str) -> None:
 @pytest.mark.parametrize("steps, discrete, inner", CASES)
 def test_fisher_product_is_the_explicit_matrix(steps, discrete, inner) -> None:
     outer = OuterSettings(fisher_fraction=1.0, damping=0.01)
-    problem = problem_of(steps, discrete, outer=outer, lr=0.5, **inner)
+    problem = problem_of(steps, discrete, outer=outer, **({"lr": 0.5} | inner))
     assert_fisher(problem, problem)
 
 
@@ -540,6 +542,24 @@ def test_reptile_moves_towards_the_mean_of_the_adapted_parameters() -> None:
     assert metrics["distance"] == pytest.approx(squares**0.5, rel=1e-10)
 
 
+def test_reptiles_rate_falls_to_its_last_share_and_a_resumed_one_goes_on() -> None:
+    family, inner = point_family(), InnerSettings()
+    outer = reptile.OuterSettings(lr=0.8, lr_end=0.25)
+    one, two = (reptile.reptile(policy_of(family), family.spec, inner, outer, iterations=4) for _ in range(2))
+    rates = []
+    for iteration in range(5):
+        rollouts = one.adapt(collector(family, iteration))
+        before, adapted = one.inner.meta["head.bias"], one.adapted(rollouts)[0]["head.bias"].mean(0)
+        metrics = one.learn(rollouts)
+        assert torch.allclose(one.inner.meta["head.bias"], before + metrics["lr"] * (adapted - before), atol=1e-12)
+        rates.append(metrics["lr"])
+        two.load(one.state())
+        one, two = two, one
+    assert rates == pytest.approx([0.8, 0.6, 0.4, 0.2, 0.2])
+    parts = {"outer": outer}
+    assert reptile.scheduled(parts) == ["outer.lr"] and reptile.scheduled({"outer": reptile.OuterSettings()}) == []
+
+
 def test_reptile_with_adam_is_adam_without_momentum_on_the_difference() -> None:
     family = point_family()
     policy = policy_of(family)
@@ -572,6 +592,22 @@ def test_learned_rates_are_one_for_each_tensor_or_one_for_each_parameter() -> No
         assert torch.allclose(by_parameter[RATE + name].exp(), torch.tensor(0.3, dtype=torch.float64), atol=1e-7)
     with pytest.raises(ValueError, match="rates is parameter: expected learn_lr"):
         InnerSettings(rates="parameter")
+
+
+def test_rates_of_each_step_start_as_the_falling_rate_and_go_on_as_the_last_of_them() -> None:
+    family, settings = point_family(), InnerSettings(steps=2, lr=0.3, decay=0.5, learn_lr=True, rates="step")
+    inner = Inner(policy_of(family), family.spec, settings)
+    rates = {n: p.exp() for n, p in inner.meta.items() if n.startswith(RATE)}
+    assert all(torch.allclose(r, torch.tensor([0.3, 0.15], dtype=r.dtype)) for r in rates.values())
+    one = Inner(policy_of(family), family.spec, InnerSettings(steps=2, lr=0.3, decay=0.5))
+    there, here = (loop.adapt(collector(family), 4) for loop in (one, inner))
+    for a, b in zip(there, here, strict=True):
+        assert torch.allclose(a.action, b.action, atol=1e-6), "also beyond the steps of training"
+
+
+def test_epochs_need_importance_weights() -> None:
+    with pytest.raises(ValueError, match="epochs is 2: expected 1"):
+        InnerSettings(epochs=2, objective="reinforce")
 
 
 def test_reptile_refuses_learned_rates() -> None:

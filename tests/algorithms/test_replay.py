@@ -145,7 +145,7 @@ def linear(table: Tensor) -> soft.Critic:
 
 def test_the_target_of_one_step_by_hand() -> None:
     """r + gamma (least target of the next action - w log pi); at the end of a trial r alone."""
-    actor = Soft(distributions.SQUASHED, CONTINUOUS, gamma=0.5, breadth=0.2)
+    actor = Soft(distributions.SQUASHED, CONTINUOUS, gamma=0.5)
     dist = torch.tensor([[0.3, -0.2, -1.0, -0.5]])
 
     def decide(features: Tensor) -> Tensor:
@@ -166,7 +166,7 @@ def test_the_target_of_one_step_by_hand() -> None:
 
 
 def test_discrete_expectations_are_those_of_brute_force() -> None:
-    actor = Soft(distributions.CATEGORICAL, DISCRETE, gamma=0.9, breadth=0.2)
+    actor = Soft(distributions.CATEGORICAL, DISCRETE, gamma=0.9)
     logits = torch.tensor([[0.3, -1.2], [2.0, 0.1]])
 
     def decide(features: Tensor) -> Tensor:
@@ -227,9 +227,19 @@ def test_units_of_nothing_are_one() -> None:
 
 
 def test_entropy_is_that_of_the_share_of_actions_asked_for() -> None:
-    assert Soft(distributions.SQUASHED, CONTINUOUS, 0.9, 1.0).entropy == pytest.approx(2 * math.log(2))  # uniform
-    assert Soft(distributions.CATEGORICAL, DISCRETE._replace(action_size=7), 0.9, 1.0).entropy == pytest.approx(math.log(7))
-    assert Soft(distributions.CATEGORICAL, DISCRETE, 0.9, 1e-9).entropy == pytest.approx(0, abs=1e-6)
+    assert Soft(distributions.SQUASHED, CONTINUOUS, 0.9).held(1.0) == pytest.approx(2 * math.log(2))  # uniform
+    assert Soft(distributions.CATEGORICAL, DISCRETE._replace(action_size=7), 0.9).held(1.0) == pytest.approx(math.log(7))
+    assert Soft(distributions.CATEGORICAL, DISCRETE, 0.9).held(1e-9) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_breadth_falls_to_its_last_share_with_the_last_iteration() -> None:
+    learner = learner_of("bandit", train__iterations=5, outer__breadth=0.4, outer__breadth_end=0.25)
+    algorithm, found = replay_of(learner), []
+    for _ in loop.iterate(learner, 0, 6):
+        found.append(algorithm.breadth)
+    assert found == pytest.approx([0.4, 0.325, 0.25, 0.175, 0.1, 0.1])
+    assert replay.scheduled(learner.config.parts) == ["outer.breadth"]
+    assert replay.scheduled(learner_of("bandit").config.parts) == []
 
 
 def pomdp() -> tuple[Piece, Tensor, dict[tuple[tuple[int, ...], int], float]]:
@@ -276,7 +286,7 @@ def pomdp() -> tuple[Piece, Tensor, dict[tuple[tuple[int, ...], int], float]]:
 
 def test_the_critic_of_a_fixed_policy_is_that_of_dynamic_programming() -> None:
     made, known, value = pomdp()
-    critic = Soft(distributions.CATEGORICAL, DISCRETE, gamma=0.9, breadth=0.2)
+    critic = Soft(distributions.CATEGORICAL, DISCRETE, gamma=0.9)
     table = torch.zeros(2, known.shape[-1], 2, requires_grad=True)
     often = known.sum((0, 1))[None, :, None] / 2
     at = soft.steps_of(made, made.reward, known, known, torch.arange(3).expand(len(made.reward), 3))

@@ -207,6 +207,45 @@ def test_a_memory_learns_what_actions_bring(family: str) -> None:
     assert bool((gradient.abs() > 1e-9).any()), "it trains the memory"
 
 
+def test_a_memory_learns_to_foresee_and_no_loss_of_the_policy_reaches_it_when_that_is_cut() -> None:
+    settings = {"critic__foresee": 1.0, "outer__cut": True, "critic__shared": False}
+    learner = learner_of("gridnavi", train__meta_batch=64, outer__lr=1e-2, policy__size=16, **settings)
+    found = [done.metrics["foresee_loss"] for done in loop.iterate(learner, 0, 25)]
+    assert sum(found[-5:]) < 0.9 * sum(found[:5])
+    algorithm = learner.algorithm
+    assert isinstance(algorithm, rl2.Rl2)
+    lesson, _ = algorithm._lesson(play(learner))
+    gradients = {}
+    for weight, cut in ((0.0, True), (0.0, False), (1.0, True)):
+        algorithm.outer = dataclasses.replace(algorithm.outer, cut=cut)
+        algorithm.lessons.weights = dataclasses.replace(algorithm.lessons.weights, foresee=weight)
+        loss, _, _ = algorithm._loss(lesson, (), 0.01, torch.Generator().manual_seed(0))
+        names = [name for name in algorithm.adam.values if name.startswith("policy/")]
+        each = torch.autograd.grad(loss, [algorithm.adam.values[name] for name in names], allow_unused=True)
+        gradients[weight, cut] = {n for n, g in zip(names, each, strict=True) if g is not None and bool(g.any())}
+    head = {"policy/head.weight", "policy/head.bias"}
+    assert gradients[0.0, True] == head and gradients[0.0, False] > head and gradients[1.0, True] > head
+
+
+def test_a_policy_that_does_not_decide_apart_cannot_be_cut() -> None:
+    class Own(nn.Module):
+        memory, size_out = True, 3
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(1, 1)
+
+    with pytest.raises(errors.UserError, match="outer.cut is on: Own does not remember and decide apart"):
+        rl2.Rl2(Own(), Spec(1, 2, discrete=True), rl2.OuterSettings(cut=True), rl2.CriticSettings(), 1, Stream(0))
+
+
+def test_a_memory_that_nothing_shapes_is_refused() -> None:
+    for alone in ({"critic__shared": False}, {"critic__weight": 0.0}):
+        with pytest.raises(errors.UserError, match="outer.cut is on, and nothing else shapes the memory"):
+            learner_of(outer__cut=True, **alone)
+    learner_of(outer__cut=True)
+
+
 def test_what_nobody_was_told_cannot_be_inferred() -> None:
     with pytest.raises(errors.UserError, match="infer is 1.0: expected 0, because the critic is not told"):
         learner_of(critic__infer=1.0)

@@ -42,6 +42,7 @@ BROKEN: breaking.Broken = {
             "TOLD is a str: expected True or False",
             "TOLD = True",
         ),
+        "inputs that are a number": ("PARTS, POLICY", "inputs = 3\nPARTS, POLICY", "inputs is a int", "def inputs(parts)"),
         "borrowed from nobody": ("PARTS, POLICY", 'BORROWS = "mml", dict\nPARTS, POLICY', "names 'mml'", 'BORROWS = ("maml"'),
     },
     "settings": {

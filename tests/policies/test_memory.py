@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from pliant.config import config, registry
 from pliant.maths import functional
 from pliant.policies import episodic, external, gru, linear_attention, mean, transformer
+from pliant.policies.parts import layers
 from pliant.running import learner as learners
 from pliant.running import loop
 from pliant.streams import Stream
@@ -560,6 +561,36 @@ def test_a_head_with_layers_by_hand() -> None:
     assert torch.allclose(share.logit(), logit + opening, atol=1e-9)
 
 
+def test_a_generated_head_by_hand_and_at_first_the_same_whatever_is_remembered() -> None:
+    settings = gru.Settings(size=5, skip=True, head=(7,), hyper=3)
+    policy = gru.make(Spec(D, A, discrete=True), settings, Stream(0)).double()
+    given = inputs()
+    features, _ = policy.remember(given, ())
+    other = torch.cat([features[..., :5].flip(1), features[..., 5:]], -1)
+    first = policy.decide(features.flatten(1, 2))
+    assert torch.equal(first, policy.decide(other.flatten(1, 2))), "weights of the generator begin at zero"
+    with torch.no_grad():
+        policy.head.generates.weight.normal_(generator=torch.Generator().manual_seed(0))
+    assert not close(policy.decide(features.flatten(1, 2)), policy.decide(other.flatten(1, 2)))
+    m, n = 1, 4
+    x = features.flatten(1, 2)[m, n]
+    belief, seen = x[:5], x[5:]
+    y = policy.head.trunk[0].weight @ belief + policy.head.trunk[0].bias
+    y = ((y - y.mean()) / (y.var(unbiased=False) + 1e-5).sqrt()).relu()
+    made = policy.head.generates.weight @ y + policy.head.generates.bias
+    X = len(seen)
+    hidden = (made[: 3 * X].view(3, X) @ seen + made[3 * X : 3 * X + 3]).tanh()
+    by_hand = made[3 * X + 3 : 3 * X + 3 + A * 3].view(A, 3) @ hidden + made[-A:]
+    assert close(policy.decide(features.flatten(1, 2))[m, n], by_hand)
+    shared = functional.parameters(policy)
+    assert close(functional.apply(policy, functional.stack(shared, M), given)[0].dist, policy(given, ())[0].dist)
+
+
+def test_a_generated_head_must_see() -> None:
+    with pytest.raises(ValueError, match="hyper is 8: expected 0, because a generated head reads what is seen now"):
+        gru.Settings(hyper=8)
+
+
 def test_to_decide_at_some_steps_is_to_decide_at_all_and_choose() -> None:
     for discrete in (True, False):
         policy, given = policy_of(HEADED, discrete), inputs(discrete=discrete)
@@ -580,3 +611,13 @@ def test_a_discrete_policy_is_never_squashed() -> None:
 def test_a_squashed_policy_begins_between_its_bounds(init_std: float) -> None:
     with pytest.raises(ValueError, match=f"init_std is {init_std}: expected more than min_std, 0.05, and less than 2.0"):
         gru.Settings(squashed=True, init_std=init_std)
+
+
+def test_symlog_has_its_slope_at_zero_too() -> None:
+    x = torch.tensor([-2.0, -1e-30, 0.0, -0.0, 1e-30, 3.0], dtype=torch.float64, requires_grad=True)
+    y = layers.symlog(x)
+    assert torch.equal(y, x.sign() * x.abs().log1p())
+    (slope,) = torch.autograd.grad(y.sum(), [x], create_graph=True)
+    assert torch.allclose(slope, 1 / (1 + x.abs()))
+    (curvature,) = torch.autograd.grad(slope.sum(), [x])
+    assert curvature.tolist()[::5] == pytest.approx([1 / 9, -1 / 16])

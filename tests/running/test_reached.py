@@ -31,6 +31,8 @@ ERRORS = (KeyboardInterrupt, MemoryError, UserError)
 AGENTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "maml": ("maml", "point", POINT | {"outer.epochs": 2, "inner.learn_lr": True}),
     "reptile": ("reptile", "point", POINT | {"outer.method": "adam", "outer.lr": 0.01}),
+    "promp": ("promp", "point", POINT | {"outer.epochs": 2, "outer.kl_target": 0.01}),
+    "cavia": ("cavia", "point", POINT | {"outer.epochs": 2, "inner.learn_lr": True}),
     "rl2": ("rl2", "bandit", BANDIT),
     "replay": ("replay", "bandit", REPLAY),
     "conditioned": ("conditioned", "point", POINT | {"outer.epochs": 2}),

@@ -39,7 +39,11 @@ ALGORITHMS = {
     "maml trpo": ("maml", {"outer.method": "trpo"}),
     "maml rates": ("maml", {"inner.learn_lr": True, "inner.steps": 2}),
     "fomaml": ("fomaml", {}),
-    "reptile adam": ("reptile", {"outer.method": "adam", "outer.lr": 0.01}),
+    "reptile adam": ("reptile", {"outer.method": "adam", "outer.lr": 0.01, "outer.lr_end": 0.1}),
+    "anil": ("anil", {"inner.learn_lr": True, "inner.rates": "step"}),
+    "cavia": ("cavia", {"context.size": 3}),
+    "promp": ("promp", {"outer.kl_target": 0.01}),
+    "emaml": ("emaml", {}),
 }
 
 

@@ -22,8 +22,9 @@ class Algorithm(Protocol):
     actions says `by_chance = True`: in evaluations each seed acts by random numbers of its own. Its module may export, beside
     `PARTS`, `POLICY` and `make`: `TOLD = True`, and the policy is told its task as part of the observation; `BORROWS = (name,
     change)`, whose presets it takes where it has none, changed by a function from table to table; `DEFAULTS`, tables of what
-    it has in mind for settings that are not its own, which presets go before; and `scheduled(parts)`, the settings whose values
-    depend on how many iterations a training has, as ["outer.lr"].
+    it has in mind for settings that are not its own, which presets go before; `scheduled(parts)`, the settings whose values
+    depend on how many iterations a training has, as ["outer.lr"]; and `inputs(parts)`, how many numbers the policy that it is
+    given reads behind those of an observation.
     """
 
     policy: nn.Module

@@ -65,6 +65,8 @@ class OuterSettings:
     breadth: Annotated[float, Gt(0), Le(1)] = 0.2
     """Share of the actions among which the policy is to choose by chance: its entropy is held at that of so many equally likely
     ones, 1 + breadth (A - 1) of A actions, or breadth of the range of each continuous one."""
+    breadth_end: Annotated[float, Gt(0), Le(1)] = 1.0
+    """Share of it that is left in the last iteration; it falls linearly."""
     max_grad_norm: Annotated[float, Gt(0)] = 1.0
     """Gradients of a part (memory, actor, critic) longer than this are scaled down to it."""
     scale: Which = "both"
@@ -89,13 +91,17 @@ class Replay:
 
     stage: Literal["gradient step", "episode"] = "episode"
 
-    def __init__(self, policy: nn.Module, spec: Spec, outer: OuterSettings, critic: CriticSettings, stream: Stream) -> None:
+    def __init__(
+        self, policy: nn.Module, spec: Spec, outer: OuterSettings, critic: CriticSettings, whole: int, stream: Stream
+    ) -> None:
+        """A training of `whole` iterations."""
         _require_fits(policy, spec, outer, critic)
         self.policy, self.spec, self.outer, self.judges, self.stream = policy, spec, outer, critic, stream
+        self.whole = whole
         device, features = next(policy.parameters()).device, traits(policy).size_out
         self.critic = twins.critic(features, spec, critic, stream.at("critic").generator()).to(device)
         self.lessons = Lessons(features, spec, critic, stream.at("lessons").generator()).to(device)
-        self.soft = Soft(distributions.of_policy(policy, spec), spec, outer.gamma, outer.breadth)
+        self.soft = Soft(distributions.of_policy(policy, spec), spec, outer.gamma)
         own = functional.parameters(policy)
         decides = {name for name in own if name.startswith("head.") or name == "log_std"}
         parts = {
@@ -119,6 +125,12 @@ class Replay:
     def params(self) -> Params:
         """What the policy acts with: its parameters as constants, and its fixed scales."""
         return {name: p.detach() for name, p in self._own().items()} | self.scales.fixed
+
+    @property
+    def breadth(self) -> float:
+        """Among which share of the actions the policy is to choose in the iteration that was begun last."""
+        over = min(1.0, max(0, int(self.iterations) - 1) / max(1, self.whole - 1))  # the share of training that is over
+        return self.outer.breadth * (1 + over * (self.outer.breadth_end - 1))
 
     def adapt(self, collect: Collect, steps: int | None = None) -> list[Rollout]:
         """One trial in every lane; how many episodes it has is the batch's business."""
@@ -187,7 +199,7 @@ class Replay:
         critic = self.soft.critic_loss(live.policy.decide, live.critic, live.target, at, weight, noise[0])
         actor, entropy = self.soft.actor_loss(live.policy.decide, live.critic, at, weight, noise[1])
         found = {"critic_loss": critic.detach(), "value": -actor.detach(), "entropy": entropy, "entropy_weight": weight}
-        return critic, actor, log_weight * (entropy - self.soft.entropy), found
+        return critic, actor, log_weight * (entropy - self.soft.held(self.breadth)), found
 
     def _step(self, losses: Mapping[str, Tensor]) -> None:
         """One step of every part; the target follows the critic."""
@@ -244,7 +256,12 @@ def make(policy: nn.Module, spec: Spec, parts: dict[str, Any], stream: Stream) -
             f"--outer.warmup is {outer.warmup}: expected fewer than the {parts['train'].iterations} iterations of the training,"
             " for nothing is learned before it is over"
         )
-    return Replay(policy, spec, outer, parts["critic"], stream)
+    return Replay(policy, spec, outer, parts["critic"], parts["train"].iterations, stream)
+
+
+def scheduled(parts: dict[str, Any]) -> list[str]:
+    """The settings that change over a training, from its first iteration to its last."""
+    return ["outer.breadth"] if parts["outer"].breadth_end != 1 else []
 
 
 def _require_fits(policy: nn.Module, spec: Spec, outer: OuterSettings, critic: CriticSettings) -> None:

@@ -24,14 +24,16 @@ from pliant.algorithms.parts.adam import Adam, require_finite
 from pliant.algorithms.parts.credit import Credit
 from pliant.algorithms.parts.critic import Critic, CriticSettings, Judgement
 from pliant.algorithms.parts.lesson import Lesson, Trials
+from pliant.algorithms.parts.lessons import Lessons, LessonSettings
 from pliant.algorithms.parts.objective import Objective
+from pliant.algorithms.parts.ring import Piece
 from pliant.algorithms.parts.scales import Scales, Which
 from pliant.errors import UserError
 from pliant.maths import distributions, functional
-from pliant.policies.base import traits
+from pliant.policies.base import Deciding, traits
 from pliant.streams import Stream
 from pliant.system import ranges, threads
-from pliant.types import Carry, Output, Params, Rollout, Spec, State
+from pliant.types import Carry, Inputs, Output, Params, Rollout, Spec, State
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class OuterSettings:
     max_kl: Annotated[float, Ge(0)] = 0.05
     """Mean KL divergence from the policy that acted, nats, after which no further epoch begins; 0 for no limit. It is the mean
     over an epoch's minibatches, each taken before its own Adam step, so the policy at the end is some times further away."""
+    cut: bool = False
+    """The gradient of what the policy is paid for stops at the features: its critic and its lessons alone shape the memory."""
     scale: Which = "none"
     """Inputs of the policy that are brought to unit size by running statistics, which are saved with it."""
 
@@ -87,12 +91,20 @@ class Rl2:
         self.features = _features_of(policy)
         if 0 < spec.trial_steps < outer.chunk:
             raise ValueError(f"outer.chunk is {outer.chunk}: expected at most {spec.trial_steps}, a trial, or 0 for all")
+        if outer.cut and not isinstance(policy, Deciding):
+            name = type(policy).__name__
+            raise UserError(f"outer.cut is on: {name} does not remember and decide apart, choose --policy {MEMORIES}")
+        if outer.cut and not (critic.shared * critic.weight + critic.infer + critic.predict + critic.foresee):
+            raise UserError("outer.cut is on, and nothing else shapes the memory: add --critic.foresee 1")
         self.policy, self.spec, self.outer = policy, spec, outer
         self.iterations, self.stream = iterations, stream
         device = next(policy.parameters()).device
         self.critic = Critic(self.features, spec, critic, stream.at("critic").generator()).to(device)
-        values = _named("policy", functional.parameters(policy)) | _named("critic", functional.parameters(self.critic))
-        self.adam = Adam(values)
+        weights = LessonSettings(foresee=critic.foresee)  # the others are lessons of the critic's
+        self.lessons = Lessons(self.features, spec, weights, stream.at("lessons").generator()).to(device)
+        parts = {"policy": policy, "critic": self.critic, "lessons": self.lessons}
+        values = [_named(part, functional.parameters(module)) for part, module in parts.items()]
+        self.adam = Adam({name: p for part in values for name, p in part.items()})
         self.least = _named("policy", traits(policy).least)
         self.scales = Scales(policy, spec.obs_size, outer.scale)
         self.credit = Credit(outer.gamma, outer.lam, spec.trial_steps, spec.task_size if critic.told else 0)
@@ -134,10 +146,11 @@ class Rl2:
         lr = self.outer.lr * (1 + over * (self.outer.lr_end - 1))
         entropy = self.outer.entropy + over * (self.outer.entropy_end - self.outer.entropy)
         lanes, order = given.advantage.shape[1], self.stream.at("lanes", int(self.updates)).generator()
+        draws = self.stream.at("lessons", int(self.updates)).generator()
         passes = 0
         while passes < self.outer.epochs and not (passes and 0 < self.outer.max_kl < metrics["kl"]):
             parts = torch.randperm(lanes, generator=order).to(rollout.reward.device).tensor_split(self.outer.minibatches)
-            sums = [self._step(given.lanes(part), lr, entropy) for part in parts if len(part)]
+            sums = [self._step(given.lanes(part), lr, entropy, draws) for part in parts if len(part)]
             metrics |= {name: sum(each[name] for each in sums) / len(sums) for name in sums[0]}
             passes += 1
         self.adam.set(functional.lifted(self.adam.values, self.least))
@@ -172,8 +185,8 @@ class Rl2:
         judged: Judgement = functional_call(self.critic, self._of("critic"), known)
         return judged
 
-    def _step(self, given: Lesson, lr: float, entropy: float) -> dict[str, float]:
-        """One Adam step on some lanes, the graph of one chunk of time held at a time."""
+    def _step(self, given: Lesson, lr: float, entropy: float, draws: torch.Generator | None = None) -> dict[str, float]:
+        """One Adam step on some lanes, the graph of one chunk of time held at a time; lessons have chance by `draws`."""
         leaves = list(self.adam.values.values())
         gradients = [torch.zeros_like(p) for p in leaves]
         state: State = ()
@@ -181,7 +194,7 @@ class Rl2:
         steps = given.trials.rollout.steps
         for chunk in given.trials.chunks(self.outer.chunk):
             part = given.times(chunk)
-            loss, state, found = self._loss(part, state, entropy)
+            loss, state, found = self._loss(part, state, entropy, draws)
             share = part.trials.rollout.steps / steps
             pieces = torch.autograd.grad(share * loss, leaves, allow_unused=True)
             gradients = [g if piece is None else g + piece for g, piece in zip(gradients, pieces, strict=True)]
@@ -193,12 +206,31 @@ class Rl2:
         self.adam.step(scaled, lr)
         return metrics | {"gradient_norm": norm}
 
-    def _loss(self, given: Lesson, state: State, entropy: float) -> tuple[Tensor, State, dict[str, Tensor]]:
+    def _loss(
+        self, given: Lesson, state: State, entropy: float, draws: torch.Generator | None = None
+    ) -> tuple[Tensor, State, dict[str, Tensor]]:
         """Mean loss over the valid steps of a lesson, the memory after it, and numbers for the record."""
-        params = self._of("policy") | self.scales.fixed
-        output, state = functional.apply(self.policy, params, given.trials.inputs, state)
+        output, state = self._acted(given.trials.inputs, state)
         loss, found = self.objective.loss(output.dist, self._judge(output, given.trials), given, entropy)
-        return loss, state, found
+        if not self.lessons.weights.any:
+            return loss, state, found
+        rollout = given.trials.rollout
+        piece = Piece._make([*(getattr(rollout, name)[0] for name in Piece._fields[:-1]), rollout.task])
+        piece = piece._replace(obs=self.scales.seen(piece.obs))
+        assert output.features is not None and draws is not None
+        piece = piece._replace(reward=given.reward[0])
+        more, told = functional.attached(self.lessons, self._of("lessons")).loss(output.features[0], piece, draws)
+        return loss + more, state, found | told
+
+    def _acted(self, inputs: Inputs, state: State) -> tuple[Output, State]:
+        """What the policy answers to a lesson, and the memory after it."""
+        params = self._of("policy") | self.scales.fixed
+        if not self.outer.cut:
+            return functional.apply(self.policy, params, inputs, state)
+        live = functional.attached(self.policy, params)
+        features, state = live.remember(inputs, state)
+        dist = live.decide(features.detach().flatten(1, 2)).unflatten(1, features.shape[1:3])
+        return Output(dist, features), state
 
     def _of(self, part: str) -> Params:
         return {name.partition("/")[2]: p for name, p in self.adam.values.items() if name.startswith(part + "/")}

@@ -1,6 +1,7 @@
 """A learner: an algorithm, the tasks it learns from, and how both are made from a config or a checkpoint."""
 
 import inspect
+from types import ModuleType
 from typing import NamedTuple
 
 import torch
@@ -18,6 +19,7 @@ from pliant.streams import Stream
 from pliant.system import outside
 from pliant.tasks import told
 from pliant.tasks.base import Family
+from pliant.types import Spec
 
 
 class Learner(NamedTuple):
@@ -98,14 +100,14 @@ def build(
     family = family or family_of(config)
     if getattr(module, "TOLD", False):
         family = told.told(family)
-    streams = Stream(config.seed)
+    streams, seen = Stream(config.seed), _seen(module, config, family)
     maker = registry.load("policy", config.policy).make
     if body is not None and "body" not in inspect.signature(maker).parameters:
         raise errors.UserError(f"a body is given, but the policy {config.policy} has layers of its own: it takes none")
     if body is None:
-        body = _named_body(config, family.spec.obs_size, streams.at("policy", "body"))
+        body = _named_body(config, seen.obs_size, streams.at("policy", "body"))
     bodies = {} if body is None else {"body": body}
-    policy = maker(family.spec, config.parts["policy"], streams.at("policy"), **bodies)
+    policy = maker(seen, config.parts["policy"], streams.at("policy"), **bodies)
     episodes = settings.episodes or family.trial(traits(policy).memory)
     spec = family.spec._replace(trial_steps=episodes * family.horizon)
     algorithm = module.make(policy.to(device), spec, config.parts, streams.at("algorithm"))
@@ -119,6 +121,22 @@ def warn_of_doubts(family: Family) -> None:
     """
     for doubt in family.doubts() if family.doubts else ():
         errors.warn(doubt)
+
+
+def _seen(algorithm: ModuleType, config: configuration.Config, family: Family) -> Spec:
+    """What the policy reads: the family's observations, and behind them the numbers that the algorithm says it adds.
+
+    Raises UserError for images, which have no room for them.
+    """
+    inputs = getattr(algorithm, "inputs", None)
+    if inputs is None:
+        return family.spec
+    if family.spec.image:
+        raise errors.UserError(
+            f"{family.name} shows images: {config.algorithm} hands its policy numbers beside observations that are vectors,"
+            " use maml or anil"
+        )
+    return family.spec._replace(obs_size=family.spec.obs_size + inputs(config.parts))
 
 
 def _named_body(config: configuration.Config, obs_size: int, stream: Stream) -> nn.Module | None:

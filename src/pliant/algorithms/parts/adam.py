@@ -79,17 +79,15 @@ class MomentlessAdam:
 
         second <- 0.999 second + 0.001 difference^2      step = lr difference / (sqrt(second / correction) + 1e-8)
 
-    Of each value the last difference and its second moment are kept, [2, *s] as "moment/NAME", and the number of steps.
+    Of each value the last difference and its second moment are kept, [2, *s] as "moment/NAME". Who calls counts the steps.
     """
 
     def __init__(self, values: Params) -> None:
         self._moments = {name: p.new_zeros(2, *p.shape) for name, p in values.items()}
-        self._updates = torch.zeros((), dtype=torch.int64)
 
-    def towards(self, values: Params, difference: Params, lr: float) -> Params:
-        """The values a step further along `difference`, which has their names and shapes."""
-        self._updates = self._updates + 1
-        correction = 1 - 0.999 ** int(self._updates)
+    def towards(self, values: Params, difference: Params, lr: float, steps: int) -> Params:
+        """The values a step further along `difference`, which has their names and shapes; the first of all is step 1."""
+        correction = 1 - 0.999**steps
         moved = {}
         for name, p in values.items():
             second = 0.999 * self._moments[name][1] + 0.001 * difference[name].square()
@@ -98,13 +96,12 @@ class MomentlessAdam:
         return moved
 
     def state(self) -> dict[str, Tensor]:
-        """Moments, zeros before the first step, and "updates"."""
-        return {"moment/" + n: m.clone() for n, m in self._moments.items()} | {"updates": self._updates}
+        """Moments, zeros before the first step."""
+        return {"moment/" + n: m.clone() for n, m in self._moments.items()}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Restore `state()`."""
         self._moments = {name: state["moment/" + name].clone() for name in self._moments}
-        self._updates = state["updates"].clone()
 
 
 def _moment(state: Mapping[str, Tensor], name: str, value: Tensor, what: str) -> Tensor:

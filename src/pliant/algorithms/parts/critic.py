@@ -36,6 +36,10 @@ class CriticSettings:
     """Weight of half the mean squared error with which the standardised reward of a step is predicted from features and action,
     linear in either: the memory learns what actions bring (a small part of what the decoder of Zintgraf et al. 2020,
     arXiv:1910.08348, does)."""
+    foresee: Annotated[float, Ge(0)] = 0.0
+    """Weight of half the mean squared error with which standardised reward and next observation, as the policy sees it, of a
+    random other step of the trial (of its chunk, if the trial is learned from in chunks) are predicted from the features, and
+    what was seen and done there: the memory learns what world it is in."""
 
     def __post_init__(self) -> None:
         ranges.check(self)

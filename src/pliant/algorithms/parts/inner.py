@@ -4,7 +4,7 @@ stage 0    roll out with the meta-parameters
 stage k    params <- params - lr * d loss(params, rollout k-1) / d params, then roll out with them
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -40,9 +40,11 @@ class InnerSettings:
     task is mastered; MAML's authors halve the rate after the first step too."""
     learn_lr: bool = False
     """Learn positive rates together with the parameters; `rates` says how many."""
-    rates: Literal["tensor", "parameter"] = "tensor"
-    """Learned rates: one for each parameter tensor, as the layers' rates of Antoniou et al. 2019, arXiv:1810.09502; or one for
-    each parameter, Meta-SGD (Li et al. 2017, arXiv:1707.09835)."""
+    rates: Literal["tensor", "parameter", "step"] = "tensor"
+    """Learned rates: one for each parameter tensor; one for each step and tensor, as for the layers of Antoniou et al. 2019,
+    arXiv:1810.09502; or one for each parameter, Meta-SGD (Li et al. 2017, arXiv:1707.09835)."""
+    epochs: Annotated[int, Ge(1)] = 1
+    """Gradient steps on each rollout, all at its rate, by importance weights after the first."""
     gamma: Annotated[float, Ge(0), Le(1)] = 0.99
     """Discount per step."""
     lam: Annotated[float, Ge(0), Le(1)] = 1.0
@@ -54,6 +56,8 @@ class InnerSettings:
         ranges.check(self)
         if self.rates != "tensor" and not self.learn_lr:
             raise ValueError(f"rates is {self.rates}: expected learn_lr beside it, or no rates are learned")
+        if self.epochs > 1 and self.objective != "surrogate":
+            raise ValueError(f"epochs is {self.epochs}: expected 1, for the objective reinforce has no importance weights")
 
 
 class Experience(NamedTuple):
@@ -97,20 +101,22 @@ def experience_of(rollout: Rollout, gamma: float, lam: float) -> Experience:
 
 
 class Inner:
-    """The meta-parameters of a policy, and how they adapt.
+    """The meta-parameters of a policy, and how they adapt: those for which `adapts(name)` holds, by default all.
 
-    `meta` holds the policy's parameters by name and, with learned rates, log-rates under "rate/NAME": [], or of the shape
-    of the parameter.
+    `meta` holds the policy's parameters by name and, with learned rates, log-rates under "rate/NAME": [], [steps], or of the
+    shape of the parameter.
     """
 
-    def __init__(self, policy: nn.Module, spec: Spec, settings: InnerSettings) -> None:
+    def __init__(
+        self, policy: nn.Module, spec: Spec, settings: InnerSettings, adapts: Callable[[str], bool] = lambda name: True
+    ) -> None:
         _require_differentiable(policy, spec)
         self.policy, self.settings, self.least = policy, settings, traits(policy).least
         self.distribution: Distribution = distributions.of_policy(policy, spec)
         self.meta: Params = functional.parameters(policy)
+        self.adapts = frozenset(filter(adapts, self.meta))
         if settings.learn_lr:
-            start, each = float(torch.tensor(settings.lr).log()), settings.rates == "parameter"
-            self.meta |= {RATE + name: p.new_full(p.shape if each else (), start) for name, p in self.meta.items()}
+            self.meta |= {RATE + name: self._first_rates(p) for name, p in self.meta.items() if name in self.adapts}
 
     def experience(self, rollouts: Sequence[Rollout]) -> list[Experience]:
         """Advantages for every rollout."""
@@ -125,15 +131,22 @@ class Inner:
         return functional.apply(self.policy, params, inputs_of(rollout))[0].dist
 
     def step(self, meta: Params, params: Params, experience: Experience, stage: int, second_order: bool) -> Params:
-        """The inner step of every task from its own experience of `stage`."""
+        """The inner step of every task, or its `epochs` of them, from its own experience of `stage`."""
+        rates = self._rates(meta, stage)
+        for _ in range(self.settings.epochs):
+            adapts = {name: p for name, p in params.items() if name in self.adapts}
+            loss = self._loss(params, experience)
+            stepped = functional.inner_step(adapts, loss, rates, second_order, retain=second_order)
+            params = params | functional.lifted(stepped, self.least)
+        return params
+
+    def _loss(self, params: Params, experience: Experience) -> Tensor:
+        """What an inner step lowers, per task, [M]."""
         rollout, advantage = experience
         log_prob = self.distribution.log_prob(self.dist(params, rollout), rollout.action)
         if self.settings.objective == "surrogate":
-            loss = losses.surrogate(log_prob, rollout.log_prob, advantage, rollout.valid)
-        else:
-            loss = losses.reinforce(log_prob, advantage, rollout.valid)
-        stepped = functional.inner_step(params, loss, self._rates(meta, stage), second_order, retain=second_order)
-        return functional.lifted(stepped, self.least)
+            return losses.surrogate(log_prob, rollout.log_prob, advantage, rollout.valid)
+        return losses.reinforce(log_prob, advantage, rollout.valid)
 
     def path(self, meta: Params, experience: Sequence[Experience], second_order: bool, tasks: int) -> list[Params]:
         """Parameters before and after each inner step, one step per element of `experience`; differentiable by `meta`."""
@@ -174,11 +187,23 @@ class Inner:
         """Restore the meta-parameters."""
         self.meta = {name: state[META + name].clone() for name in self.meta}
 
+    def _first_rates(self, p: Tensor) -> Tensor:
+        """Logarithms of the rates of a parameter as learning finds them."""
+        own, start = self.settings, float(torch.tensor(self.settings.lr).log())
+        if own.rates == "step":
+            return start + float(torch.tensor(own.decay).log()) * torch.arange(own.steps, dtype=p.dtype, device=p.device)
+        return p.new_full(p.shape if own.rates == "parameter" else (), start)
+
     def _rates(self, meta: Params, stage: int) -> Any:
-        factor = self.settings.decay**stage
-        if not self.settings.learn_lr:
-            return factor * self.settings.lr
-        return {n.removeprefix(RATE): factor * r.exp() for n, r in meta.items() if n.startswith(RATE)}
+        """Of every tensor; rates of their own go on as the last one does, falling by `decay`, where there are more steps."""
+        own = self.settings
+        if not own.learn_lr:
+            return own.decay**stage * own.lr
+        learned = {n.removeprefix(RATE): r.exp() for n, r in meta.items() if n.startswith(RATE)}
+        if own.rates == "step":
+            last = min(stage, own.steps - 1)
+            return {name: own.decay ** (stage - last) * r[last] for name, r in learned.items()}
+        return {name: own.decay**stage * r for name, r in learned.items()}
 
 
 def _require_differentiable(policy: nn.Module, spec: Spec) -> None:

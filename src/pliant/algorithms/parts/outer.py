@@ -4,8 +4,8 @@ The objective of meta-parameters is the mean over tasks of the surrogate loss of
 made itself. Two ways to lower it: a trust-region step (TRPO), or a few Adam epochs on the clipped surrogate.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal, NamedTuple
 
 import torch
@@ -71,6 +71,11 @@ class Local(NamedTuple):
     """Parameters before and after each inner step, stacked per task."""
 
 
+Extra = Callable[[Sequence[Params], Sequence[Experience], slice], Tensor]
+"""What an algorithm adds to the loss of m tasks, [m]: from their parameters before and after each inner step, their experience
+of each stage, and which of all tasks they are."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """The outer objective: what the adapted policies do on the rollouts they made, as a function of the meta-parameters."""
@@ -80,6 +85,7 @@ class Problem:
     """One per stage, of which the last, or all but the first, are the outer rollouts."""
     second_order: bool
     settings: OuterSettings = field(default_factory=OuterSettings)
+    extra: Extra | None = None
 
     @property
     def tasks(self) -> int:
@@ -116,7 +122,10 @@ class Problem:
         experience = [e.part(tasks) for e in self.experience]
         path = self.inner.path(meta, experience[:-1], self.second_order, len(experience[-1].advantage))
         dists = self.dists(path, experience)
-        return self.losses(dists, tasks, clip).sum() / self.tasks, dists, path
+        loss = self.losses(dists, tasks, clip)
+        if self.extra is not None:
+            loss = loss + self.extra(path, experience, tasks)
+        return loss.sum() / self.tasks, dists, path
 
     def gradient(self, meta: Params, clip: float | None = None) -> Local:
         """The objective and its gradient at `meta`, a few tasks at a time.
@@ -148,8 +157,11 @@ class Problem:
             experience = [e.part(tasks) for e in self.experience]
             with torch.enable_grad():
                 path = self.inner.path(constants(meta), experience[:-1], False, len(before[0]))
-            now = self.dists([{name: p.detach() for name, p in params.items()} for params in path], experience)
+            path = [{name: p.detach() for name, p in params.items()} for params in path]
+            now = self.dists(path, experience)
             loss += float(self.losses(now, tasks).sum()) / self.tasks
+            if self.extra is not None:
+                loss += float(self.extra(path, experience, tasks).sum()) / self.tasks
             for stage, p, q in zip(self.outer, before, now, strict=True):
                 moved = masks.mean(self.inner.distribution.kl(p, q), experience[stage].rollout.valid)
                 kl += float(moved.sum()) / self.tasks / len(self.outer)
@@ -248,8 +260,10 @@ class OuterStep:
     """One step of the meta-parameters by the rollouts of an iteration: a trust-region step or epochs of Adam.
 
     With `second_order` it differentiates through the inner gradients. `steps` is how many inner steps it looks at, None for
-    all that the rollouts hold.
+    all that the rollouts hold. `extra`, if given, makes of the problem what is added to its loss.
     """
+
+    extra: Callable[[Problem], Extra] | None = None
 
     def __init__(self, meta: Params, settings: OuterSettings, second_order: bool, steps: int | None = None) -> None:
         self.settings, self.second_order, self.steps = settings, second_order, steps
@@ -259,6 +273,8 @@ class OuterStep:
         """(the new meta-parameters, numbers for the record)."""
         chosen = rollouts if self.steps is None else rollouts[: self.steps + 1]
         problem = Problem(inner, inner.experience(chosen), self.second_order, self.settings)
+        if self.extra is not None:
+            problem = replace(problem, extra=self.extra(problem))
         step = trpo if self.settings.method == "trpo" else self.clipped
         return step(problem, inner.meta)
 

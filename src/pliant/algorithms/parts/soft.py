@@ -71,10 +71,12 @@ def steps_of(piece: Piece, reward: Tensor, features: Tensor, known: Tensor, chos
 class Soft:
     """The losses of actor and critic."""
 
-    def __init__(self, distribution: Distribution, spec: Spec, gamma: float, breadth: float) -> None:
+    def __init__(self, distribution: Distribution, spec: Spec, gamma: float) -> None:
         self.distribution, self.discrete, self.gamma, self.size = distribution, spec.discrete, gamma, spec.action_size
-        self.entropy = math.log(1 + breadth * (self.size - 1)) if self.discrete else self.size * math.log(2 * breadth)
-        """What the policy's entropy is to be, nats."""
+
+    def held(self, breadth: float) -> float:
+        """What the policy's entropy is to be where it chooses among that share of the actions, nats."""
+        return math.log(1 + breadth * (self.size - 1)) if self.discrete else self.size * math.log(2 * breadth)
 
     def noise(self, generator: torch.Generator, n: int) -> Tensor:
         """For the actions at n steps and at those after them: [2, n, A] standard normal, nothing for discrete actions."""

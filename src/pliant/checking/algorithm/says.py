@@ -46,8 +46,11 @@ def exports(subject: Subject) -> Answer:
 
 
 def options(subject: Subject) -> Answer:
-    """TOLD and BORROWS, where they are exported, are what training expects."""
+    """TOLD, BORROWS and inputs, where they are exported, are what training expects."""
     told, borrows = getattr(subject.code, "TOLD", False), getattr(subject.code, "BORROWS", None)
+    if not callable(inputs := getattr(subject.code, "inputs", len)):
+        mend = "def inputs(parts): return 8  # numbers behind those of an observation"
+        return Fault(f"inputs is {kind_of(inputs)}: expected a function", mend)
     if not isinstance(told, bool):
         return Fault(f"TOLD is {kind_of(told)}: expected True or False", "TOLD = True if the policy sees its task")
     if borrows is not None:

@@ -65,8 +65,8 @@ def dist_of(x: Tensor, log_std: Tensor | None, min_std: float) -> Tensor:
 
 
 def symlog(x: Tensor) -> Tensor:
-    """sign(x) log(1 + |x|)."""
-    return x.sign() * x.abs().log1p()
+    """sign(x) log(1 + |x|), with the derivative 1 at 0: a product with the sign would have none there."""
+    return torch.where(x < 0, -(-x.clamp(max=0)).log1p(), x.clamp(min=0).log1p())
 
 
 def over_lanes(p: Tensor, own_dims: int, tasks: int, lanes: int) -> Tensor:

@@ -42,12 +42,19 @@ class MemorySettings(HeadSettings):
     head: tuple[Annotated[int, Ge(1)], ...] = ()
     """Width of each layer between the features and the distribution, units; each is normalised, and a ReLU. None: the head is
     linear."""
+    hyper: Annotated[int, Ge(0)] = 0
+    """Units of the tanh layer of a head that reads what is seen now and whose weights are generated from the features, behind
+    the layers of `head`: a hypernetwork. 0: the head has weights of its own. Needs `skip`."""
     squashed: bool = False
     """Continuous actions are the tanh of a Gaussian, and its standard deviation, before the tanh, is the head's to say step by
     step. Otherwise they are those of a Gaussian, cut off at the ends of their range, and one deviation is learned for all."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.hyper and not self.skip:
+            raise ValueError(
+                f"hyper is {self.hyper}: expected 0, because a generated head reads what is seen now (add --policy.skip true)"
+            )
         if self.squashed and not self.min_std < self.init_std < heads.MOST_STD:
             raise ValueError(
                 f"init_std is {self.init_std}: expected more than min_std, {self.min_std}, and less than {heads.MOST_STD},"
@@ -125,14 +132,19 @@ class MemoryPolicy(nn.Module):
         """F, the number of features."""
         self.squashed = settings.squashed and not spec.discrete
         out = spec.action_size * (1 + self.squashed)
-        self.head: nn.Module = (
-            heads.Layers((self.size_out, *settings.head, out), 0.01, generator)
-            if settings.head
-            else Linear(self.size_out, out, 0.01, generator)
-        )
+        self.head = self._head(settings, out, generator)
         self.init_std, self.min_std = settings.init_std, settings.min_std
         self.log_std = None if self.squashed else layers.initial_log_std(spec, settings)
         self.least = layers.least_of(self.log_std, settings.min_std)
+
+    def _head(self, settings: MemorySettings, out: int, generator: torch.Generator) -> nn.Module:
+        """From features [M, N, F] to `out` numbers."""
+        if settings.hyper:
+            sizes = (self.core.size_out, *settings.head)
+            return heads.Hyper(sizes, self.encoder.size_out, settings.hyper, out, 0.01, generator)
+        if settings.head:
+            return heads.Layers((self.size_out, *settings.head, out), 0.01, generator)
+        return Linear(self.size_out, out, 0.01, generator)
 
     def start(self, tasks: int, lanes: int) -> State:
         """The memory where a trial opens, [M, B, *]; learned, if the memory says so."""
