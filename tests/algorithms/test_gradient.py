@@ -5,7 +5,7 @@ respect to that task's own tensors. Of the library it uses the data only: rollou
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -31,15 +31,7 @@ from pliant.types import Params, Rollout
 
 M, B = 3, 4
 RATE = "rate/"
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny products are slower on two threads, and another number of threads may round differently."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def point_family() -> Family:

@@ -1,7 +1,6 @@
 """What anil, cavia, promp and emaml do that maml does not: by hand, by plain torch, and by enumeration of a two-state MDP."""
 
 import itertools
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -25,15 +24,8 @@ from pliant.streams import Stream
 from pliant.types import Inputs, Output, Params, Rollout, Spec, State
 
 M, B = 3, 4
+pytestmark = pytest.mark.usefixtures("one_thread")
 FAMILY = point.family(point.Settings(horizon=7, radius=0.3))
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def collector(iteration: int = 0) -> Any:
