@@ -42,6 +42,8 @@ STUDIES = {
     "rl2-point": Study("trials.py point", 15),
     "rl2-reactor": Study("trials.py reactor", 20),
     "rl2-minigrid": Study("trials.py minigrid", 20),
+    "replay-bandit-10-5": Study("replay.py bandit-10-5", 40),
+    "replay-half-cheetah-vel": Study("replay.py half-cheetah-vel", 75),
     "bandit-players": Study("bandits.py players", 15),
     "memories-binding": Study("memories.py binding", 160),
     "memories-recall": Study("memories.py recall", 40),

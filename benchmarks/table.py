@@ -13,6 +13,7 @@ import table_faults
 import table_front
 import table_gradients
 import table_memories
+import table_replay
 import table_speed
 import table_studies
 import table_worlds
@@ -29,7 +30,7 @@ SECTIONS: dict[str, tuple[Callable[[], str], ...]] = {
     ),
     "Every agent beside every other": (table_studies.studies,),
     "Robots, games, driving and industry": (table_worlds.worlds, table_worlds.episodes),
-    "Adaptation by memory": (table_memories.trials, table_memories.tabular, table_memories.schools),
+    "Adaptation by memory": (table_memories.trials, table_replay.replay, table_memories.tabular, table_memories.schools),
     "What memories are for": (table_memories.binding, table_memories.recall, table_memories.dependent, table_memories.two_step),
     "Speed": (
         table_speed.steppers,

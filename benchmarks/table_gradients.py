@@ -31,9 +31,9 @@ def learning() -> str:
             rows.append([family, f"published: MAML{caveat}", "test", PUBLISHED[family], "", "", ""])
     text = (
         "Return per episode after 0 / 1 / 2 / 3 gradient steps of 20 episodes each (cartpole and half-cheetah-vel: 10), mean"
-        " over 40 tasks and all seeds ± standard deviation over seeds after the third; *untrained* is the same adaptation from"
-        " random parameters. half-cheetah-dir has only two tasks: there `test` means new trials of both, not new tasks"
-        " (`python benchmarks/learning.py FAMILY`). Minutes were taken beside other work, some of them beside a lot of it."
+        " over 40 tasks (point: 400) and all seeds ± standard deviation over seeds after the third; *untrained* is the same"
+        " adaptation from random parameters. half-cheetah-dir has only two tasks: there `test` means new trials of both, not"
+        " new tasks (`python benchmarks/learning.py FAMILY`). Minutes were taken beside other work, some beside a lot of it."
     )
     head = ["family", "algorithm", "tasks", "return after 0 / 1 / 2 / 3 steps", "after 6", "seeds", "minutes per seed (cores)"]
     return said(text, head, rows) if rows else ""

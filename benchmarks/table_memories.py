@@ -2,7 +2,6 @@
 
 import statistics
 
-from learning import TASKS
 from table_cells import Document, basis, read, said, span, within
 from table_gradients import ALGORITHMS
 
@@ -82,7 +81,7 @@ def schools() -> str:
     text = (
         "Both schools on `point`: return of an episode and, in parentheses, the environment steps of its task that the agent"
         " has seen before it; mean of all seeds ± standard deviation over seeds of the last; test tasks,"
-        f" {document['tasks']} for `rl2` and {TASKS} for the others (`python benchmarks/trials.py point`):"
+        f" {document['tasks']} for `rl2` and {gradients['tasks']} for the others (`python benchmarks/trials.py point`):"
     )
     return said(text, ["algorithm", "return (steps seen)", "seeds", "training: million steps, minutes per seed (cores)"], rows)
 

@@ -31,6 +31,7 @@ LINE = 16
 """Least distance between two names."""
 COLOURS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 TRIALS = ("point", "gridnavi", "tabular", "bandit-100-10", "minigrid", "reactor")
+REPLAYED = ("half-cheetah-vel",)
 Place = Callable[[float], float]
 """A number on an axis -> user units."""
 
@@ -122,6 +123,10 @@ def figures() -> dict[Path, str]:
     for study in TRIALS:
         curves = measured.trials(measured.read(f"rl2-{study}"))
         drawn[f"rl2-{study}"] = chart(f"rl2 on {study}: {_seeds(curves[0])}", curves)
+    for study in REPLAYED:
+        curves = measured.replayed(measured.read(f"replay-{study}"))
+        title = f"replay on {study}: {_seeds(curves[0])}"
+        drawn[f"replay-{study}"] = chart(title, curves, along="environment steps of training")
     for tracked in measured.of_schema("pliant.comparison/1").values():
         title = f"{tracked['family']}: all agents, {tracked['tasks']} {tracked['split']} tasks, 95% intervals"
         drawn[f"compared-{tracked['family']}"] = chart(title, measured.compared(tracked), wide=True)

@@ -67,6 +67,15 @@ def trials(document: Document, players: int = BEST_PLAYERS) -> list[Curve]:
     return curves
 
 
+def replayed(document: Document) -> list[Curve]:
+    """First and last episode of trials, by environment steps of training (`pliant.replay/1`)."""
+    steps = [point["env_steps"] for point in document["runs"][0]["curve"]]
+    ends = ("first", "last") if len(document["summary"]["return"]) > 1 else ("first",)
+    return [
+        Curve(f"{name} episode", steps, [[point[name] for point in run["curve"]] for run in document["runs"]]) for name in ends
+    ]
+
+
 def compared(document: Document) -> list[Curve]:
     """Every agent of a comparison (`pliant.comparison/1`), with the intervals of its means."""
     curves = []

@@ -28,7 +28,7 @@ from pliant.tasks.base import Family, Parameter
 
 DOCS = Path(__file__).resolve().parent
 BASELINES = ("random", "scratch", "pretrain", "conditioned")
-ORDER = ("maml", "rl2", "replay", "fomaml", "reptile", *BASELINES)
+ORDER = ("maml", "rl2", "replay", "fomaml", "reptile", "cavia", "anil", "promp", "emaml", *BASELINES)
 """Which algorithm a family's commands show: the first that has a preset."""
 MOST_TYPED = 6
 """Numbers of a task that a person would type."""

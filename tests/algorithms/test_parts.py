@@ -246,6 +246,18 @@ def test_a_memory_that_gives_other_features_than_it_says_is_refused() -> None:
         next(iter(loop.iterate(learner, 0, 1)))
 
 
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_step_reads_what_does_not_lie_in_order(fused: bool) -> None:
+    """Adam's first step has the length of its rate, against every element's sign."""
+    signs = torch.tensor([[1.0, -1.0, 1.0], [1.0, 1.0, -1.0]])
+    gradients = ((signs, signs), (signs.t().contiguous().t(), signs), (torch.ones(()).expand(2, 3), torch.ones(2, 3)))
+    for value in (torch.zeros(2, 3), torch.zeros(3, 2).t()):
+        for gradient, expected in gradients:
+            optimiser = Adam({"x": value}, fused=fused)
+            optimiser.step([gradient], 0.1)
+            assert torch.allclose(optimiser.values["x"], -0.1 * expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("how", ["absent", "longer", "integers"])
 def test_moments_that_do_not_fit_are_refused(how: str) -> None:
     made = Adam({"w": torch.zeros(3)})

@@ -13,6 +13,7 @@ from pliant import errors
 from pliant.algorithms import replay
 from pliant.algorithms.parts import ring, soft, twins
 from pliant.algorithms.parts.ring import Piece, Ring
+from pliant.algorithms.parts.several import Several
 from pliant.algorithms.parts.soft import Now, Soft, Steps
 from pliant.algorithms.parts.twins import CriticSettings, Twins
 from pliant.algorithms.parts.units import Units
@@ -242,6 +243,24 @@ def test_the_breadth_falls_to_its_last_share_with_the_last_iteration() -> None:
     assert replay.scheduled(learner_of("bandit").config.parts) == []
 
 
+def test_rates_fall_to_their_share_in_the_last_iteration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By hand: of five iterations the first has the whole rate, the last a quarter."""
+    learner = learner_of("bandit", train__iterations=5, outer__warmup=0, outer__lr_end=0.25)
+    algorithm, shares = replay_of(learner), list[float]()
+    step = algorithm.values.step
+    monkeypatch.setattr(algorithm.values, "step", lambda losses, share: (shares.append(share), step(losses, share)))
+    list(loop.iterate(learner, 0, 5))
+    assert shares == pytest.approx([share for share in (1.0, 0.8125, 0.625, 0.4375, 0.25) for _ in range(3)])
+    assert replay.scheduled(learner.config.parts) == ["outer.lr", "outer.memory_lr"]
+
+
+def test_a_share_of_a_rate_is_that_share_of_adams_first_step() -> None:
+    """Adam's first step has the length of its rate."""
+    several = Several({"a": {"x": torch.zeros(2)}, "b": {"x": torch.zeros(2)}}, {"a": 0.1, "b": 0.4}, 1e9)
+    several.step({part: several.of(part)["x"].sum() for part in "ab"}, 0.5)
+    assert [several.of(part)["x"].tolist() for part in "ab"] == [pytest.approx([-0.05] * 2), pytest.approx([-0.2] * 2)]
+
+
 def pomdp() -> tuple[Piece, Tensor, dict[tuple[tuple[int, ...], int], float]]:
     """All trials of three steps in a world of three states, each as often as it is likely, and the value of every history.
 
@@ -420,7 +439,7 @@ def test_the_untrained_policy_is_nearly_uniform() -> None:
 )
 def test_what_cannot_be_is_refused(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(errors.UserError) as caught:
-        learners.build(config.load_config("replay", "bandit", settings))
+        learners.build(config.load_config("replay", "bandit", settings, "none"))
     assert words in str(caught.value)
 
 

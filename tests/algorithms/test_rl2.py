@@ -39,21 +39,25 @@ def play(learner: Learner, tasks: int = 3, lanes: int = 2, seed: int = 0) -> Rol
     return learner.algorithm.adapt(partial(rollout, batch, Stream(seed).at("acts")))[0]
 
 
+DRAWS = torch.Generator()
+"""For lessons that have chance; of those here only one has, and brings its own."""
+
+
 def double(learner: Learner) -> rl2.Rl2:
     """The same algorithm in float64."""
     made = learner.algorithm
     assert isinstance(made, rl2.Rl2)
     made.policy.double()
     made.critic.double()
+    made.lessons.double()
     made.adam = rl2.Adam({n: p.detach().double() for n, p in made.adam.values.items()})
     made.scales.fixed = {n: b.double() for n, b in made.scales.fixed.items()}
     return made
 
 
 def weigh(algorithm: rl2.Rl2, **weights: float) -> None:
-    """Give what the critic adds to the loss other weights."""
-    critic = dataclasses.replace(algorithm.objective.critic, **weights)  # type: ignore[arg-type]
-    algorithm.objective = dataclasses.replace(algorithm.objective, critic=critic)
+    """Give lessons other weights."""
+    algorithm.lessons.weights = dataclasses.replace(algorithm.lessons.weights, **weights)  # type: ignore[arg-type]
 
 
 # ---- credit
@@ -155,13 +159,12 @@ def test_a_memory_learns_to_know_its_task() -> None:
     lesson, _ = algorithm._lesson(played)
     params = algorithm._of("policy") | algorithm.scales.fixed
     output = functional.apply(algorithm.policy, params, lesson.trials.inputs, ())[0]
-    inferred = algorithm._judge(output, lesson.trials).task
-    assert output.features is not None and inferred is not None
-    read = torch.nn.functional.linear(output.features[0], algorithm.critic.reads.weight, algorithm.critic.reads.bias)
-    assert torch.allclose(inferred, read), "a linear layer on the features"
-    with_it = algorithm._loss(lesson, (), 0.0)[0]
+    assert output.features is not None
+    layer = algorithm.lessons.reads
+    inferred = output.features[0] @ layer.weight.mT + layer.bias
+    with_it = algorithm._loss(lesson, (), 0.0, DRAWS)[0]
     weigh(algorithm, infer=1.0)
-    with_less = algorithm._loss(lesson, (), 0.0)[0]
+    with_less = algorithm._loss(lesson, (), 0.0, DRAWS)[0]
     wrong = (inferred - lesson.trials.rollout.task[:, None]).square().mean()
     assert float((with_it - with_less).detach()) == pytest.approx(0.5 * float(wrong.detach()), rel=1e-9)
 
@@ -174,9 +177,9 @@ def test_what_is_inferred_trains_the_memory(weight: float) -> None:
     played = Rollout(*(x.double() if x.is_floating_point() else x for x in played))
     lesson, _ = algorithm._lesson(played)
     with torch.no_grad():
-        algorithm.adam.values["critic/reads.weight"].normal_()
+        algorithm.adam.values["lessons/reads.weight"].normal_()
     lesson = lesson._replace(advantage=0 * lesson.advantage)
-    loss, *_ = algorithm._loss(lesson, (), 0.0)
+    loss, *_ = algorithm._loss(lesson, (), 0.0, DRAWS)
     gradient = torch.autograd.grad(loss, algorithm.adam.values["policy/core.back.weight"], allow_unused=True)[0]
     assert gradient is not None and bool((gradient.abs() > 1e-9).any()) is bool(weight)
 
@@ -188,7 +191,7 @@ def test_a_memory_learns_what_actions_bring(family: str) -> None:
     algorithm, played = double(learner), play(learner)
     played = Rollout(*(x.double() if x.is_floating_point() else x for x in played))
     lesson, _ = algorithm._lesson(played)
-    layer = algorithm.critic.predicts
+    layer = algorithm.lessons.predicts
     assert float(lesson.reward.mean()) == pytest.approx(0, abs=1e-9)
     assert float(lesson.reward.std(unbiased=False)) == pytest.approx(1)
     params = algorithm._of("policy") | algorithm.scales.fixed
@@ -197,9 +200,7 @@ def test_a_memory_learns_what_actions_bring(family: str) -> None:
     one_hot = action.double() if action.is_floating_point() else torch.nn.functional.one_hot(action, actions).double()
     each = output.features[0] @ layer.weight.mT + layer.bias  # [N, T, A + 1], the last of them whatever is done
     expected = (each[..., :-1] * one_hot[0]).sum(-1) + each[..., -1]
-    judged = algorithm._judge(output, lesson.trials)
-    assert judged.reward is not None and torch.allclose(judged.reward, expected)
-    loss, _, found = algorithm._loss(lesson._replace(advantage=0 * lesson.advantage), (), 0.0)
+    loss, _, found = algorithm._loss(lesson._replace(advantage=0 * lesson.advantage), (), 0.0, DRAWS)
     wrong = 0.5 * (expected - lesson.reward[0]).square().mean()
     assert float(found["predict_loss"]) == pytest.approx(float(wrong.detach()))
     assert float(loss.detach()) == pytest.approx(2 * float(wrong.detach()))
@@ -274,7 +275,7 @@ def gradients(chunk: int, seed: int = 0) -> tuple[dict[str, Tensor], dict[str, f
     played = play(learner_of(policy="lstm"), seed=seed)
     played = Rollout(*(x.double() if x.is_floating_point() else x for x in played))
     lesson, _ = algorithm._lesson(played)
-    metrics = algorithm._step(lesson, 1e-3, entropy=0.1)
+    metrics = algorithm._step(lesson, 1e-3, 0.1, DRAWS)
     return {n: m for n, m in algorithm.adam.state().items() if "/exp_avg/" in n}, metrics
 
 
@@ -294,7 +295,7 @@ def test_the_gradient_in_chunks_is_the_sum_over_chunks_with_the_memory_cut() -> 
     lesson, _ = algorithm._lesson(played)
     total, state = torch.zeros((), dtype=torch.float64), ()
     for chunk in (slice(0, 4), slice(4, 8), slice(8, 10)):
-        loss, state, _ = algorithm._loss(lesson.times(chunk), functional.detached(state), 0.1)
+        loss, state, _ = algorithm._loss(lesson.times(chunk), functional.detached(state), 0.1, DRAWS)
         total = total + loss * (min(chunk.stop, 10) - chunk.start) / 10
     leaves = algorithm.adam.values
     for (name, _), gradient in zip(leaves.items(), torch.autograd.grad(total, list(leaves.values())), strict=True):
@@ -322,9 +323,9 @@ def test_the_value_loss_trains_the_memory_only_when_shared(shared: bool) -> None
     played = play(learner_of())
     played = Rollout(*(x.double() if x.is_floating_point() else x for x in played))
     lesson, _ = algorithm._lesson(played)
-    weigh(algorithm, weight=1.0)
+    algorithm.objective = dataclasses.replace(algorithm.objective, weight=1.0)
     lesson = lesson._replace(advantage=0 * lesson.advantage)
-    loss, *_ = algorithm._loss(lesson, (), 0.0)
+    loss, *_ = algorithm._loss(lesson, (), 0.0, DRAWS)
     gradient = torch.autograd.grad(loss, algorithm.adam.values["policy/core.back.weight"], allow_unused=True)[0]
     assert bool(gradient is not None and (gradient != 0).any()) is shared
 
@@ -428,7 +429,7 @@ def test_lanes_of_different_length_learn_as_each_of_them_alone() -> None:
                 found.update(zip(self.values, gradients, strict=True))
 
         algorithm.adam = Recording()  # type: ignore[assignment]
-        algorithm._step(lesson, 1e-3, 0.1)
+        algorithm._step(lesson, 1e-3, 0.1, DRAWS)
         algorithm.adam = before
         return found
 

@@ -26,6 +26,7 @@ from pliant.running import clock, evaluate, train
 from pliant.running import curve as curves
 from pliant.running import learner as learners
 from pliant.running import published as publishing
+from pliant.running import schedule as scheduling
 from pliant.storage import record
 from pliant.storage.schema import evaluation as schema
 from pliant.streams import Stream
@@ -331,11 +332,40 @@ def test_an_evaluation_leaves_the_algorithm_as_it_was() -> None:
         ({"tasks": 0}, "tasks is 0: expected at least 1"),
         ({"stages": -1}, "stages is -1: expected at least 0"),
         ({"lanes": 0}, "lanes is 0: expected at least 1"),
+        ({"deterministic": True}, "expected an agent with memory"),
+        ({"deterministic": 2}, "deterministic is 2: expected True or False"),
     ],
 )
 def test_values_out_of_range_are_refused(run: Path, wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(errors.UserError, match=message):
         evaluate.evaluate_run(run, **wrong)
+
+
+def test_a_published_protocol_draws_its_actions() -> None:
+    published = Protocol("nobody", 5, 1, 1, 1)
+    with pytest.raises(errors.UserError, match="published protocols draw actions as in training"):
+        evaluate._schedule(learners.build(configured()), published, None, None, deterministic=True)
+
+
+def test_most_likely_actions_leave_nothing_to_chance(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a world without chance both lanes of a task do the same, and the document, its file and its title say why."""
+    settings = {"train.iterations": 1, "train.meta_batch": 2, "train.episodes": 2, "family.horizon": 5, "family.radius": 0.0}
+    path = train.train(config.load_config("rl2", "point", settings, "none"), tmp_path / "run", quiet=True)
+    learner = learners.trained(record.Run.open(path), "cpu")[0]
+    drawn = learner.schedule(lanes=2)
+    for schedule, same in ((drawn, False), (scheduling.without_chance(drawn), True)):
+        reward = curves.played_on(learner, "test", 3, schedule, seed=0)[1][0].reward
+        assert torch.equal(reward[:, 0], reward[:, 1]) is same
+    assert cli.main(["evaluate", str(path), "--tasks", "3", "--lanes", "2", "--deterministic", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["protocol"]["deterministic"] and "most likely actions" in curve_pictures.title(document)
+    usual = evaluate.evaluate_run(path, tasks=3, lanes=2)
+    assert not usual["protocol"]["deterministic"] and usual["curve"][0]["return"] != document["curve"][0]["return"]
+    kept = [evaluate.document_path(path, each) for each in (document, usual)]
+    assert kept[0].name.endswith("-deterministic.json") and kept[0] != kept[1] and all(each.exists() for each in kept)
+    capsys.readouterr()
+    assert cli.main(["compare", str(kept[0]), str(path)]) == 2
+    assert "is of most likely actions" in capsys.readouterr().err
 
 
 # ---- tasks that are the same

@@ -29,7 +29,7 @@ from pliant.algorithms.parts.soft import Soft, Steps
 from pliant.algorithms.parts.twins import CriticSettings
 from pliant.algorithms.parts.units import Units
 from pliant.errors import UserError
-from pliant.maths import distributions, functional
+from pliant.maths import distributions, functional, masks
 from pliant.policies.base import Deciding, traits
 from pliant.streams import Stream
 from pliant.system import ranges, threads
@@ -58,6 +58,8 @@ class OuterSettings:
     """Adam's learning rate of actor, critic and entropy weight."""
     memory_lr: Annotated[float, Gt(0)] = 3e-4
     """The same of the memory."""
+    lr_end: Annotated[float, Gt(0), Le(1)] = 1.0
+    """Share of all these rates that is left in the last iteration; they fall linearly from the first on."""
     gamma: Annotated[float, Ge(0), Le(1)] = 0.99
     """Discount per step."""
     tau: Annotated[float, Gt(0), Le(1)] = 0.005
@@ -129,8 +131,12 @@ class Replay:
     @property
     def breadth(self) -> float:
         """Among which share of the actions the policy is to choose in the iteration that was begun last."""
+        return self.outer.breadth * self._left(self.outer.breadth_end)
+
+    def _left(self, end: float) -> float:
+        """What is left, in the iteration that was begun last, of something that falls linearly from 1 to `end`."""
         over = min(1.0, max(0, int(self.iterations) - 1) / max(1, self.whole - 1))  # the share of training that is over
-        return self.outer.breadth * (1 + over * (self.outer.breadth_end - 1))
+        return 1 + over * (end - 1)
 
     def adapt(self, collect: Collect, steps: int | None = None) -> list[Rollout]:
         """One trial in every lane; how many episodes it has is the batch's business."""
@@ -177,13 +183,14 @@ class Replay:
         piece = self.ring.sample(self.outer.trials, draws)
         features = live.policy.remember(inputs_of(piece.as_task()), ())[0][0]  # [N, T, F]
         piece = piece._replace(obs=self.scales.seen(piece.obs))
+        reward, paid = self.units.rewards(piece), masks.standardise(piece.reward[None], piece.valid[None])[0]
         found: dict[str, Tensor]
-        lesson, found = live.lessons.loss(features, piece, draws)
+        lesson, found = live.lessons.loss(features, piece._replace(reward=paid), draws)
         known = twins.known(self.judges, piece, features, self.spec.trial_steps)
         for turn in range(self.outer.refresh):
             share = torch.rand(len(known), self.outer.steps, generator=draws).to(known)
             chosen = (share * piece.valid.sum(1)[:, None]).long()
-            at = soft.steps_of(piece, self.units.rewards(piece), features.detach(), known, chosen)
+            at = soft.steps_of(piece, reward, features.detach(), known, chosen)
             critic, actor, chance, more = self._losses(live, at, self.soft.noise(draws, len(at.reward)).to(known))
             losses = {"critic": critic, "actor": actor, "chance": chance}
             if turn == 0:
@@ -203,7 +210,7 @@ class Replay:
 
     def _step(self, losses: Mapping[str, Tensor]) -> None:
         """One step of every part; the target follows the critic."""
-        self.values.step(losses)
+        self.values.step(losses, self._left(self.outer.lr_end))
         with torch.no_grad():
             log_weight = self.values.of("chance")["log_weight"]
             log_weight.copy_(soft.bounded(log_weight))
@@ -261,7 +268,8 @@ def make(policy: nn.Module, spec: Spec, parts: dict[str, Any], stream: Stream) -
 
 def scheduled(parts: dict[str, Any]) -> list[str]:
     """The settings that change over a training, from its first iteration to its last."""
-    return ["outer.breadth"] if parts["outer"].breadth_end != 1 else []
+    falls = {"lr": ["outer.lr", "outer.memory_lr"], "breadth": ["outer.breadth"]}
+    return [name for what, names in falls.items() if getattr(parts["outer"], f"{what}_end") != 1 for name in names]
 
 
 def _require_fits(policy: nn.Module, spec: Spec, outer: OuterSettings, critic: CriticSettings) -> None:

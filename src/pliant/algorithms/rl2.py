@@ -22,9 +22,9 @@ from pliant.algorithms.base import Collect
 from pliant.algorithms.parts import adam, carried, lesson
 from pliant.algorithms.parts.adam import Adam, require_finite
 from pliant.algorithms.parts.credit import Credit
-from pliant.algorithms.parts.critic import Critic, CriticSettings, Judgement
+from pliant.algorithms.parts.critic import Critic, CriticSettings
 from pliant.algorithms.parts.lesson import Lesson, Trials
-from pliant.algorithms.parts.lessons import Lessons, LessonSettings
+from pliant.algorithms.parts.lessons import Lessons
 from pliant.algorithms.parts.objective import Objective
 from pliant.algorithms.parts.ring import Piece
 from pliant.algorithms.parts.scales import Scales, Which
@@ -94,21 +94,20 @@ class Rl2:
         if outer.cut and not isinstance(policy, Deciding):
             name = type(policy).__name__
             raise UserError(f"outer.cut is on: {name} does not remember and decide apart, choose --policy {MEMORIES}")
-        if outer.cut and not (critic.shared * critic.weight + critic.infer + critic.predict + critic.foresee):
+        if outer.cut and not (critic.any or critic.shared * critic.weight):
             raise UserError("outer.cut is on, and nothing else shapes the memory: add --critic.foresee 1")
         self.policy, self.spec, self.outer = policy, spec, outer
         self.iterations, self.stream = iterations, stream
         device = next(policy.parameters()).device
         self.critic = Critic(self.features, spec, critic, stream.at("critic").generator()).to(device)
-        weights = LessonSettings(foresee=critic.foresee)  # the others are lessons of the critic's
-        self.lessons = Lessons(self.features, spec, weights, stream.at("lessons").generator()).to(device)
+        self.lessons = Lessons(self.features, spec, critic, stream.at("lessons").generator()).to(device)
         parts = {"policy": policy, "critic": self.critic, "lessons": self.lessons}
         values = [_named(part, functional.parameters(module)) for part, module in parts.items()]
         self.adam = Adam({name: p for part in values for name, p in part.items()})
         self.least = _named("policy", traits(policy).least)
         self.scales = Scales(policy, spec.obs_size, outer.scale)
         self.credit = Credit(outer.gamma, outer.lam, spec.trial_steps, spec.task_size if critic.told else 0)
-        self.objective = Objective(distributions.of_policy(policy, spec), outer.clip, critic)
+        self.objective = Objective(distributions.of_policy(policy, spec), outer.clip, critic.weight)
         self.updates = torch.zeros((), dtype=torch.int64)
 
     # ---- acting
@@ -171,21 +170,20 @@ class Rl2:
         for chunk in trials.chunks(self.outer.chunk):
             part = trials.times(chunk)
             output, state = functional.apply(self.policy, self.params, part.inputs, state)
-            values.append(self._judge(output, part).value[None])
+            values.append(self._judge(output, part)[None])
         return self.credit.expected(torch.cat(values, dim=2), trials)
 
-    def _judge(self, output: Output, trials: Trials) -> Judgement:
-        """What the critic says of the L steps of `trials`; its value is by how many deviations the linear rule is off."""
+    def _judge(self, output: Output, trials: Trials) -> Tensor:
+        """By how many deviations the critic says that the linear rule is off at the L steps of `trials`, [N, L]."""
         features, shape = output.features, (*trials.elapsed.shape, self.features)
         if features is None or features.shape[2:] != shape:
             got = None if features is None else list(features.shape)
             raise UserError(f"{type(self.policy).__name__} gives features {got}: expected [M, B, T, {self.features}]")
-        rollout, elapsed = trials.rollout, trials.elapsed.to(features.dtype)
-        known = features[0], rollout.task, elapsed, rollout.action[0]
-        judged: Judgement = functional_call(self.critic, self._of("critic"), known)
+        known = features[0], trials.rollout.task, trials.elapsed.to(features.dtype)
+        judged: Tensor = functional_call(self.critic, self._of("critic"), known)
         return judged
 
-    def _step(self, given: Lesson, lr: float, entropy: float, draws: torch.Generator | None = None) -> dict[str, float]:
+    def _step(self, given: Lesson, lr: float, entropy: float, draws: torch.Generator) -> dict[str, float]:
         """One Adam step on some lanes, the graph of one chunk of time held at a time; lessons have chance by `draws`."""
         leaves = list(self.adam.values.values())
         gradients = [torch.zeros_like(p) for p in leaves]
@@ -207,7 +205,7 @@ class Rl2:
         return metrics | {"gradient_norm": norm}
 
     def _loss(
-        self, given: Lesson, state: State, entropy: float, draws: torch.Generator | None = None
+        self, given: Lesson, state: State, entropy: float, draws: torch.Generator
     ) -> tuple[Tensor, State, dict[str, Tensor]]:
         """Mean loss over the valid steps of a lesson, the memory after it, and numbers for the record."""
         output, state = self._acted(given.trials.inputs, state)
@@ -216,9 +214,8 @@ class Rl2:
             return loss, state, found
         rollout = given.trials.rollout
         piece = Piece._make([*(getattr(rollout, name)[0] for name in Piece._fields[:-1]), rollout.task])
-        piece = piece._replace(obs=self.scales.seen(piece.obs))
-        assert output.features is not None and draws is not None
-        piece = piece._replace(reward=given.reward[0])
+        piece = piece._replace(obs=self.scales.seen(piece.obs), reward=given.reward[0])
+        assert output.features is not None
         more, told = functional.attached(self.lessons, self._of("lessons")).loss(output.features[0], piece, draws)
         return loss + more, state, found | told
 

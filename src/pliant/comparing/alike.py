@@ -44,11 +44,16 @@ def require_same_family(trainings: Sequence[Training]) -> None:
 def settled(trainings: Sequence[Training], asked: Asked) -> Asked:
     """What is asked, where documents settle it: the tasks that the first of them is of.
 
-    Raises UserError where something else than the usual is asked for, and documents cannot answer it.
+    Raises UserError where something else than the usual is asked for and documents cannot answer it, and for documents of most
+    likely actions.
     """
     usual = Asked()
     found = [(t.path, document) for t in trainings for document in t.measured.values()]
     for path, document in found:
+        if document["protocol"].get("deterministic"):
+            raise errors.UserError(
+                f"{path} is of most likely actions: compare wants actions as in training, so evaluate without --deterministic"
+            )
         says = {name: document[name] for name in ("split", "tasks", "seed")} | {"stages": document["protocol"]["stages"]}
         for name, value in says.items():
             wanted = getattr(asked, name)

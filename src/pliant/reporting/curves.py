@@ -19,6 +19,7 @@ MOST_ROWS = 12
 def title(document: Mapping[str, Any]) -> str:
     """What was evaluated, in one line."""
     subject = f"{shown.name(document['algorithm'])} on {shown.family_of(document)}"
+    subject += " by its most likely actions" if document["protocol"].get("deterministic") else ""
     if document["split"] == "task":
         return f"{subject}: one task"
     kind = {"test": "held-out", "train": "training", "ood": "shifted"}[document["split"]]

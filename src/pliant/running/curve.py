@@ -86,7 +86,7 @@ def played_on(
     chosen = sample(learner.family, tasks, split, streams.at("tasks").rng())
     batch = learner.family.batch(chosen, schedule.lanes, schedule.episodes)
     layout = layout_of(learner.family, chosen.rows(), split)
-    return curve_on(learner, batch, schedule.last, acts_of(learner, streams), layout)
+    return curve_on(learner, batch, schedule.last, acts_of(learner, streams), layout, schedule.deterministic)
 
 
 def acts_of(learner: Learner, streams: Stream) -> Stream:
@@ -120,14 +120,21 @@ def layout_of(family: Family, tasks: Sequence[Mapping[str, Any]], split: str, ax
 
 
 def curve_on(
-    learner: Learner, batch: BatchEnv, stages: int, stream: Stream, layout: Layout | None = None
+    learner: Learner,
+    batch: BatchEnv,
+    stages: int,
+    stream: Stream,
+    layout: Layout | None = None,
+    deterministic: bool = False,
 ) -> tuple[Curve, list[Rollout]]:
     """Adapt to the tasks of `batch` up to stage `stages`; the measured curve, and the rollouts behind it.
 
-    Without a layout, tasks of the same values are the same, and there are others than these.
+    Without a layout, tasks of the same values are the same, and there are others than these. With `deterministic` all actions
+    are the policy's most likely ones.
     """
     begin = time.perf_counter()
-    rollouts = learner.algorithm.adapt(partial(rollout, batch, stream), stages)
+    collect = partial(rollout, batch, stream, deterministic=deterministic)
+    rollouts = learner.algorithm.adapt(collect, stages)
     seconds = time.perf_counter() - begin
     adapts = learner.adapts
     return measure(rollouts, batch, batch.reports_success, seconds, learner.by_episode, layout, adapts), rollouts

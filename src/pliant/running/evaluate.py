@@ -9,6 +9,7 @@ algorithms compare. Evaluation draws from its own random streams, by its own see
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 from pliant import errors
@@ -26,7 +27,7 @@ from pliant.storage import documents, record
 from pliant.storage.schema import evaluation
 from pliant.storage.schema.evaluation import Evaluation
 from pliant.system import given
-from pliant.tasks.base import SPLITS, Family
+from pliant.tasks.base import SPLITS, Family, Protocol
 from pliant.types import Rollout
 
 SCHEMA = evaluation.SCHEMA
@@ -46,12 +47,14 @@ def evaluate_run(
     changed: Mapping[str, Any] | None = None,
     family: Family | None = None,
     out: Path | None = None,
+    deterministic: bool = False,
 ) -> Evaluation:
     """The document `pliant.evaluation/1` of a run's newest checkpoint; kept in `out`, or in the run where that is possible.
 
     With `players` it holds what the family's reference agents and exact bounds reach on the same tasks; with `protocol` it is
     the family's published one, which settles tasks, lanes and horizon. `changed` are settings of the family other than in
-    training, as {"family.simulator": "highway-env"}; `family` is theirs, if made already. Raises UserError for what is wrong.
+    training, as {"family.simulator": "highway-env"}; `family` is theirs, if made already. With `deterministic` an agent with
+    memory takes its most likely actions instead of drawn ones. Raises UserError for what is wrong.
     """
     require_split(split)
     scheduling.require_sizes(tasks=tasks, stages=stages, lanes=lanes)
@@ -63,16 +66,32 @@ def evaluate_run(
     config, family = _settled(config, split, changed) if protocol else (config, family or learners.family_of(config))
     learner, found = learners.trained(run, device, config, family=family)
     published = family.protocol if protocol else None
-    schedule = publishing.schedule(learner, published, stages) if published else learner.schedule(stages, lanes)
+    schedule = _schedule(learner, published, stages, lanes, given.flag("deterministic", deterministic))
     facts, number = found.facts | {"iteration": found.iteration}, published.tasks if published else tasks
     result, measured = evaluate_learner(learner, split, number, schedule, seed, facts, distinct=protocol)
     result["protocol"] |= {"changed": dict(changed), "published": published.source if published else None}
     if published:
         result["headline"] = publishing.headline(measured, published.adapt if schedule.by_episode else schedule.last)
-    if module:
-        plays = schedule.episodes if schedule.by_episode else family.episodes
-        result["players"] = others(module, family, measured.tasks, split, schedule.lanes, plays, seed, measured.layout)
+    result |= {"players": _players(module, family, measured, split, schedule, seed)} if module else {}
     return _kept(run, result, out)
+
+
+def _schedule(
+    learner: Learner, published: Protocol | None, stages: int | None, lanes: int | None, deterministic: bool
+) -> Schedule:
+    """The published schedule, or the one that is asked for. Raises UserError for a published one by most likely actions."""
+    if published and deterministic:
+        raise errors.UserError("deterministic and protocol: published protocols draw actions as in training; give one")
+    schedule = publishing.schedule(learner, published, stages) if published else learner.schedule(stages, lanes)
+    return scheduling.without_chance(schedule) if deterministic else schedule
+
+
+def _players(
+    module: ModuleType, family: Family, measured: curves.Curve, split: str, schedule: Schedule, seed: int
+) -> dict[str, Any]:
+    """What reference agents reach on the same tasks."""
+    plays = schedule.episodes if schedule.by_episode else family.episodes
+    return others(module, family, measured.tasks, split, schedule.lanes, plays, seed, measured.layout)
 
 
 def _of_family(changed: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -127,6 +146,7 @@ def played(schedule: Schedule, horizon: int) -> dict[str, Any]:
         "lanes": schedule.lanes,
         "episodes_per_trial": schedule.episodes,
         "horizon": horizon,
+        "deterministic": schedule.deterministic,
     }
 
 
@@ -162,8 +182,9 @@ def document_path(run: Path, document: Evaluation) -> Path:
     """Where a run keeps an evaluation of itself."""
     protocol = document["protocol"]
     size = f"tasks{document['tasks']}-lanes{protocol['lanes']}-stages{protocol['stages']}"
-    published = "-protocol" if protocol.get("published") else ""
-    name = f"{document['split']}-seed{document['seed']}-{size}{published}"
+    how = "-protocol" if protocol.get("published") else ""
+    how += "-deterministic" if protocol.get("deterministic") else ""
+    name = f"{document['split']}-seed{document['seed']}-{size}{how}"
     name += "".join(f"-{flag.partition('.')[2]}={value}" for flag, value in protocol.get("changed", {}).items())
     return Path(run) / "evaluations" / f"{re.sub(r'[^A-Za-z0-9=.,_-]', '', name)[:200]}.json"
 

@@ -4,6 +4,7 @@
     by memory      stage e is episode e of one rollout: every lane plays one trial, and remembers what itself has seen
 """
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -31,6 +32,8 @@ class Schedule:
     """B, trials of a task side by side."""
     by_episode: bool
     """Stages are the episodes of one trial (an agent with memory), else rollouts between gradient steps."""
+    deterministic: bool = False
+    """The policy takes its most likely actions."""
 
     @property
     def stage(self) -> Literal["gradient step", "episode"]:
@@ -62,6 +65,16 @@ class Schedule:
     def before(self, rollouts: list[Rollout]) -> list[Rollout]:
         """What an agent adapts from: all that it played, or all before the last gradient step."""
         return rollouts if self.by_episode else rollouts[:-1]
+
+
+def without_chance(schedule: Schedule) -> Schedule:
+    """The same, by most likely actions. Raises UserError for an agent without memory."""
+    if not schedule.by_episode:
+        raise errors.UserError(
+            "deterministic is true: expected an agent with memory, because others are measured by the rollouts that they adapt"
+            " from, with actions drawn by chance; leave --deterministic out"
+        )
+    return dataclasses.replace(schedule, deterministic=True)
 
 
 def of_memory(stages: int | None, episodes: int | None, usual: int, lanes: int) -> Schedule:

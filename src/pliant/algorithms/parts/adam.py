@@ -12,6 +12,7 @@ from torch.optim.adam import adam as functional
 from pliant.errors import UserError
 from pliant.types import Params
 
+ORDERED = torch.contiguous_format
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 """What torch's Adam keeps of each value."""
 
@@ -24,7 +25,7 @@ class Adam:
     """
 
     def __init__(self, values: Params, prefix: str = "", eps: float = 1e-5, fused: bool = False) -> None:
-        self.values = {name: p.detach().clone().requires_grad_() for name, p in values.items()}
+        self.values = {name: p.detach().clone(memory_format=ORDERED).requires_grad_() for name, p in values.items()}
         self._prefix, self._eps, self._fused = prefix, eps, fused
         self._moments: dict[str, dict[str, Tensor]] = {}
         """Of each value, by `MOMENTS`; none before the first step."""
@@ -33,14 +34,15 @@ class Adam:
     def step(self, gradients: Sequence[Tensor], lr: float) -> None:
         """One step down `gradients`, one for each value and of its shape, in the order of `values`.
 
-        It is torch's own step as a function: the class `torch.optim.Adam` imports torch's compiler, which takes seconds.
+        It is torch's own step as a function: the class `torch.optim.Adam` imports torch's compiler, which takes seconds. Fused,
+        that function misreads gradients and values whose elements do not lie one after the other, as after a transposition.
         """
         for name in self.values.keys() - self._moments.keys():
             zeros = torch.zeros_like(self.values[name])
             self._moments[name] = {"step": torch.zeros(()), "exp_avg": zeros, "exp_avg_sq": zeros.clone()}
         step, exp_avg, exp_avg_sq = ([self._moments[name][what] for name in self.values] for what in MOMENTS)
         functional(
-            list(self.values.values()), list(gradients), exp_avg, exp_avg_sq, [], step,
+            list(self.values.values()), [g.contiguous() for g in gradients], exp_avg, exp_avg_sq, [], step,
             lr=lr, beta1=0.9, beta2=0.999, eps=self._eps, weight_decay=0.0, amsgrad=False, maximize=False,
             fused=self._fused,
         )  # fmt: skip
@@ -115,9 +117,9 @@ def _moment(state: Mapping[str, Tensor], name: str, value: Tensor, what: str) ->
 
 def clipped(gradients: Sequence[Tensor], longest: float) -> tuple[list[Tensor], float]:
     """The gradients, scaled down if all together are longer than `longest`; and how long they were."""
-    norm = float(torch.stack([g.norm() for g in gradients]).norm())
-    factor = min(1.0, longest / (norm + 1e-12))
-    return [g * factor for g in gradients], norm
+    each = list(gradients)
+    norm = float(torch.stack(torch._foreach_norm(each)).norm())
+    return list(torch._foreach_mul(each, min(1.0, longest / (norm + 1e-12)))), norm
 
 
 def require_finite(tensors: Mapping[str, Tensor], what: str, remedy: str = "lower --inner.lr or --outer.lr") -> None:

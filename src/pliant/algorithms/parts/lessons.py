@@ -32,13 +32,14 @@ class LessonSettings:
 
     infer: Annotated[float, Ge(0)] = 0.0
     """Weight of half the mean squared error with which a linear layer reads the task from the features: the memory learns to
-    know its task. Needs `told`."""
+    know its task (Humplik et al. 2019, arXiv:1905.06424). Needs `told`."""
     predict: Annotated[float, Ge(0)] = 0.0
     """Weight of half the mean squared error with which the standardised reward of a step is predicted from features and action,
     linear in either: the memory learns what actions bring."""
     foresee: Annotated[float, Ge(0)] = 0.0
-    """Weight of half the mean squared error with which standardised reward and next observation of a random other step of the
-    trial are predicted from the features, and what was seen and done there: the memory learns what world it is in."""
+    """Weight of half the mean squared error with which standardised reward and next observation, as the policy sees it, of a
+    random other step of the trial (of its chunk, where it is learned from in chunks) are predicted from the features, and what
+    was seen and done there: the memory learns what world it is in."""
 
     def __post_init__(self) -> None:
         ranges.check(self)
@@ -71,24 +72,24 @@ class Lessons(nn.Module):
                 nn.init.xavier_uniform_(p, generator=generator)
 
     def loss(self, features: Tensor, piece: Piece, draws: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """(the loss [], each lesson's without its weight) of features [N, T, F] of trials whose numbers have unit size."""
+        """(the loss [], each lesson's without its weight) of features [N, T, F] of trials whose observations have unit size and
+        whose rewards are standardised; steps are drawn by `draws`."""
         total, found = features.new_zeros(()), {}
-        reward = masks.standardise(piece.reward[None], piece.valid[None])[0]
         if self.reads is not None:
             wrong = (self.reads(features) - piece.task[:, None]).square().mean(-1)  # [N, T]
             found["infer_loss"] = infer = 0.5 * _mean(wrong, piece.valid)
             total = total + self.weights.infer * infer
         if self.predicts is not None:
             action = nn.functional.pad(self._acted(piece.action).to(features), (0, 1), value=1)  # [N, T, A + 1]
-            wrong = ((self.predicts(features) * action).sum(-1) - reward).square()
+            wrong = ((self.predicts(features) * action).sum(-1) - piece.reward).square()
             found["predict_loss"] = predict = 0.5 * _mean(wrong, piece.valid)
             total = total + self.weights.predict * predict
         if self.foresees is not None:
-            found["foresee_loss"] = foresee = 0.5 * self._foresee(features, piece, reward, draws)
+            found["foresee_loss"] = foresee = 0.5 * self._foresee(features, piece, draws)
             total = total + self.weights.foresee * foresee
         return total, {name: value.detach() for name, value in found.items()}
 
-    def _foresee(self, features: Tensor, piece: Piece, reward: Tensor, draws: torch.Generator) -> Tensor:
+    def _foresee(self, features: Tensor, piece: Piece, draws: torch.Generator) -> Tensor:
         """Mean squared error of the reward, and of the next observation as far as the same episode goes on to it."""
         assert self.foresees is not None
         N, T = piece.reward.shape
@@ -99,7 +100,7 @@ class Lessons(nn.Module):
         told = self.foresees(
             torch.cat([features, piece.obs[lane, there], self._acted(piece.action)[lane, there].to(features)], dim=-1)
         )
-        paid = (told[..., 0] - reward[lane, there]).square()
+        paid = (told[..., 0] - piece.reward[lane, there]).square()
         goes_on = piece.valid[lane, after] & ~piece.first[lane, after] & (after > there)
         came = (told[..., 1:] - piece.obs[lane, after]).square().mean(-1)
         return _mean(paid, piece.valid) + _mean(came, piece.valid & goes_on)

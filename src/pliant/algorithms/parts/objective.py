@@ -1,15 +1,14 @@
-"""What a policy with memory and its critic are trained by: the clipped surrogate, and what is added to it.
+"""What a policy with memory and its critic are trained by, besides lessons: the clipped surrogate, and what is added to it.
 
-    loss = surrogate + value + infer + predict - entropy, each by its weight
+    loss = surrogate + value - entropy, each by its weight
 
-PPO as in Schulman et al. 2017, arXiv:1707.06347; what the critic adds is said in `critic`.
+PPO as in Schulman et al. 2017, arXiv:1707.06347.
 """
 
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from pliant.algorithms.parts.critic import CriticSettings, Judgement
 from pliant.algorithms.parts.lesson import Lesson
 from pliant.maths import losses, masks
 from pliant.maths.distributions import Distribution
@@ -22,26 +21,19 @@ class Objective:
     distribution: Distribution
     clip: float
     """Largest change of a probability ratio that is rewarded."""
-    critic: CriticSettings
-    """The weights of what the critic adds."""
+    weight: float
+    """Of the value loss."""
 
-    def loss(self, dist: Tensor, judged: Judgement, lesson: Lesson, entropy_weight: float) -> tuple[Tensor, dict[str, Tensor]]:
-        """(the loss [], numbers for the record []) of distribution parameters `dist` [1, N, L, P] and a critic's judgement."""
+    def loss(self, dist: Tensor, judged: Tensor, lesson: Lesson, entropy_weight: float) -> tuple[Tensor, dict[str, Tensor]]:
+        """(the loss [], numbers for the record []) of distribution parameters `dist` [1, N, L, P] and a critic's values [N, L].
+        """
         rollout, valid = lesson.trials.rollout, lesson.trials.rollout.valid
         log_prob = self.distribution.log_prob(dist, rollout.action)  # [1, N, L]
         surrogate = losses.clipped(log_prob, rollout.log_prob, lesson.advantage, valid, self.clip)[0]
-        value = losses.value(judged.value[None], lesson.target, valid)[0]
+        value = losses.value(judged[None], lesson.target, valid)[0]
         entropy = masks.mean(self.distribution.entropy(dist), valid)[0]
-        loss = surrogate + self.critic.weight * value - entropy_weight * entropy
+        loss = surrogate + self.weight * value - entropy_weight * entropy
         found = {"loss": surrogate, "value_loss": value, "entropy": entropy, "kl": _kl(log_prob, lesson)}
-        if judged.task is not None:
-            wrong = (judged.task - rollout.task[:, None]).square().mean(-1)  # [N, L]
-            found["infer_loss"] = infer = 0.5 * masks.mean(wrong[None], valid)[0]
-            loss = loss + self.critic.infer * infer
-        if judged.reward is not None:
-            wrong = (judged.reward - lesson.reward[0]).square()  # [N, L]
-            found["predict_loss"] = predict = 0.5 * masks.mean(wrong[None], valid)[0]
-            loss = loss + self.critic.predict * predict
         return loss, {name: number.detach() for name, number in found.items()}
 
 

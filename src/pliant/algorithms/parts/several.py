@@ -26,8 +26,8 @@ class Several:
         """The values of a part by name: leaves that change in place at each step."""
         return {name.removeprefix(f"{part}/"): p for name, p in self._adams[part].values.items()}
 
-    def step(self, losses: Mapping[str, Tensor]) -> None:
-        """One step of each part that has a loss [], all from the values before it.
+    def step(self, losses: Mapping[str, Tensor], share: float = 1.0) -> None:
+        """One step of each part that has a loss [], all from the values before it, by that share of its rate.
 
         Raises UserError, with all values as they were, for a gradient that is not finite.
         """
@@ -41,7 +41,7 @@ class Several:
             if not math.isfinite(norm):
                 adam.require_finite(dict(zip(leaves, found, strict=True)), "gradient", "lower --outer.lr")
         for part, scaled in steps.items():
-            self._adams[part].step(scaled, self._lr[part])
+            self._adams[part].step(scaled, share * self._lr[part])
 
     def set(self, part: str, values: Params) -> None:
         """Continue from other values with the same moments."""

@@ -33,6 +33,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     players = "play the family's reference agents (classical controllers, exact optima) on the same tasks too"
     parser.add_argument("--players", action="store_true", help=players)
     parser.add_argument("--protocol", action="store_true", help="evaluate as the family's publishers do, e.g. Meta-World's")
+    likely = "take the most likely actions instead of drawing them; for agents with memory"
+    parser.add_argument("--deterministic", action="store_true", help=likely)
     where = "document, .json; a picture goes beside it (default: in RUN/evaluations)"
     parser.add_argument("--out", type=shared_arguments.place, metavar="FILE", help=where)
     parser.add_argument("--json", action="store_true", help="print one pliant.evaluation/1 document")
@@ -60,6 +62,7 @@ def run(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
             players=arguments.players,
             protocol=arguments.protocol,
             changed=settings,
+            deterministic=arguments.deterministic,
             out=arguments.out,
         )
     if arguments.json:

@@ -29,6 +29,8 @@ class Protocol(TypedDict):
     """Episodes that a lane plays in a trial."""
     horizon: Annotated[int, Ge(1)]
     """Most environment steps of an episode."""
+    deterministic: NotRequired[bool]
+    """All actions are the policy's most likely ones, else drawn as in training."""
     changed: NotRequired[dict[str, Any]]
     """Settings of the family other than in training, by flag: {"family.simulator": "highway-env"}."""
     published: NotRequired[str | None]
