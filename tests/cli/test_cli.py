@@ -310,7 +310,7 @@ def test_shown_names() -> None:
     assert shown.family_of({"family": "gymnasium", "config": config}) == "ALE/Pong-v5"
     assert shown.family_of({"family": "gymnasium", "family_settings": {"env": "worlds:Camera-v0"}}) == "Camera-v0"
     assert shown.family_of({"family": "gymnasium"}) == "gymnasium"
-    document = {"algorithm": "mine.anil", "family": "gymnasium", "config": config, "split": "test", "tasks": 1, "per_task": []}
+    document = {"algorithm": "mine.anil", "family": "gymnasium", "config": config, "split": "test", "tasks": 1, "protocol": {}}
     assert curves.title({**document, "per_task": [{"task": 1}]}) == "anil on ALE/Pong-v5: 1 held-out tasks"
     assert shown.family_of({"family": "package.room", "parts": {"family": {"env": "x"}}}) == "room"
 
@@ -395,7 +395,8 @@ def test_evaluate_json_prints_one_document_whatever_else_is_printed(
     assert json.loads(out) == {"schema": "pliant.evaluation/1", "curve": []}
     assert "hello" in err
     keywords = {"split": "ood", "tasks": 5, "stages": 0, "lanes": 2, "seed": 3, "device": "cpu"}
-    assert asked == [(Path("mine"), keywords | {"players": False, "protocol": False, "changed": {}, "out": None})]
+    keywords |= dict.fromkeys(("players", "protocol", "deterministic"), False)
+    assert asked == [(Path("mine"), keywords | {"changed": {}, "out": None})]
 
 
 def test_evaluate_prints_a_table_and_draws_the_curve(

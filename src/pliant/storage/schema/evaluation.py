@@ -235,9 +235,13 @@ def _of_settings(config: Config) -> Iterator[str]:
             yield f"config.parts.train.{name} is {value!r:.60}: expected an integer from {least} to 1000000"
 
 
+LATER = ("deterministic",)
+"""What the protocol of a document with a checksum may lack: it came after them."""
+
+
 def _missing_since_sealed(document: Evaluation) -> Iterator[str]:
     """What pliant 0.1.0 did not write yet, and every document with a checksum has."""
-    protocol = ["stage"] if document["split"] == "task" else [*Protocol.__annotations__]
+    protocol = ["stage"] if document["split"] == "task" else [n for n in Protocol.__annotations__ if n not in LATER]
     yield from (f"protocol.{name} is missing" for name in protocol if name not in document["protocol"])
     yield from (f"cost.{name} is missing" for name in parts.SINCE_SEALED if name not in document["cost"])
     for index, task in enumerate(document["per_task"]):
