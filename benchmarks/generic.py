@@ -10,7 +10,6 @@ seeds, and the interval of the difference, so wide that all windows together hol
 
 import argparse
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,9 @@ import stepping
 from scipy import stats
 
 from pliant.config.config import load_config
+from pliant.config.presets import preset_path
 from pliant.running import learner as learners
-from pliant.running import loop, train
+from pliant.running import loop
 
 ITERATIONS, WINDOW = 60, 10
 FAMILIES: dict[str, dict[str, str]] = {
@@ -30,7 +30,7 @@ FAMILIES: dict[str, dict[str, str]] = {
         "family.vary": "force_mag=-15:-8|8:15, length=0.3:1, masspole=0.05:0.3, masscart=0.5:1.5, gravity=8:12",
     },
 }
-PRESET = str(Path(train.__file__).parent / "presets" / "maml-cartpole.toml")
+PRESET = str(preset_path("maml", "cartpole", None))
 
 
 def curve(family: str, seed: int) -> dict[str, Any]:

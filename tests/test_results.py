@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import json
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,13 @@ def test_every_tracked_result_is_measured_again_by_a_study_or_times_something(mo
     assert measured == {name.partition("/")[0] for name in studied} | timed
     for study in studied.values():
         assert (ROOT / "benchmarks" / study.command.split()[0]).is_file()
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in (ROOT / "benchmarks").glob("*.py")))
+def test_every_benchmark_imports_and_finds_its_presets(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    for value in runpy.run_path(str(ROOT / "benchmarks" / f"{name}.py"), run_name="imported").values():
+        assert not (isinstance(value, str) and value.endswith(".toml")) or Path(value).is_file()
 
 
 def test_a_result_is_out_of_date_when_its_law_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from pliant.config import config, registry
 from pliant.maths import functional
 from pliant.policies import episodic, external, gru, linear_attention, mean, transformer
 from pliant.policies.parts import layers
+from pliant.policies.parts.rows import STRONGEST, read
 from pliant.running import learner as learners
 from pliant.running import loop
 from pliant.streams import Stream
@@ -354,9 +355,9 @@ def test_an_external_memory_reads_by_content() -> None:
     with torch.no_grad():
         core.ask.weight.zero_()
         core.ask.bias.copy_(torch.tensor([0.0, 2.0, 1e6]))  # key, strength
-    read, weight = core._read(core.ask.bias[None, None], rows)
-    e = torch.tensor([0.0, external.STRONGEST, 0.0]).double()
-    assert torch.allclose(weight[0, 0, 0], e.softmax(-1), atol=1e-4) and torch.allclose(read[0, 0], rows[0, 0, 1], atol=1e-4)
+    found, weight = read(core.ask.bias[None, None], rows, heads=1)
+    e = torch.tensor([0.0, STRONGEST, 0.0]).double()
+    assert torch.allclose(weight[0, 0, 0], e.softmax(-1), atol=1e-4) and torch.allclose(found[0, 0], rows[0, 0, 1], atol=1e-4)
 
 
 def test_an_untrained_external_memory_finds_what_looks_alike() -> None:
@@ -368,7 +369,7 @@ def test_an_untrained_external_memory_finds_what_looks_alike() -> None:
     rows = torch.zeros(1, 1, 16, 16, dtype=torch.float64)
     rows[0, 0, :4] = asked[0, :, :16].tanh()
     for i in range(4):
-        weight = core._read(asked[:, i : i + 1], rows)[1][0, 0, 0]
+        weight = read(asked[:, i : i + 1], rows, heads=1)[1][0, 0, 0]
         assert int(weight.argmax()) == i and float(weight[i].detach()) > 0.5
 
 

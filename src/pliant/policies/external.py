@@ -23,21 +23,15 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
-from pliant.maths import functional
-from pliant.policies.parts import layers, memory
+from pliant.policies.parts import layers, rows, trials
 from pliant.policies.parts.layers import Linear
 from pliant.policies.parts.memory import MemoryPolicy, MemorySettings, recurrent_
+from pliant.policies.parts.rows import State
 from pliant.streams import Stream
 from pliant.types import Inputs, Spec
 
-State = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
-"""h [M, B, H], rows [M, B, N, W], usage [M, B, N], and of the last step: what was read [M, B, R*W], mean weights [M, B, N]."""
-STRONGEST = 30.0
-"""Largest strength of a key: enough for one row among thousands, far from overflow."""
 STRONG = 4.0
 """What strengths begin with, before the softplus: one row that fits outweighs dozens that are empty."""
-FLOOR = 1e-6
-"""Added to squared lengths: rows and keys of zeros are similar to nothing."""
 
 
 @dataclass(frozen=True)
@@ -84,45 +78,23 @@ class External(nn.Module):
         return h, none[0], none[1], none[2], none[3]
 
     def forward(self, x: Tensor, inputs: Inputs, state: State) -> tuple[Tensor, State]:
-        B = x.shape[1]
-        into = self.into(x.flatten(1, 2)).unflatten(1, (B, -1))  # [M, B, T, 3H]
-        h, rows, usage, recalled, last = state
-        seen = []
-        for now, given in zip(into.unbind(2), x.unbind(2), strict=True):
-            h = memory.gru_step(now + self.recall(recalled), self.back(h), h)
-            asked = self.ask(torch.cat([h, given], dim=-1))  # [M, B, R*W + R]
-            recalled, weight = self._read(asked, rows)
-            rows, usage = self._write(h, asked, rows, usage, last, weight)
-            last = weight.mean(2)
-            seen.append(torch.cat([h, recalled], dim=-1))
-        return torch.stack(seen, dim=2), (h, rows, usage, recalled, last)
+        given = layers.affine(x.flatten(1, 2), *self._given()).unflatten(1, x.shape[1:3])
+        told = torch.cat([self.ask.weight[..., : self.settings.size], self.tell.weight], dim=-2)
+        weights = rows.Weights(self.recall.weight, self.back.weight, told)
+        how = rows.How(self.settings.heads, self.settings.decay, self.settings.write_gate)
+        if x.shape[2] > 1 and told.dim() == 2:
+            return trials.trials(given, state, weights, how)
+        features, state = rows.steps(given.unbind(2), state, weights, how)
+        return torch.stack(features, dim=2), state
 
-    def _read(self, asked: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """(what the heads read [M, B, R*W], their weights [M, B, R, N])."""
-        R, W = self.settings.heads, self.settings.width
-        key = _unit(asked[..., : R * W].tanh().unflatten(-1, (R, W)))  # [M, B, R, W]
-        strength = 1 + functional.within(nn.functional.softplus(asked[..., R * W :]), high=STRONGEST - 1)  # [M, B, R]
-        similar = key @ _unit(rows).mT  # [M, B, R, N]
-        weight = (strength.unsqueeze(-1) * similar).softmax(-1)
-        return (weight @ rows).flatten(-2), weight
-
-    def _write(
-        self, h: Tensor, asked: Tensor, rows: Tensor, usage: Tensor, last: Tensor, weight: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """(rows, usage) after the step."""
-        told = self.tell(h)  # [M, B, 2]
-        gate = told[..., :1].sigmoid()
-        whether = told[..., 1:].sigmoid() if self.settings.write_gate else torch.ones_like(gate)
-        least = nn.functional.one_hot(usage.argmin(-1), usage.shape[-1]).to(rows.dtype)  # [M, B, N]
-        where = whether * (gate * last + (1 - gate) * least)
-        kept = rows * (1 - whether * (1 - gate) * least).unsqueeze(-1)
-        rows = kept + where.unsqueeze(-1) * asked[..., : self.settings.width].tanh().unsqueeze(-2)
-        return rows, self.settings.decay * usage + weight.sum(2) + where
-
-
-def _unit(x: Tensor) -> Tensor:
-    """Vectors at unit length; a vector of zeros stays one."""
-    return x * (x.square().sum(-1, keepdim=True) + FLOOR).rsqrt()
+    def _given(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of what inputs give to a step: to the gates, to what comes back from h (none) and to what is told."""
+        H, into, ask, back = self.settings.size, self.into.weight, self.ask.weight, self.back.bias
+        not_back, not_tell = (into.new_zeros(*into.shape[:-2], n, into.shape[-1]) for n in (H, 2))
+        came = self.into.bias + self.recall.bias
+        gates = came[..., : 2 * H] + back[..., : 2 * H], came[..., 2 * H :], back[..., 2 * H :]
+        bias = torch.cat([*gates, self.ask.bias, self.tell.bias], dim=-1)
+        return torch.cat([into, not_back, ask[..., H:], not_tell], dim=-2), bias
 
 
 def make(spec: Spec, settings: Settings, stream: Stream) -> MemoryPolicy:

@@ -41,9 +41,14 @@ class Linear(nn.Module):
         nn.init.xavier_uniform_(self.weight, gain=gain, generator=generator)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.weight.dim() == 2:
-            return nn.functional.linear(x, self.weight, self.bias)
-        return torch.baddbmm(self.bias.unsqueeze(-2), x, self.weight.mT)
+        return affine(x, self.weight, self.bias)
+
+
+def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """[M, N, in] -> [M, N, out] with weight [out, in] and bias [out], or both stacked per task."""
+    if weight.dim() == 2:
+        return nn.functional.linear(x, weight, bias)
+    return torch.baddbmm(bias.unsqueeze(-2), x, weight.mT)
 
 
 def initial_log_std(spec: Spec, settings: HeadSettings) -> nn.Parameter | None:
