@@ -8,8 +8,10 @@ import contextlib
 import re
 import signal
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 from unicodedata import category
 
 EXTRAS = {
@@ -37,6 +39,8 @@ _NO_MEMORY = re.compile(
     "|multiplication overflow|[Aa]rray is too big|Maximum allowed dimension exceeded"
 )
 """What torch says on a processor and on a graphics card, and what torch and NumPy say of sizes that no memory has."""
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+"""What Gymnasium's warnings begin and end with."""
 _HERE = Path(__file__).resolve().parent
 
 
@@ -183,6 +187,15 @@ def status_of(error: BaseException) -> int:
 def warn(message: str) -> None:
     """One line of warning on stderr."""
     print(f"pliant: warning: {_flat(message)}", file=sys.stderr, flush=True)
+
+
+def show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: str | None = None
+) -> None:
+    """A warning of a library in which no word of an environment moves the cursor, without colours: a `warnings.showwarning`."""
+    text = _COLOUR.sub("", warnings.formatwarning(message, category, filename, lineno, line))
+    with contextlib.suppress(OSError, AttributeError):  # stderr is gone
+        print("\n".join(map(printable, text.splitlines())), file=file or sys.stderr)
 
 
 def printable(text: str) -> str:

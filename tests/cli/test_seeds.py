@@ -1,5 +1,6 @@
 """Several seeds by one command: no seed outlives the command, and what it reached is saved."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -24,6 +25,34 @@ def test_signals_are_handed_on_and_handed_back() -> None:
         os.kill(os.getpid(), stop.ENDING[-1])
         assert process.wait(10) == -stop.ENDING[-1] and relay.signal == stop.ENDING[-1]
     assert [signal.getsignal(number) for number in stop.ENDING] == before
+
+
+def test_what_seeds_warn_of_is_said_once_and_while_they_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with contextlib.ExitStack() as files:
+        processes = seeds._Processes([], {0: tmp_path, 1: tmp_path, 2: tmp_path}, 3, files)
+        says = "pliant: warning: of all"
+        rest = {0: "", 1: "pliant: warning: of one\nsomething else", 2: "pliant: it failed"}
+        script = (
+            "import sys, pathlib, time; print(sys.argv[1], file=sys.stderr, flush=True);"
+            "[time.sleep(0.02) for _ in iter(pathlib.Path('go').exists, True)]; print(sys.argv[2], file=sys.stderr);"
+            "sys.exit(2 * ('failed' in sys.argv[2]))"
+        )
+        for seed, more in rest.items():
+            processes.waiting, processes.command = [seed], [sys.executable, "-c", script, says, more]
+            processes.begin()
+        end = time.monotonic() + 60
+        while not (heard := capsys.readouterr().err):
+            assert time.monotonic() < end
+            processes.hear()
+        assert heard == f"{says}\n"
+        Path("go").touch()
+        while processes.running:
+            assert time.monotonic() < end
+            processes.end()
+    assert capsys.readouterr().err == "pliant: warning: of one\n" and processes.failed == {2: "it failed"}
 
 
 @pytest.mark.slow

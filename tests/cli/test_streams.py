@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +114,54 @@ def test_a_bug_of_ours_shows_its_traceback_as_text(capsys: pytest.CaptureFixture
     except RuntimeError as error:
         streams.show_bug(type(error), error, error.__traceback__)
     assert HARMLESS in capsys.readouterr().err
+
+
+def test_a_warning_of_a_library_is_text_without_colours(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warnings.showwarning", errors.show_warning)
+    monkeypatch.setattr("warnings.formatwarning", lambda message, *where: f"{message}\nwhere it came from\n")
+    warnings.warn_explicit(f"\x1b[33mWARN: {EVIL}\x1b[0m", UserWarning, "here.py", 1)
+    said = capsys.readouterr().err
+    plain = HARMLESS.replace(r"\x1b[31m", "")
+    assert said == f"WARN: {plain}\nwhere it came from\n"
+
+
+WARNS = """
+import gymnasium
+from gymnasium.envs.classic_control import CartPoleEnv
+
+class Loud(CartPoleEnv):
+    def reset(self, **how):
+        gymnasium.logger.warn("\\x1b[2J wipes the screen")
+        return super().reset(**how)
+
+gymnasium.register("Loud-v0", "loud:Loud")
+"""
+
+
+def test_what_an_environment_warns_of_is_text_in_a_command_and_in_its_workers(tmp_path: Path) -> None:
+    (tmp_path / "loud.py").write_text(WARNS)
+    words = "train maml gymnasium --env loud:Loud-v0 --import loud --vary length=0.3:1.5 --workers 1 --out run --quiet"
+    small = "--iterations 1 --preset none --train.meta_batch 2 --train.lanes 2 --family.horizon 4 --policy.hidden 8"
+    command = [*interpreter.command("-m", "pliant"), *words.split(), *small.split()]
+    done = subprocess.run(command, cwd=tmp_path, env=interpreter.environment(), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "\\x1b[2J wipes the screen" in done.stderr and "\x1b" not in done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_trap_for_what_draws_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("matplotlibrc").write_text("figure.dpi: 100\n")
+    assert cli.main(["list"]) == 0
+    Path("matplotlibrc").unlink()
+    os.mkfifo("pipe")
+    Path("matplotlibrc").symlink_to("pipe")
+    capsys.readouterr()
+    assert cli.main(["list"]) == 2
+    assert capsys.readouterr().err == (
+        "pliant: matplotlibrc in this folder is no file, but Matplotlib reads it: remove it or work elsewhere\n"
+    )

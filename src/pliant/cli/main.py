@@ -7,7 +7,9 @@ import argparse
 import contextlib
 import os
 import signal
+import stat
 import sys
+import warnings
 from collections.abc import Sequence
 
 from pliant import errors
@@ -19,6 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     streams.prepare()
     parent.watch()
+    if argv is None:
+        warnings.showwarning = errors.show_warning
     interrupt = stop.Interrupt()
     with stop.handled(interrupt.note, signal.SIGINT):
         try:
@@ -65,7 +69,16 @@ def _run(argv: list[str]) -> int:
     if arguments.command is None:
         parser.parser().print_help()
         return 0
+    _require_no_trap()
     return verbs.load(arguments.command).run(arguments, settings)
+
+
+def _require_no_trap() -> None:
+    """Raise UserError if what draws would wait for ever: it reads its settings where we work, whoever put them there."""
+    with contextlib.suppress(OSError):
+        if stat.S_IFMT(os.stat("matplotlibrc").st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+            message = "matplotlibrc in this folder is no file, but Matplotlib reads it: remove it or work elsewhere"
+            raise errors.UserError(message)
 
 
 def understood(argv: Sequence[str]) -> tuple[argparse.Namespace, dict[str, str], list[str]]:

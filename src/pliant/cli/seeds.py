@@ -22,6 +22,10 @@ POLL = 0.2
 """Seconds between looks at the processes."""
 SHOW = 2.0
 """Seconds between looks at what they have written."""
+MOST_READ = 2**20
+"""Bytes of it, at a look."""
+WARNS = "pliant: warning: "
+"""How such a line begins."""
 
 
 def train(command: Sequence[str], outs: Mapping[int, Path], jobs: int, iterations: int, quiet: bool) -> None:
@@ -40,8 +44,9 @@ def train(command: Sequence[str], outs: Mapping[int, Path], jobs: int, iteration
             if not relay.signal:
                 processes.begin()
             processes.end()
-            if not quiet and (time.monotonic() - shown > SHOW or not processes.running):
+            if time.monotonic() - shown > SHOW or not processes.running:
                 shown = time.monotonic()
+                processes.hear()
                 rows = [row for out in outs.values() if (row := _last(out))]
                 bar.update(sum(min(iterations, int(row["iteration"]) + 1) for row in rows), _mean_return(rows))
             time.sleep(POLL)
@@ -63,7 +68,8 @@ class _Processes:
         self.running = dict[int, subprocess.Popen[bytes]]()
         self.failed = dict[int, str]()
         """What each failed seed said last."""
-        self._said = dict[int, IO[str]]()
+        self._said = dict[int, _Said]()
+        self._told = set[str]()
         threads = str(max(1, machine.cores() // jobs))
         own = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads)}
         self._environment = interpreter.environment() | parent.ENVIRONMENT | own
@@ -73,31 +79,57 @@ class _Processes:
         while self.waiting and len(self.running) < self.jobs:
             seed = self.waiting.pop(0)
             words = [*self.command, "--seed", str(seed), "--out", str(self.outs[seed]), "--quiet"]
-            file = tempfile.TemporaryFile("w+")  # noqa: SIM115 (a pipe that nobody reads would fill)
-            self._said[seed] = self._files.enter_context(file)
+            file = self._files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (a pipe that nobody reads would fill)
+            self._said[seed] = _Said(file)
             self.running[seed] = subprocess.Popen(
                 words,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
-                stderr=self._said[seed],
+                stderr=file,
                 env=self._environment,
                 start_new_session=True,
             )
 
+    def hear(self) -> None:
+        """Hand on what those that run have warned of."""
+        for said in self._said.values():
+            self._tell(said.new())
+
+    def _tell(self, lines: Sequence[str]) -> None:
+        """Say each line once, whichever of the seeds says it."""
+        for line in lines:
+            if line.startswith(WARNS) and line not in self._told:
+                self._told.add(line)
+                errors.warn(line.removeprefix(WARNS))
+
     def end(self) -> None:
-        """Take those out that have ended, and keep what the failed ones said."""
+        """Take those out that have ended, hand on what they have warned of, and keep what the failed ones said last."""
         for seed, process in list(self.running.items()):
             if process.poll() is None:
                 continue
-            with self._said.pop(seed) as file:
-                file.seek(0)
-                said = file.read().strip()
+            said = self._said.pop(seed)
+            self._tell(said.new())
             if process.returncode:
-                last = said.splitlines()[-1] if said else f"status {process.returncode}"
-                self.failed[seed] = last.removeprefix("pliant: ")
+                self.failed[seed] = said.last.removeprefix("pliant: ") or f"status {process.returncode}"
+            said.file.close()
             if process.stdin:
                 process.stdin.close()
             del self.running[seed]
+
+
+class _Said:
+    """What a process has written to a file so far."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.last, self._read, self._rest = file, "", 0, ""
+
+    def new(self) -> list[str]:
+        """The whole lines that came since the last look; the place where the process writes stays where it is."""
+        found = os.pread(self.file.fileno(), MOST_READ, self._read)
+        self._read += len(found)
+        *lines, self._rest = (self._rest + found.decode(errors="replace")).split("\n")
+        self.last = next((line for line in reversed([*lines, self._rest]) if line.strip()), self.last)
+        return lines
 
 
 class _Relay:

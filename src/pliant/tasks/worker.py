@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple, Protocol
@@ -132,6 +133,7 @@ def serve(pipe: Connection, make: Callable[[], Remote], board: Board, worker: in
 
 def attend() -> None:
     """Make this process one that serves another: it leaves Ctrl-C and stdout to that one, and ends with it."""
+    warnings.showwarning = errors.show_warning
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which saves first
     interpreter.restore()
     os.dup2(2, 1)  # what a simulator prints must not mix with results
