@@ -87,6 +87,9 @@ def test_commands_in_the_documents_exist(path: Path, monkeypatch: pytest.MonkeyP
             assert re.search(rf"^{words[0]}:", (ROOT / "Makefile").read_text(), re.M), words
         elif program == "python":
             assert (ROOT / words[0]).is_file(), words
+        elif program == "torchrun":
+            assert "pliant" in words, words
+            check(words[words.index("pliant") + 1 :])
         elif program != "pip":
             assert program == "pliant", program
             check(words)

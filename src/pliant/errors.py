@@ -184,8 +184,13 @@ def status_of(error: BaseException) -> int:
     return 128 + error.number if isinstance(error, Stopped) else 2
 
 
+said: set[str] = set()
+"""What this process has warned of."""
+
+
 def warn(message: str) -> None:
     """One line of warning on stderr."""
+    said.add(_flat(message))
     print(f"pliant: warning: {_flat(message)}", file=sys.stderr, flush=True)
 
 

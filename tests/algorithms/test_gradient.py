@@ -405,7 +405,7 @@ def test_no_update_leaves_a_deviation_below_its_minimum(name: str) -> None:
     rollouts = algorithm.adapt(collector(family))
     for stage in range(len(rollouts) + 1):
         assert float(loop.constants_after(rollouts[:stage])["log_std"].min()) >= least - 1e-6
-    algorithm.outer = lambda inner, rollouts: ({n: p - 50.0 for n, p in inner.meta.items()}, {})
+    algorithm.outer = lambda inner, shards, crew: ({n: p - 50.0 for n, p in inner.meta.items()}, {})
     before = loop.meta["head.bias"]
     algorithm.learn(rollouts)
     assert torch.allclose(loop.meta["log_std"], torch.tensor(least)) and torch.equal(loop.meta["head.bias"], before - 50)

@@ -257,7 +257,7 @@ def test_rates_fall_to_their_share_in_the_last_iteration(monkeypatch: pytest.Mon
 def test_a_share_of_a_rate_is_that_share_of_adams_first_step() -> None:
     """Adam's first step has the length of its rate."""
     several = Several({"a": {"x": torch.zeros(2)}, "b": {"x": torch.zeros(2)}}, {"a": 0.1, "b": 0.4}, 1e9)
-    several.step({part: several.of(part)["x"].sum() for part in "ab"}, 0.5)
+    several.step(several.gradients({part: several.of(part)["x"].sum() for part in "ab"}), 0.5)
     assert [several.of(part)["x"].tolist() for part in "ab"] == [pytest.approx([-0.05] * 2), pytest.approx([-0.2] * 2)]
 
 

@@ -275,7 +275,7 @@ def gradients(chunk: int, seed: int = 0) -> tuple[dict[str, Tensor], dict[str, f
     played = play(learner_of(policy="lstm"), seed=seed)
     played = Rollout(*(x.double() if x.is_floating_point() else x for x in played))
     lesson, _ = algorithm._lesson(played)
-    metrics = algorithm._step(lesson, 1e-3, 0.1, DRAWS)
+    metrics = algorithm._step(lesson, 1e-3, 0.1, [DRAWS])
     return {n: m for n, m in algorithm.adam.state().items() if "/exp_avg/" in n}, metrics
 
 
@@ -429,7 +429,7 @@ def test_lanes_of_different_length_learn_as_each_of_them_alone() -> None:
                 found.update(zip(self.values, gradients, strict=True))
 
         algorithm.adam = Recording()  # type: ignore[assignment]
-        algorithm._step(lesson, 1e-3, 0.1, DRAWS)
+        algorithm._step(lesson, 1e-3, 0.1, [DRAWS])
         algorithm.adam = before
         return found
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from pliant.algorithms import anil, cavia, emaml, promp
 from pliant.algorithms.parts.inner import Experience, Inner, InnerSettings
-from pliant.algorithms.parts.outer import OuterSettings, OuterStep, Problem
+from pliant.algorithms.parts.outer import OuterSettings, Problem
+from pliant.algorithms.parts.shards import OuterStep
 from pliant.config import config
 from pliant.errors import UserError
 from pliant.families import point
@@ -323,8 +324,8 @@ def test_what_samples_led_to_is_compared_with_other_tasks() -> None:
     data.valid[2, :, 1] = False
     gains = torch.tensor([3.0, 2.0, 5.0])
     expected = (gains - torch.tensor([3.5, 4.0, 2.5])) / gains.std()
-    assert torch.allclose(emaml.worth(data), expected)
-    assert emaml.worth(data.part(slice(1))).tolist() == [0.0]
+    assert torch.allclose(emaml.worth(emaml.gain(data)).float(), expected)
+    assert emaml.worth(emaml.gain(data)[:1]).tolist() == [0.0]
     for each in (0.0, -123.456, 0.3):
         same = data._replace(reward=torch.full((20, 2, 2), each), valid=torch.ones(20, 2, 2).bool())
-        assert emaml.worth(same).abs().max() < 1e-3, "what is the same is not blown up"
+        assert emaml.worth(emaml.gain(same)).abs().max() < 1e-3, "what is the same is not blown up"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pliant import errors
 from pliant.cli import seeds
 from pliant.storage import checkpoint
 from pliant.system import stop
@@ -31,13 +32,15 @@ def test_what_seeds_warn_of_is_said_once_and_while_they_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(errors, "said", {"of the parent"})
     with contextlib.ExitStack() as files:
         processes = seeds._Processes([], {0: tmp_path, 1: tmp_path, 2: tmp_path}, 3, files)
         says = "pliant: warning: of all"
-        rest = {0: "", 1: "pliant: warning: of one\nsomething else", 2: "pliant: it failed"}
+        rest = {0: "", 1: "pliant: warning: of the parent\npliant: warning: of one\nsomething else", 2: "pliant: it failed"}
         script = (
             "import sys, pathlib, time; print(sys.argv[1], file=sys.stderr, flush=True);"
-            "[time.sleep(0.02) for _ in iter(pathlib.Path('go').exists, True)]; print(sys.argv[2], file=sys.stderr);"
+            "[time.sleep(0.02) for _ in iter(pathlib.Path('go').exists, True)];"
+            "print('chatter ' * 300_000, sys.argv[2], sep='\\n', file=sys.stderr);"
             "sys.exit(2 * ('failed' in sys.argv[2]))"
         )
         for seed, more in rest.items():

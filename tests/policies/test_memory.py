@@ -30,7 +30,9 @@ OWN = "own_memory"
 """The example of a memory of one's own keeps to the same contract."""
 HEADED = "headed"
 """A memory beside what is seen now, under a head with layers that says how wide a squashed Gaussian is."""
-NAMES = [*OURS, OWN, HEADED]
+STACKED = "stacked"
+"""Recurrent layers one above the other."""
+NAMES = [*OURS, OWN, HEADED, STACKED]
 SMALL: dict[str, dict[str, Any]] = {
     "gru": {},
     "lstm": {},
@@ -41,12 +43,13 @@ SMALL: dict[str, dict[str, Any]] = {
     "transformer": {"heads": 2, "context": 5},
     OWN: {"longest": 9.0},
     HEADED: {"skip": True, "head": (7, 5), "squashed": True},
+    STACKED: {"layers": 3},
 }
 
 
 def module_of(name: str) -> Any:
     if name != OWN:
-        return registry.load("policy", "gru" if name == HEADED else name)
+        return registry.load("policy", "gru" if name in (HEADED, STACKED) else name)
     spec = importlib.util.spec_from_file_location(OWN, Path(__file__).parents[2] / "examples" / f"{OWN}.py")
     assert spec is not None and spec.loader is not None
     module = sys.modules[OWN] = importlib.util.module_from_spec(spec)
@@ -232,11 +235,12 @@ def test_stacked_parameters_equal_one_set_per_task_and_differentiate_twice(name:
     assert bool(torch.isfinite(second).all()) and bool((second != 0).any())
 
 
-@pytest.mark.parametrize("name", ["gru", "lstm", "external", "episodic"])
+@pytest.mark.parametrize("name", ["gru", "lstm", "external", "episodic", STACKED])
 def test_the_memory_where_a_trial_opens_is_learned(name: str) -> None:
     policy = policy_of(name)
     policy(inputs(), ())[0].dist.square().sum().backward()
-    assert bool((policy.core.initial.grad != 0).any())
+    learned = [p for name, p in policy.core.named_parameters() if name.endswith("initial")]
+    assert learned and all(p.grad is not None and bool((p.grad != 0).any()) for p in learned)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -305,6 +309,17 @@ def test_a_gru_and_an_lstm_are_those_of_torch() -> None:
             state = theirs(x[:, :, t].flatten(0, 1), state)
             h = state if name == "gru" else state[0]
             assert torch.allclose(h.view(M, B, 6), output[:, :, t], rtol=0, atol=1e-12)
+
+
+def test_layers_of_grus_are_those_of_torch() -> None:
+    policy, given = policy_of(STACKED), inputs()
+    theirs = nn.GRU(policy.encoder.size_out, 6, num_layers=3, batch_first=True).double()
+    for i, layer in enumerate(policy.core.layers):
+        for mine, own in (("into", "ih"), ("back", "hh")):
+            for part in ("weight", "bias"):
+                getattr(theirs, f"{part}_{own}_l{i}").data.copy_(getattr(getattr(layer, mine), part))
+    seen, _ = theirs(policy.encoder(given).flatten(0, 1), torch.zeros(3, M * B, 6).double())
+    assert torch.allclose(seen.view(M, B, T, 6), policy(given, ())[0].features, rtol=0, atol=1e-12)
 
 
 def test_the_units_of_a_gru_keep_what_they_know_for_its_span_before_training() -> None:

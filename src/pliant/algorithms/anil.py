@@ -14,7 +14,7 @@ from torch import nn
 from pliant.algorithms import maml
 from pliant.algorithms.parts.gradient import ByGradient
 from pliant.algorithms.parts.inner import Inner
-from pliant.algorithms.parts.outer import OuterStep
+from pliant.algorithms.parts.shards import OuterStep
 from pliant.errors import UserError
 from pliant.streams import Stream
 from pliant.types import Spec

@@ -1,10 +1,11 @@
 """What every algorithm is: a way to adapt to tasks, and a way to learn from having adapted."""
 
-from collections.abc import Mapping
-from typing import Literal, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+from pliant.system.crew import Crew
 from pliant.types import Carry, Params, Rollout
 
 
@@ -49,6 +50,14 @@ class Algorithm(Protocol):
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Restore what `state` returned, bit for bit."""
+
+
+@runtime_checkable
+class Sharing(Protocol):
+    """An algorithm that also learns from shards of the tasks, of which other processes may have some."""
+
+    def learn_shared(self, shards: Sequence[list[Rollout]], crew: Crew) -> dict[str, float]:
+        """One meta-update from what `adapt` returned for each shard of this process; the same in every process."""
 
 
 def by_episode(algorithm: Algorithm) -> bool:

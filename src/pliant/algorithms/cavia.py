@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from pliant.algorithms import maml
 from pliant.algorithms.parts.gradient import ByGradient
 from pliant.algorithms.parts.inner import Inner, InnerSettings
-from pliant.algorithms.parts.outer import OuterStep
+from pliant.algorithms.parts.shards import OuterStep
 from pliant.policies.base import traits
 from pliant.streams import Stream
 from pliant.system import ranges

@@ -21,10 +21,12 @@ from pliant.algorithms import maml
 from pliant.algorithms.parts.gradient import ByGradient
 from pliant.algorithms.parts.inner import NEGLIGIBLE, Experience, Inner
 from pliant.algorithms.parts.inner import InnerSettings as SharedInner
-from pliant.algorithms.parts.outer import Extra, OuterStep, Problem
+from pliant.algorithms.parts.outer import Extra, Problem
 from pliant.algorithms.parts.outer import OuterSettings as SharedOuter
+from pliant.algorithms.parts.shards import OuterStep
 from pliant.maths import masks
 from pliant.streams import Stream
+from pliant.system.crew import Crew
 from pliant.types import Params, Rollout, Spec
 
 
@@ -49,19 +51,23 @@ PARTS: dict[str, type] = {"inner": InnerSettings, "outer": OuterSettings}
 BORROWS = "maml", dict
 
 
-def worth(rollout: Rollout) -> Tensor:
+def gain(rollout: Rollout) -> Tensor:
+    """The mean return of each task, [M] float64."""
+    return (rollout.reward.double() * rollout.valid).sum(2).mean(1)
+
+
+def worth(gain: Tensor) -> Tensor:
     """What the samples of each task led to, [M]: its mean return, beyond that of the other tasks, in standard deviations.
 
     A deviation of less than NEGLIGIBLE of the returns is taken for that: what does not differ is not blown up. Zero for
     a single task.
     """
-    gain = (rollout.reward.double() * rollout.valid).sum(2).mean(1)  # [M]
     tasks = len(gain)
     if tasks == 1:
-        return torch.zeros_like(rollout.reward[:, 0, 0])
+        return torch.zeros_like(gain)
     beyond = (gain - gain.mean()) * tasks / (tasks - 1)  # the task's own is not in what it is compared with
     least = NEGLIGIBLE * gain.square().mean().sqrt()
-    return (beyond / gain.std().maximum(least).clamp(min=1e-12)).to(rollout.reward)
+    return beyond / gain.std().maximum(least).clamp(min=1e-12)
 
 
 def explored(inner: Inner, value: Tensor, weight: float) -> Extra:
@@ -82,8 +88,10 @@ def make(policy: nn.Module, spec: Spec, parts: dict[str, Any], stream: Stream) -
     """E-MAML with the settings in `parts`."""
     loop, outer = Inner(policy, spec, parts["inner"]), parts["outer"]
 
-    def extra(problem: Problem) -> Extra:
-        return explored(loop, worth(problem.experience[-1].rollout), outer.exploration)
+    def extra(problems: Sequence[Problem], crew: Crew) -> list[Extra]:
+        last = [problem.experience[-1].rollout for problem in problems]
+        values = worth(torch.cat(crew.all([gain(rollout) for rollout in last]))).to(last[0].reward)
+        return [explored(loop, values[crew.part(shard, len(values))], outer.exploration) for shard in crew.own]
 
     step = OuterStep(loop.meta, outer, second_order=True)
     step.extra = extra

@@ -21,8 +21,10 @@ from pliant.algorithms.parts.gradient import ByGradient
 from pliant.algorithms.parts.inner import Experience, Inner, InnerSettings, constants
 from pliant.algorithms.parts.outer import ClippedStep, Problem
 from pliant.algorithms.parts.outer import OuterSettings as Shared
+from pliant.algorithms.parts.shards import problems_of, together
 from pliant.maths import masks
 from pliant.streams import Stream
+from pliant.system.crew import Crew
 from pliant.types import Params, Rollout, Spec
 
 BOUNDS = 1e-8, 1e4
@@ -113,12 +115,12 @@ class Proximal:
         like = next(iter(inner.meta.values()))
         self.weight = like.new_full((inner.settings.steps,), settings.kl_weight)
 
-    def __call__(self, inner: Inner, rollouts: list[Rollout]) -> tuple[Params, dict[str, float]]:
+    def __call__(self, inner: Inner, shards: Sequence[list[Rollout]], crew: Crew) -> tuple[Params, dict[str, float]]:
         """(the new meta-parameters, numbers for the record)."""
-        problem = Problem(inner, inner.experience(rollouts), True, self.settings)
-        penalty = Penalty(problem, inner.meta, self.weight)
-        meta, found = self.clipped(replace(problem, extra=penalty), inner.meta)
-        moved = penalty.divergence(meta)
+        penalties = [Penalty(each, inner.meta, self.weight) for each in problems_of(inner, shards, True, self.settings, crew)]
+        problems = [replace(penalty.problem, extra=penalty) for penalty in penalties]
+        meta, found = self.clipped(together(problems, crew), inner.meta)
+        moved = crew.total([penalty.divergence(meta) for penalty in penalties])
         if target := self.settings.kl_target:
             factor = 1.0 + (moved > target * NEAR).to(moved) - 0.5 * (moved < target / NEAR).to(moved)  # 2, 1 or a half
             self.weight = (self.weight * factor).clamp(*BOUNDS)

@@ -11,16 +11,17 @@ Recurrent off-policy meta-RL as in Ni et al. 2022, arXiv:2110.05038, with one pa
 critic's head alone (Grigsby et al. 2024, arXiv:2310.09971); soft actor-critic by Haarnoja et al. 2018, arXiv:1812.05905.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge, Gt, Le
 from torch import Tensor, nn
 
 from pliant.algorithms.base import Collect
-from pliant.algorithms.parts import carried, ring, soft, twins
+from pliant.algorithms.parts import carried, gathered, ring, soft, twins
+from pliant.algorithms.parts.drawn import Drawn, Live
 from pliant.algorithms.parts.lessons import Lessons
 from pliant.algorithms.parts.ring import Ring
 from pliant.algorithms.parts.scales import Scales, Which
@@ -33,7 +34,8 @@ from pliant.maths import distributions, functional, masks
 from pliant.policies.base import Deciding, traits
 from pliant.streams import Stream
 from pliant.system import ranges, threads
-from pliant.types import Carry, Params, Rollout, Spec, inputs_of
+from pliant.system.crew import ALONE, Crew
+from pliant.types import Carry, Params, Rollout, Spec
 
 
 @dataclass(frozen=True)
@@ -150,17 +152,22 @@ class Replay:
 
     def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
         """Keep the trials of one iteration, and update from those that are kept."""
-        if not bool(torch.isfinite(rollouts[0].reward).all()):
+        return self.learn_shared([rollouts], ALONE)
+
+    def learn_shared(self, shards: Sequence[list[Rollout]], crew: Crew) -> dict[str, float]:
+        """The same by all processes: every one keeps the trials of all, and learns from some of those that are drawn."""
+        rollout = gathered.whole(shards, crew)
+        if not bool(torch.isfinite(rollout.reward).all()):
             raise UserError("a reward is not finite: nothing was learned from this iteration, parameters are unchanged")
         before = self.state()
         try:
             with threads.one():
-                return self._learn(rollouts[0])
+                return self._learn(rollout, crew)
         except UserError:
             self.load(before)
             raise
 
-    def _learn(self, rollout: Rollout) -> dict[str, float]:
+    def _learn(self, rollout: Rollout, crew: Crew) -> dict[str, float]:
         self.scales.update(rollout)
         newest = ring.piece_of(rollout)
         self.units.update(newest)
@@ -171,35 +178,39 @@ class Replay:
             return metrics
         live, found = self._live(), dict[str, list[Tensor]]()
         for _ in range(0, self.outer.updates, self.outer.refresh):
-            for name, value in self._round(live).items():
+            for name, value in self._round(live, crew).items():
                 found.setdefault(name, []).append(value)
         self.values.set("actor", functional.lifted(self.values.of("actor"), self.least))
         return metrics | {name: float(torch.stack(values).mean()) for name, values in found.items()}
 
-    def _round(self, live: "Live") -> dict[str, Tensor]:
+    def _round(self, live: Live, crew: Crew) -> dict[str, Tensor]:
         """One pass of the memory over some trials and one step of its own, `refresh` steps of actor and critic."""
-        draws = self.stream.at("round", int(self.rounds)).generator()
+        here, steps = self.stream.at("round", int(self.rounds)), self.outer.steps
+        draws = here.generator()
         self.rounds = self.rounds + 1
         piece = self.ring.sample(self.outer.trials, draws)
-        features = live.policy.remember(inputs_of(piece.as_task()), ())[0][0]  # [N, T, F]
-        piece = piece._replace(obs=self.scales.seen(piece.obs))
-        reward, paid = self.units.rewards(piece), masks.standardise(piece.reward[None], piece.valid[None])[0]
-        found: dict[str, Tensor]
-        lesson, found = live.lessons.loss(features, piece._replace(reward=paid), draws)
-        known = twins.known(self.judges, piece, features, self.spec.trial_steps)
+        seen, paid = self.scales.seen(piece.obs), masks.standardise(piece.reward[None], piece.valid[None])[0]
+        drawn = Drawn(piece, seen, self.units.rewards(piece), paid, self.spec.trial_steps)
+        own = [draws] if crew.shards == 1 else [here.at("shard", shard).generator() for shard in crew.own]
+        ends = [len(paid) * shard // crew.shards for shard in range(crew.shards + 1)]
+        trials = [slice(ends[shard], ends[shard + 1]) for shard in crew.own]
+        parts = [drawn.part(each, live, self.judges, chance) for each, chance in zip(trials, own, strict=True)]
         for turn in range(self.outer.refresh):
-            share = torch.rand(len(known), self.outer.steps, generator=draws).to(known)
-            chosen = (share * piece.valid.sum(1)[:, None]).long()
-            at = soft.steps_of(piece, reward, features.detach(), known, chosen)
-            critic, actor, chance, more = self._losses(live, at, self.soft.noise(draws, len(at.reward)).to(known))
-            losses = {"critic": critic, "actor": actor, "chance": chance}
-            if turn == 0:
-                losses |= {"memory": lesson + critic if self.judges.shared else lesson, "lessons": lesson}
-            self._step(losses)
-            found |= more
-        return found
+            chosen = (torch.rand(len(paid), steps, generator=draws).to(paid) * piece.valid.sum(1)[:, None]).long()
+            noise = self.soft.noise(draws, len(paid) * steps).to(paid)
+            gradients, found = [], []
+            for part in parts:
+                critic, actor, chance, more = self._losses(live, *part.at(chosen, noise))
+                losses = part.losses(critic, actor, chance, turn == 0, self.judges.shared)
+                gradients.append(self.values.gradients(losses))
+                found.append(part.found | more)
+            self._step(self.values.total(gradients, crew))
+        if crew.shards == 1:
+            return found[0]
+        sums = crew.total([part.share * torch.stack(list(each.values())) for part, each in zip(parts, found, strict=True)])
+        return dict(zip(found[0], sums, strict=True))
 
-    def _losses(self, live: "Live", at: Steps, noise: Tensor) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
+    def _losses(self, live: Live, at: Steps, noise: Tensor) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
         """(of the critic, of the actor, of the entropy's weight, numbers for the record)."""
         log_weight = self.values.of("chance")["log_weight"]
         weight = log_weight.detach().exp()
@@ -208,9 +219,9 @@ class Replay:
         found = {"critic_loss": critic.detach(), "value": -actor.detach(), "entropy": entropy, "entropy_weight": weight}
         return critic, actor, log_weight * (entropy - self.soft.held(self.breadth)), found
 
-    def _step(self, losses: Mapping[str, Tensor]) -> None:
+    def _step(self, gradients: Mapping[str, Sequence[Tensor]]) -> None:
         """One step of every part; the target follows the critic."""
-        self.values.step(losses, self._left(self.outer.lr_end))
+        self.values.step(gradients, self._left(self.outer.lr_end))
         with torch.no_grad():
             log_weight = self.values.of("chance")["log_weight"]
             log_weight.copy_(soft.bounded(log_weight))
@@ -221,7 +232,7 @@ class Replay:
         values = self.values.of("memory") | self.values.of("actor")
         return {name: values[name] for name, _ in self.policy.named_parameters()}
 
-    def _live(self) -> "Live":
+    def _live(self) -> Live:
         return Live(
             functional.attached(self.policy, self._own() | self.scales.fixed),
             functional.attached(self.critic, self.values.of("critic")),
@@ -246,15 +257,6 @@ class Replay:
         self.ring = ring.ring_of(state, self.spec)
 
 
-class Live(NamedTuple):
-    """Modules whose parameters are the values that learn."""
-
-    policy: Any
-    critic: Any
-    target: Any
-    lessons: Any
-
-
 def make(policy: nn.Module, spec: Spec, parts: dict[str, Any], stream: Stream) -> Replay:
     """Replay with the settings in `parts`."""
     outer: OuterSettings = parts["outer"]
@@ -263,6 +265,8 @@ def make(policy: nn.Module, spec: Spec, parts: dict[str, Any], stream: Stream) -
             f"--outer.warmup is {outer.warmup}: expected fewer than the {parts['train'].iterations} iterations of the training,"
             " for nothing is learned before it is over"
         )
+    if outer.trials < parts["train"].shards:
+        raise UserError(f"--outer.trials is {outer.trials}: expected at least one for each of --train.shards")
     return Replay(policy, spec, outer, parts["critic"], parts["train"].iterations, stream)
 
 

@@ -8,7 +8,7 @@ Nichol, Achiam, Schulman 2018, arXiv:1803.02999, algorithm 2. No outer loss and 
 rollout also makes an inner step. The difference may be handed to Adam as if it were a gradient (section 5 there).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -19,8 +19,10 @@ from torch import Tensor, nn
 from pliant.algorithms.parts.adam import MomentlessAdam, require_finite
 from pliant.algorithms.parts.gradient import ByGradient
 from pliant.algorithms.parts.inner import Inner, InnerSettings
+from pliant.maths import functional
 from pliant.streams import Stream
 from pliant.system import ranges
+from pliant.system.crew import Crew
 from pliant.types import Params, Rollout, Spec
 
 
@@ -57,10 +59,12 @@ class Towards:
         self.settings, self.iterations, self.adam = settings, iterations, MomentlessAdam(meta)
         self.updates = torch.zeros((), dtype=torch.int64)
 
-    def __call__(self, inner: Inner, rollouts: list[Rollout]) -> tuple[Params, dict[str, float]]:
+    def __call__(self, inner: Inner, shards: Sequence[list[Rollout]], crew: Crew) -> tuple[Params, dict[str, float]]:
         """(the parameters after the move, how far it would go all the way)."""
-        adapted = inner.constants_after(rollouts)  # [M, *s]
-        difference = {name: adapted[name].mean(0) - p for name, p in inner.meta.items()}
+        adapted = [inner.constants_after(rollouts) for rollouts in shards]  # each [m, *s]
+        means = [functional.flatten({name: each[name].mean(0) for name in inner.meta}) for each in adapted]
+        mean = functional.unflatten(crew.total(means) / crew.shards, inner.meta)
+        difference = {name: mean[name] - p for name, p in inner.meta.items()}
         require_finite(difference, "Reptile's update")
         distance = float(torch.cat([d.flatten() for d in difference.values()]).norm())
         over = min(1.0, int(self.updates) / max(1, self.iterations - 1))  # the share of training that is over

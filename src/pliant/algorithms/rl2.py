@@ -9,7 +9,7 @@ Duan et al. 2016, arXiv:1611.02779; Wang et al. 2016, arXiv:1611.05763. PPO as i
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from pliant.algorithms.base import Collect
-from pliant.algorithms.parts import adam, carried, lesson
+from pliant.algorithms.parts import adam, carried, gathered, lesson
 from pliant.algorithms.parts.adam import Adam, require_finite
 from pliant.algorithms.parts.credit import Credit
 from pliant.algorithms.parts.critic import Critic, CriticSettings
@@ -33,6 +33,7 @@ from pliant.maths import distributions, functional
 from pliant.policies.base import Deciding, traits
 from pliant.streams import Stream
 from pliant.system import ranges, threads
+from pliant.system.crew import ALONE, Crew
 from pliant.types import Carry, Inputs, Output, Params, Rollout, Spec, State
 
 
@@ -129,27 +130,33 @@ class Rl2:
 
     def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
         """Epochs of Adam on the trials of one iteration."""
-        if not bool(torch.isfinite(rollouts[0].reward).all()):
+        return self.learn_shared([rollouts], ALONE)
+
+    def learn_shared(self, shards: Sequence[list[Rollout]], crew: Crew) -> dict[str, float]:
+        """The same by all processes: every one has the trials of all, and learns from some of their lanes."""
+        rollout = gathered.whole(shards, crew)
+        if not bool(torch.isfinite(rollout.reward).all()):
             raise UserError("a reward is not finite: nothing was learned from this iteration, parameters are unchanged")
         before = self.state()
         try:
-            with threads.one(rollouts[0].reward[..., 0].numel() * self.features < threads.SMALL * self.outer.minibatches):
-                return self._learn(rollouts[0])
+            with threads.one(rollout.reward[..., 0].numel() * self.features < threads.SMALL * self.outer.minibatches):
+                return self._learn(rollout, crew)
         except UserError:
             self.load(before)
             raise
 
-    def _learn(self, rollout: Rollout) -> dict[str, float]:
-        given, metrics = self._lesson(rollout)
+    def _learn(self, rollout: Rollout, crew: Crew) -> dict[str, float]:
+        given, metrics = self._lesson(rollout, crew)
         over = min(1.0, int(self.updates) / max(1, self.iterations - 1))  # the share of training that is over
         lr = self.outer.lr * (1 + over * (self.outer.lr_end - 1))
         entropy = self.outer.entropy + over * (self.outer.entropy_end - self.outer.entropy)
         lanes, order = given.advantage.shape[1], self.stream.at("lanes", int(self.updates)).generator()
-        draws = self.stream.at("lessons", int(self.updates)).generator()
+        steps = self.stream.at("lessons", int(self.updates))
+        draws = [steps.at("shard", shard).generator() if crew.shards > 1 else steps.generator() for shard in crew.own]
         passes = 0
         while passes < self.outer.epochs and not (passes and 0 < self.outer.max_kl < metrics["kl"]):
             parts = torch.randperm(lanes, generator=order).to(rollout.reward.device).tensor_split(self.outer.minibatches)
-            sums = [self._step(given.lanes(part), lr, entropy, draws) for part in parts if len(part)]
+            sums = [self._step(given.lanes(part), lr, entropy, draws, crew) for part in parts if len(part)]
             metrics |= {name: sum(each[name] for each in sums) / len(sums) for name in sums[0]}
             passes += 1
         self.adam.set(functional.lifted(self.adam.values, self.least))
@@ -157,10 +164,12 @@ class Rl2:
         self.scales.update(rollout)
         return metrics | {"epochs": passes, "lr": lr}
 
-    def _lesson(self, rollout: Rollout) -> tuple[Lesson, dict[str, float]]:
+    def _lesson(self, rollout: Rollout, crew: Crew = ALONE) -> tuple[Lesson, dict[str, float]]:
         """What a rollout [M, B, T, *] teaches: its trials, judged by the critic as it is, and credit for each step."""
         trials = lesson.trials_of(rollout, self.spec.trial_steps)
-        return self.credit.lesson(trials, self._values(trials))
+        lanes = rollout.reward[..., 0].numel()
+        values = [self._values(trials.lanes(crew.part(shard, lanes)) if crew.shards > 1 else trials) for shard in crew.own]
+        return self.credit.lesson(trials, torch.cat(crew.all(values), dim=1))
 
     @torch.no_grad()
     def _values(self, trials: Trials) -> Tensor:
@@ -183,13 +192,33 @@ class Rl2:
         judged: Tensor = functional_call(self.critic, self._of("critic"), known)
         return judged
 
-    def _step(self, given: Lesson, lr: float, entropy: float, draws: torch.Generator) -> dict[str, float]:
-        """One Adam step on some lanes, the graph of one chunk of time held at a time; lessons have chance by `draws`."""
+    def _step(
+        self, given: Lesson, lr: float, entropy: float, draws: Sequence[torch.Generator], crew: Crew = ALONE
+    ) -> dict[str, float]:
+        """One Adam step on some lanes, dealt out to the shards; lessons have chance by `draws`, of each shard of ours."""
+        lanes, steps = torch.arange(given.advantage.shape[1], device=given.advantage.device), given.trials.rollout.steps
+        parts = [given.lanes(part) for part in lanes.tensor_split(crew.shards)] if crew.shards > 1 else [given]
+        found = [self._gradient(parts[shard], steps, entropy, own) for shard, own in zip(crew.own, draws, strict=True)]
+        gradients, metrics = found[0]
+        if crew.shards > 1:
+            flat = [torch.cat([g.reshape(-1) for g in each]) for each, _ in found]
+            gradients = list(functional.unflatten(crew.total(flat), self.adam.values).values())
+            sums = crew.total([torch.tensor(list(each.values()), dtype=torch.float64) for _, each in found]).tolist()
+            metrics = dict(zip(metrics, sums, strict=True))
+        scaled, norm = adam.clipped(gradients, self.outer.max_grad_norm)
+        if not math.isfinite(norm):
+            require_finite(dict(zip(self.adam.values, gradients, strict=True)), "gradient")
+        self.adam.step(scaled, lr)
+        return metrics | {"gradient_norm": norm}
+
+    def _gradient(
+        self, given: Lesson, steps: int, entropy: float, draws: torch.Generator
+    ) -> tuple[list[Tensor], dict[str, float]]:
+        """What some lanes add to the gradient and the record of all `steps`; the graph of one chunk is held at a time."""
         leaves = list(self.adam.values.values())
         gradients = [torch.zeros_like(p) for p in leaves]
         state: State = ()
         metrics: dict[str, float] = {}
-        steps = given.trials.rollout.steps
         for chunk in given.trials.chunks(self.outer.chunk):
             part = given.times(chunk)
             loss, state, found = self._loss(part, state, entropy, draws)
@@ -198,11 +227,7 @@ class Rl2:
             gradients = [g if piece is None else g + piece for g, piece in zip(gradients, pieces, strict=True)]
             state = functional.detached(state)
             metrics = {name: metrics.get(name, 0.0) + float(share * value) for name, value in found.items()}
-        scaled, norm = adam.clipped(gradients, self.outer.max_grad_norm)
-        if not math.isfinite(norm):
-            require_finite(dict(zip(self.adam.values, gradients, strict=True)), "gradient")
-        self.adam.step(scaled, lr)
-        return metrics | {"gradient_norm": norm}
+        return gradients, metrics
 
     def _loss(
         self, given: Lesson, state: State, entropy: float, draws: torch.Generator
@@ -248,7 +273,10 @@ class Rl2:
 
 def make(policy: nn.Module, spec: Spec, parts: dict[str, Any], stream: Stream) -> Rl2:
     """RL^2 with the settings in `parts`."""
-    return Rl2(policy, spec, parts["outer"], parts["critic"], parts["train"].iterations, stream)
+    train, outer = parts["train"], parts["outer"]
+    if (lanes := train.meta_batch * train.lanes) < train.shards * outer.minibatches and train.shards > 1:
+        raise UserError(f"{lanes} lanes are fewer than --train.shards times --outer.minibatches: lower one of them")
+    return Rl2(policy, spec, outer, parts["critic"], train.iterations, stream)
 
 
 def scheduled(parts: dict[str, Any]) -> list[str]:

@@ -23,6 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parent.watch()
     if argv is None:
         warnings.showwarning = errors.show_warning
+        if os.environ.get("WORLD_SIZE", "1") != "1":  # a process that is lost is named by us, in one line
+            os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
     interrupt = stop.Interrupt()
     with stop.handled(interrupt.note, signal.SIGINT):
         try:
@@ -76,7 +78,8 @@ def _run(argv: list[str]) -> int:
 def _require_no_trap() -> None:
     """Raise UserError if what draws would wait for ever: it reads its settings where we work, whoever put them there."""
     with contextlib.suppress(OSError):
-        if stat.S_IFMT(os.stat("matplotlibrc").st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+        is_plain = stat.S_IFMT(os.stat("matplotlibrc").st_mode) in (stat.S_IFREG, stat.S_IFDIR)
+        if not is_plain and os.path.realpath("matplotlibrc") != os.devnull:
             message = "matplotlibrc in this folder is no file, but Matplotlib reads it: remove it or work elsewhere"
             raise errors.UserError(message)
 

@@ -35,8 +35,15 @@ def of(wanted: config.Config) -> tuple[Path, Holds]:
     like = re.compile(rf"{re.escape(base)}(-\d+)?")
     for path in sorted(out.parent.iterdir()) if out.parent.is_dir() else ():
         if like.fullmatch(path.name) and _is_same(path, wanted):
-            return path, Holds.WHOLE if _is_whole(path, wanted) else Holds.BEGINNING
+            return path, held(path, wanted)
     return out, Holds.NOTHING
+
+
+def held(out: Path, wanted: config.Config) -> Holds:
+    """How much of the run that `wanted` describes the folder `out` holds."""
+    if not _is_same(out, wanted):
+        return Holds.NOTHING
+    return Holds.WHOLE if _is_whole(out, wanted) else Holds.BEGINNING
 
 
 def _is_same(path: Path, wanted: config.Config) -> bool:

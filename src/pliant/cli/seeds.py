@@ -22,8 +22,8 @@ POLL = 0.2
 """Seconds between looks at the processes."""
 SHOW = 2.0
 """Seconds between looks at what they have written."""
-MOST_READ = 2**20
-"""Bytes of it, at a look."""
+PIECE = 2**20
+"""Bytes of it that are read at a time, and that a line may have."""
 WARNS = "pliant: warning: "
 """How such a line begins."""
 
@@ -69,7 +69,7 @@ class _Processes:
         self.failed = dict[int, str]()
         """What each failed seed said last."""
         self._said = dict[int, _Said]()
-        self._told = set[str]()
+        self._told = {WARNS + line for line in errors.said}
         threads = str(max(1, machine.cores() // jobs))
         own = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads)}
         self._environment = interpreter.environment() | parent.ENVIRONMENT | own
@@ -121,15 +121,19 @@ class _Said:
     """What a process has written to a file so far."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self.file, self.last, self._read, self._rest = file, "", 0, ""
+        self.file, self.last, self._read, self._rest = file, "", 0, b""
 
     def new(self) -> list[str]:
         """The whole lines that came since the last look; the place where the process writes stays where it is."""
-        found = os.pread(self.file.fileno(), MOST_READ, self._read)
-        self._read += len(found)
-        *lines, self._rest = (self._rest + found.decode(errors="replace")).split("\n")
-        self.last = next((line for line in reversed([*lines, self._rest]) if line.strip()), self.last)
-        return lines
+        found = []
+        while piece := os.pread(self.file.fileno(), PIECE, self._read):
+            self._read += len(piece)
+            *lines, self._rest = (self._rest + piece).split(b"\n")
+            self._rest = self._rest[-PIECE:]
+            found += [line.decode(errors="replace") for line in lines]
+        rest = self._rest.decode(errors="replace")
+        self.last = next((line for line in reversed([*found, rest]) if line.strip()), self.last)
+        return found
 
 
 class _Relay:

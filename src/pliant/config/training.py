@@ -31,8 +31,13 @@ class Settings:
     """Gradient steps of such an evaluation; an agent with memory plays its whole trial."""
     checkpoint_every: Annotated[float, Ge(0), Unit("seconds")] = 60.0
     """Seconds between checkpoints; one is also written at the end and on Ctrl-C."""
+    shards: Annotated[int, Ge(1)] = 1
+    """Parts of equal size into which the tasks of an iteration are divided, and at most as many processes that share them. They
+    are simulated and learned from one by one, and added in order: how many processes there are changes no bit."""
     threads: Annotated[int, Ge(0), Le(MOST_THREADS)] = 0
     """Torch threads that learning may use, 0 for one per core. Other numbers of threads may round differently."""
 
     def __post_init__(self) -> None:
         ranges.check(self)
+        if self.meta_batch % self.shards:
+            raise ValueError(f"shards is {self.shards}: expected a divisor of the meta_batch of {self.meta_batch} tasks")

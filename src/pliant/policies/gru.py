@@ -9,14 +9,16 @@ The memory where a trial opens is learned.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
-from pliant.policies.parts import layers, memory
+from pliant.policies.base import Memory
+from pliant.policies.parts import layers
 from pliant.policies.parts.layers import Linear
-from pliant.policies.parts.memory import MemoryPolicy, MemorySettings, recurrent_
+from pliant.policies.parts.memory import MemoryPolicy, MemorySettings, gru_step, recurrent_
 from pliant.streams import Stream
 from pliant.types import Inputs, Spec
 
@@ -28,6 +30,8 @@ class Settings(MemorySettings):
     span: int = 0
     """Steps that its units keep what they know before training, up to this: each bias of the update gate z is the logarithm
     of a uniform number from 1 to span - 1 (Tallec and Ollivier 2018, arXiv:1804.11188). 0: biases of 0, a step or two."""
+    layers: Annotated[int, Ge(1)] = 1
+    """Recurrent layers of `size` units, each of which reads the one below."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,11 +67,31 @@ class Gru(nn.Module):
         return seen, seen[:, :, -1]
 
 
+class Stacked(nn.Module):
+    """Several layers, each of which reads the one below; features are those of the last. State: an h of each."""
+
+    def __init__(self, size_in: int, settings: Settings, generator: torch.Generator) -> None:
+        super().__init__()
+        sizes = [size_in, *[settings.size] * (settings.layers - 1)]
+        self.layers = nn.ModuleList([Gru(each, settings.size, settings.span, generator) for each in sizes])
+        self.size_out = settings.size
+
+    def start(self, tasks: int, lanes: int) -> tuple[Tensor, ...]:
+        return tuple(layer.start(tasks, lanes) for layer in self.layers)  # type: ignore[operator]
+
+    def forward(self, x: Tensor, inputs: Inputs, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        after = []
+        for layer, h in zip(self.layers, state, strict=True):
+            x, h = layer(x, inputs, h)
+            after.append(h)
+        return x, tuple(after)
+
+
 def _steps(into: Iterable[Tensor], back: Callable[[Tensor], Tensor], h: Tensor) -> list[Tensor]:
     """The h [*, H] after each step, from what comes in [*, 3H] at each step and the h before them."""
     seen = []
     for now in into:
-        h = memory.gru_step(now, back(h), h)
+        h = gru_step(now, back(h), h)
         seen.append(h)
     return seen
 
@@ -137,6 +161,10 @@ def _again(inputs: tuple[Tensor, ...], d_seen: Tensor) -> tuple[Tensor | None, .
 
 def make(spec: Spec, settings: Settings, stream: Stream) -> MemoryPolicy:
     """A freshly initialised policy."""
-    return MemoryPolicy(
-        spec, settings, lambda size_in, generator: Gru(size_in, settings.size, settings.span, generator), stream
-    )
+
+    def memory(size_in: int, generator: torch.Generator) -> Memory:
+        if settings.layers > 1:
+            return Stacked(size_in, settings, generator)
+        return Gru(size_in, settings.size, settings.span, generator)
+
+    return MemoryPolicy(spec, settings, memory, stream)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pliant import errors
-from pliant.algorithms.base import Algorithm, by_episode
+from pliant.algorithms.base import Algorithm, Sharing, by_episode
 from pliant.config import config as configuration
 from pliant.config import registry, training
 from pliant.policies.base import traits
@@ -17,6 +17,7 @@ from pliant.running.schedule import Schedule
 from pliant.storage import checkpoint, record
 from pliant.streams import Stream
 from pliant.system import outside
+from pliant.system.crew import ALONE, Crew
 from pliant.tasks import told
 from pliant.tasks.base import Family
 from pliant.types import Spec
@@ -30,6 +31,8 @@ class Learner(NamedTuple):
     """As the agent sees it: one that is told the task observes it."""
     config: configuration.Config
     streams: Stream
+    crew: Crew = ALONE
+    """Who shares the work of its training."""
 
     @property
     def settings(self) -> training.Settings:
@@ -87,11 +90,16 @@ def family_of(config: configuration.Config) -> Family:
 
 
 def build(
-    config: configuration.Config, device: str = "cpu", body: nn.Module | None = None, family: Family | None = None
+    config: configuration.Config,
+    device: str = "cpu",
+    body: nn.Module | None = None,
+    family: Family | None = None,
+    place: tuple[int, int] = (0, 1),
 ) -> Learner:
     """The learner that a config describes, freshly initialised.
 
-    `body` replaces the policy's hidden layers. `family` is `family_of(config)`, if it is made already.
+    `body` replaces the policy's hidden layers. `family` is `family_of(config)`, if it is made already. `place` is which of how
+    many processes this is, that share the work of a training. Raises UserError for more of them than there are shards.
     """
     settings: training.Settings = config.parts["train"]
     if settings.threads:
@@ -111,7 +119,14 @@ def build(
     episodes = settings.episodes or family.trial(traits(policy).memory)
     spec = family.spec._replace(trial_steps=episodes * family.horizon)
     algorithm = module.make(policy.to(device), spec, config.parts, streams.at("algorithm"))
-    return Learner(algorithm, family, config, streams)
+    if settings.shards > 1 and not isinstance(algorithm, Sharing):
+        raise errors.UserError(
+            f"--train.shards is {settings.shards}: expected 1, because {config.algorithm} learns from all tasks at once"
+        )
+    if place[1] > settings.shards:
+        advice = f"add --train.shards {place[1]}, or a multiple of it"
+        raise errors.UserError(f"{place[1]} processes share a training of --train.shards {settings.shards}: {advice}")
+    return Learner(algorithm, family, config, streams, Crew(settings.shards, *place))
 
 
 def warn_of_doubts(family: Family) -> None:

@@ -7,7 +7,7 @@ on a new task:
     adapt     the same, without the outer step
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 from torch import Tensor
@@ -15,14 +15,15 @@ from torch import Tensor
 from pliant.algorithms.base import Collect
 from pliant.algorithms.parts.inner import Inner
 from pliant.maths import functional
+from pliant.system.crew import ALONE, Crew
 from pliant.types import Carry, Params, Rollout
 
 
 class Outer(Protocol):
     """What an iteration makes of its rollouts."""
 
-    def __call__(self, inner: Inner, rollouts: list[Rollout]) -> tuple[Params, dict[str, float]]:
-        """(the new meta-parameters, numbers for the record) from the rollout of each stage, [M, B, T, *].
+    def __call__(self, inner: Inner, shards: Sequence[list[Rollout]], crew: Crew) -> tuple[Params, dict[str, float]]:
+        """(the new meta-parameters, numbers for the record) from the rollout of each stage, [m, B, T, *], of own shards.
 
         Raises UserError, with nothing changed, when something is not finite.
         """
@@ -61,9 +62,13 @@ class ByGradient:
 
     def learn(self, rollouts: list[Rollout]) -> dict[str, float]:
         """One outer step."""
+        return self.learn_shared([rollouts], ALONE)
+
+    def learn_shared(self, shards: Sequence[list[Rollout]], crew: Crew) -> dict[str, float]:
+        """One outer step of all processes, from the rollouts of this one's shards."""
         if self.outer is None:
             return {}
-        meta, metrics = self.outer(self.inner, rollouts)
+        meta, metrics = self.outer(self.inner, shards, crew)
         self.inner.meta = functional.lifted(meta, self.inner.least)
         return metrics
 

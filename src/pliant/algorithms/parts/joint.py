@@ -13,7 +13,8 @@ from torch import nn
 
 from pliant.algorithms.parts.gradient import ByGradient
 from pliant.algorithms.parts.inner import Inner, InnerSettings
-from pliant.algorithms.parts.outer import OuterSettings, OuterStep
+from pliant.algorithms.parts.outer import OuterSettings
+from pliant.algorithms.parts.shards import OuterStep
 from pliant.types import Spec
 
 

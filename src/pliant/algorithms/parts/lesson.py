@@ -19,7 +19,7 @@ class Trials(NamedTuple):
     elapsed: Tensor
     """[T], the share of a whole trial that is over."""
 
-    def lanes(self, chosen: Tensor) -> "Trials":
+    def lanes(self, chosen: Tensor | slice) -> "Trials":
         """Some of the lanes."""
         rollout = self.rollout.each(lambda x: x[:, chosen])._replace(task=self.rollout.task[chosen])
         return Trials(Inputs(*(x[:, chosen] for x in self.inputs)), rollout, self.elapsed)

@@ -5,8 +5,8 @@ made itself. Two ways to lower it: a trust-region step (TRPO), or a few Adam epo
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Annotated, Literal, NamedTuple
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
 import torch
 from annotated_types import Ge, Gt, Le
@@ -19,7 +19,7 @@ from pliant.errors import UserError
 from pliant.maths import functional, losses, masks, trust_region
 from pliant.policies.base import traits
 from pliant.system import ranges
-from pliant.types import Params, Rollout
+from pliant.types import Params
 
 CHUNK_STEPS = 16_000
 """Environment steps of one stage whose graph is held at a time: bounds memory, and what fits the cache runs faster."""
@@ -65,10 +65,10 @@ class Local(NamedTuple):
     """By the meta-parameters, as one vector."""
     loss: float
     """Mean over tasks and outer stages."""
-    dists: list[list[Tensor]]
-    """Distribution parameters [m, B, T, P] of the adapted policies, by chunk and outer stage."""
-    path: list[Params]
-    """Parameters before and after each inner step, stacked per task."""
+    dists: Any
+    """Distribution parameters [m, B, T, P] of the adapted policies, by chunk and outer stage; of several shards, by shard."""
+    path: Any
+    """Parameters before and after each inner step, stacked per task; of several shards, by shard."""
 
 
 Extra = Callable[[Sequence[Params], Sequence[Experience], slice], Tensor]
@@ -86,11 +86,13 @@ class Problem:
     second_order: bool
     settings: OuterSettings = field(default_factory=OuterSettings)
     extra: Extra | None = None
+    shards: int = 1
+    """How many shards of as many tasks there are in all."""
 
     @property
     def tasks(self) -> int:
-        """M."""
-        return len(self.experience[-1].advantage)
+        """M, over which means are taken."""
+        return self.shards * len(self.experience[-1].advantage)
 
     @property
     def outer(self) -> range:
@@ -101,7 +103,7 @@ class Problem:
     def chunks(self) -> Iterator[slice]:
         """The tasks in slices of about CHUNK_STEPS steps each."""
         size = max(1, CHUNK_STEPS // self.experience[-1].advantage[0].numel())
-        return (slice(i, i + size) for i in range(0, self.tasks, size))
+        return (slice(i, i + size) for i in range(0, len(self.experience[-1].advantage), size))
 
     def dists(self, path: Sequence[Params], experience: Sequence[Experience]) -> list[Tensor]:
         """Distribution parameters [m, B, T, P] on each outer rollout, of the policy of that stage."""
@@ -180,7 +182,8 @@ class Problem:
         dist = torch.cat([d.flatten(0, 2) for d in self.dists(path, experience)])  # [N, P]
         weights = [_weights(experience[stage].rollout.valid, dist.dtype) for stage in self.outer]
         weight = torch.cat(weights) / (self.tasks * len(self.outer))  # [N]
-        return trust_region.fisher_product(dist, weight, list(meta.values()), self.inner.distribution, self.settings.damping)
+        damping = self.settings.damping / self.shards
+        return trust_region.fisher_product(dist, weight, list(meta.values()), self.inner.distribution, damping)
 
     def _thinned(self, experience: Experience) -> Experience:
         lanes, fraction = experience.advantage.shape[1], self.settings.fisher_fraction
@@ -199,7 +202,20 @@ class Problem:
         return loss
 
 
-def trpo(problem: Problem, meta: Params) -> tuple[Params, dict[str, float]]:
+class Objective(Protocol):
+    """What an outer step lowers: the `Problem` of all tasks, or of shards of them (`shards.Shards`)."""
+
+    @property
+    def settings(self) -> OuterSettings: ...
+
+    def gradient(self, meta: Params, clip: float | None = None) -> Local: ...
+
+    def evaluate(self, meta: Params, old: Any) -> tuple[float, float]: ...
+
+    def fisher(self, meta: Params, exact: Any) -> trust_region.Product: ...
+
+
+def trpo(problem: Objective, meta: Params) -> tuple[Params, dict[str, float]]:
     """One trust-region step: the new meta-parameters, or the old ones when the line search finds nothing better."""
     settings = problem.settings
     gradient, loss, old, path = problem.gradient(meta)
@@ -230,7 +246,7 @@ class ClippedStep:
         self.settings = settings
         self.adam = Adam(meta, prefix=META)
 
-    def __call__(self, problem: Problem, meta: Params) -> tuple[Params, dict[str, float]]:
+    def __call__(self, problem: Objective, meta: Params) -> tuple[Params, dict[str, float]]:
         """The meta-parameters after all epochs."""
         self.adam.set(meta)
         before = self.state()
@@ -254,37 +270,6 @@ class ClippedStep:
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Restore `state()`."""
         self.adam.load(state)
-
-
-class OuterStep:
-    """One step of the meta-parameters by the rollouts of an iteration: a trust-region step or epochs of Adam.
-
-    With `second_order` it differentiates through the inner gradients. `steps` is how many inner steps it looks at, None for
-    all that the rollouts hold. `extra`, if given, makes of the problem what is added to its loss.
-    """
-
-    extra: Callable[[Problem], Extra] | None = None
-
-    def __init__(self, meta: Params, settings: OuterSettings, second_order: bool, steps: int | None = None) -> None:
-        self.settings, self.second_order, self.steps = settings, second_order, steps
-        self.clipped = ClippedStep(meta, settings)
-
-    def __call__(self, inner: Inner, rollouts: list[Rollout]) -> tuple[Params, dict[str, float]]:
-        """(the new meta-parameters, numbers for the record)."""
-        chosen = rollouts if self.steps is None else rollouts[: self.steps + 1]
-        problem = Problem(inner, inner.experience(chosen), self.second_order, self.settings)
-        if self.extra is not None:
-            problem = replace(problem, extra=self.extra(problem))
-        step = trpo if self.settings.method == "trpo" else self.clipped
-        return step(problem, inner.meta)
-
-    def state(self) -> dict[str, Tensor]:
-        """What Adam keeps."""
-        return self.clipped.state()
-
-    def load(self, state: Mapping[str, Tensor]) -> None:
-        """Restore `state()`."""
-        self.clipped.load(state)
 
 
 def _weights(valid: Tensor, dtype: torch.dtype) -> Tensor:

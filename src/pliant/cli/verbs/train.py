@@ -91,9 +91,13 @@ def _train_one(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
     """One run in this process."""
     from pliant.cli import place, settled
     from pliant.running import train
-    from pliant.system import outside
+    from pliant.system import crew, outside
 
     shared.check_device(arguments.device)
+    rank, ranks = crew.place()
+    if ranks > 1 and arguments.out is None:
+        raise errors.UserError(f"{ranks} processes share this training: give --out, the folder of its run")
+    arguments.quiet |= rank > 0
     resume, held = arguments.resume, place.Holds.NOTHING
     out = arguments.out
     if resume:
@@ -105,9 +109,12 @@ def _train_one(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
         wanted = settled.load(arguments, settings)
         if resume:
             _say(f"there is no run in {out} yet: beginning it", arguments.quiet)
-        settled.advise(arguments, settings)
+        if rank == 0:
+            settled.advise(arguments, settings)
     if out is None:
         out, held = place.of(wanted)
+    elif ranks > 1 and not resume:  # a group that is begun again goes on
+        held = place.held(out, wanted)
     if held is place.Holds.WHOLE:
         _say(f"{out} is this very run, trained to its end: taking it (another --out trains it again)", arguments.quiet)
     else:
@@ -116,7 +123,8 @@ def _train_one(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
         resume = resume or held is place.Holds.BEGINNING
         out = train.train(wanted, out, device=arguments.device, resume=resume, quiet=arguments.quiet)
     foreign = filter(outside.is_outside, (wanted.algorithm, wanted.family, wanted.policy))
-    shared.say(f"run: {out}", f"next: {shared.command('evaluate', out, imports=(*foreign, *arguments.imports))}")
+    if rank == 0:
+        shared.say(f"run: {out}", f"next: {shared.command('evaluate', out, imports=(*foreign, *arguments.imports))}")
     return 0
 
 
@@ -126,10 +134,12 @@ def _train_seeds(arguments: argparse.Namespace, settings: dict[str, str]) -> int
 
     from pliant.cli import seeds, settled
     from pliant.running import learner as learners
-    from pliant.system import machine, outside
+    from pliant.system import crew, machine, outside
 
     if arguments.seed is not None:
         raise errors.UserError("--seed and --seeds: give one")
+    if crew.place()[1] > 1:
+        raise errors.UserError("--seeds begins processes of its own: begin it without torchrun, or give --seed")
     shared.check_device(arguments.device)
     wanted = settled.load(arguments, settings)  # what is wrong is said once, before any process begins
     settled.advise(arguments, settings)
