@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 
 import faults_edits
 import faults_files
+import faults_groups
 import faults_hostile
 import faults_tests
 import recorded
@@ -25,6 +26,7 @@ CAMPAIGNS: Mapping[str, Campaign] = {
     "hostile": faults_hostile.hostile,
     "edits": faults_edits.edits,
     "kills": faults_tests.kills,
+    "groups": faults_groups.groups,
     "commands": faults_tests.commands,
     "misuses": faults_tests.misuses,
     "environments": faults_tests.environments,

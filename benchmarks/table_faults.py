@@ -7,6 +7,7 @@ NAMES = {
     "hostile": "folders of somebody else's",
     "edits": "senseless contents under checksums that fit",
     "kills": "processes that are killed",
+    "groups": "processes that share a training and are killed",
     "commands": "wrong command lines",
     "misuses": "wrong calls from Python",
     "environments": "environments that misbehave",
