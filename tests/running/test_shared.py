@@ -33,6 +33,7 @@ LEARN = [name for name in registry.names("algorithm") if name not in ("random", 
 METHODS: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in LEARN]
 METHODS += [("maml", {"outer.method": "trpo", "outer.stages": "all", "inner.steps": 2}), ("promp", {"outer.kl_target": 1e-3})]
 METHODS += [("reptile", {"outer.method": "adam"}), ("replay", {"critic.remembers": True, "critic.shared": True})]
+METHODS += [("rl2", {"train.evaluate_every": 1, "train.evaluate_tasks": 2, "outer.chunk": 5})]
 
 
 def settings_of(algorithm: str, own: dict[str, Any]) -> dict[str, str]:
@@ -130,7 +131,8 @@ def bits(run: Path) -> tuple[bytes, list[dict[str, Any]]]:
     return (last / "state.safetensors").read_bytes(), rows
 
 
-LONG = [pytest.param(*each, marks=() if each in (METHODS[-4], ("replay", {})) else pytest.mark.whole) for each in METHODS]
+SHORT = METHODS[-1], METHODS[-5], ("replay", {})
+LONG = [pytest.param(*each, marks=() if each in SHORT else pytest.mark.whole) for each in METHODS]
 
 
 @pytest.mark.slow
@@ -143,8 +145,11 @@ def test_how_many_processes_there_are_changes_no_bit(algorithm: str, own: dict[s
 
 
 @pytest.mark.slow
-def test_a_lost_process_ends_the_others_and_the_run_goes_on_from_there(begin: Begin, tmp_path: Path) -> None:
-    asked_for = words("maml", 40)
+@pytest.mark.parametrize("algorithm", [pytest.param("maml", marks=pytest.mark.whole), "replay"])
+def test_a_lost_process_ends_the_others_and_the_run_goes_on_from_there(
+    algorithm: str, begin: Begin, tmp_path: Path
+) -> None:
+    asked_for = words(algorithm, 40)
     processes = begin(2, tmp_path / "run", asked_for, PLIANT_PATIENCE="20")
     end = time.monotonic() + 90
     while not began(tmp_path / "run"):
@@ -157,7 +162,7 @@ def test_a_lost_process_ends_the_others_and_the_run_goes_on_from_there(begin: Be
     assert 2 < reached < 40
     again = begin(3, tmp_path / "run", asked_for)  # the same words go on, by more processes than before
     assert [status for status, _ in ended(again)] == [0, 0, 0]
-    whole = train.train(asked("maml", **{"train.shards": 3, "train.iterations": 40}), tmp_path / "whole", quiet=True)
+    whole = train.train(asked(algorithm, **{"train.shards": 3, "train.iterations": 40}), tmp_path / "whole", quiet=True)
     assert bits(tmp_path / "run") == bits(whole)
 
 
