@@ -21,8 +21,12 @@ TRAININGS = {
     "rl2": f"rl2 gridnavi --family.horizon 6 --policy.size 8 --outer.minibatches 2 --iterations {ITERATIONS} {SMALL}",
     "replay": f"replay bandit --policy.size 8 --policy.head 8 --outer.updates 4 --iterations {ITERATIONS} {SMALL}",
 }
-SECONDS = 60.0
+SECONDS = 120.0
 """Longest that one who is left waits for the lost, and then ends."""
+PATIENCE = 30
+"""Seconds after which it is lost."""
+_SAID: dict[int, Path] = {}
+"""What each process has said, by its number."""
 
 
 def groups(times: float) -> Counts:
@@ -56,8 +60,9 @@ def _disturbed(
         statuses = _ended(processes)
         if wrong := [status for status in statuses if status not in (0, 2, -signal.SIGKILL)]:
             failures.append(f"those that were left ended with {wrong}")
-    if any(_ended(_begun(words, out, chance.choice((1, 2, 3))), 4 * SECONDS)):
-        failures.append("it does not end")
+    ranks = chance.choice((1, 2, 3))
+    if any(statuses := _ended(processes := _begun(words, out, ranks), 4 * SECONDS)):
+        failures.append(f"{ranks} processes end with {statuses}: {' | '.join(map(_said, processes))}")
     elif _bits(out) != _bits(whole):
         failures.append("other bits")
     for n in range(killed):
@@ -71,10 +76,18 @@ def _begun(words: str, out: Path, ranks: int) -> list["subprocess.Popen[bytes]"]
     found = []
     for rank in range(ranks):
         place = {"RANK": rank, "WORLD_SIZE": ranks, "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": ranks, "OMP_NUM_THREADS": 1}
-        own = {name: str(value) for name, value in place.items()} | {"PLIANT_MEET": meet.as_uri(), "PLIANT_PATIENCE": "20"}
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        found.append(subprocess.Popen(command, env=interpreter.environment() | own, start_new_session=True, **quiet))
+        every = place | {"PLIANT_MEET": meet.as_uri(), "PLIANT_PATIENCE": PATIENCE}
+        own = {name: str(value) for name, value in every.items()}
+        with open(f"{meet}-{rank}", "wb") as said:
+            quiet = {"stdout": subprocess.DEVNULL, "stderr": said}
+            found.append(subprocess.Popen(command, env=interpreter.environment() | own, start_new_session=True, **quiet))
+        _SAID[found[-1].pid] = Path(said.name)
     return found
+
+
+def _said(process: "subprocess.Popen[bytes]") -> str:
+    """The end of what it said on stderr."""
+    return _SAID[process.pid].read_text(errors="replace").strip()[-200:]
 
 
 def _ended(processes: list["subprocess.Popen[bytes]"], seconds: float = SECONDS) -> list[int | None]:
