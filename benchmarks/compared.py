@@ -1,7 +1,7 @@
-"""Four meta-learners and four baselines on one family, three seeds each, in one page; where adaptation stops working.
+"""Meta-learners and four baselines on one family, three seeds each, in one page; where adaptation stops working.
 
-    python benchmarks/compared.py point               # about 35 minutes on two cores
-    python benchmarks/compared.py half-cheetah-vel    # about two hours on two cores
+    python benchmarks/compared.py point               # about 12 minutes on two cores
+    python benchmarks/compared.py half-cheetah-vel    # about an hour on two cores
 
 Trains what is not trained yet in --runs, one process per core, sweeps an axis for MAML and RL^2, and writes the comparison to
 benchmarks/results/compared-FAMILY.json, with the minutes that everything took, and its page and figures to docs/studies.
@@ -34,17 +34,19 @@ class Study(NamedTuple):
     """What is trained on a family, and moved in the sweep."""
 
     iterations: dict[str, int]
-    """By algorithm: about 4 million environment steps on point and 3 on half-cheetah-vel, fewer where trials end early."""
+    """By algorithm: about 4 million environment steps on point and 3 on half-cheetah-vel, fewer where trials end early, and for
+    `replay` 0.1."""
     axis: str
 
 
 STUDIES = {
     "point": Study(
-        {"maml": 40, "fomaml": 40, "reptile": 40, "rl2": 150, "pretrain": 100, "conditioned": 100, "random": 0, "scratch": 0},
+        {"maml": 40, "fomaml": 40, "reptile": 16, "rl2": 150, "pretrain": 100, "conditioned": 100, "random": 0, "scratch": 0},
         "distance=0:1",
     ),
     "half-cheetah-vel": Study(
-        {"maml": 75, "fomaml": 75, "reptile": 75, "rl2": 188, "pretrain": 150, "conditioned": 150, "random": 0, "scratch": 0},
+        {"maml": 75, "fomaml": 75, "reptile": 75, "rl2": 188, "pretrain": 150, "conditioned": 150, "replay": 50, "random": 0,
+         "scratch": 0},
         "velocity=0:4",
     ),
 }
@@ -80,7 +82,7 @@ def main() -> None:
     os.chdir(ROOT)
     family, study = arguments.family, STUDIES[arguments.family]
     jobs = [(algorithm, family, seed, n) for seed in SEEDS for algorithm, n in study.iterations.items()]
-    kept = arguments.runs or recorded.runs(f"compared-{family}") / "compared"
+    kept = Path(os.path.relpath(arguments.runs or recorded.runs(f"compared-{family}") / "compared"))  # the document names them
     with ThreadPoolExecutor(arguments.jobs) as pool:
         runs = list(pool.map(functools.partial(trained, runs=kept), jobs))
         swept = [run for run in runs if run.name.startswith(("maml", "rl2"))]

@@ -9,6 +9,8 @@
   one for the critic, 64 environments, the same bandit as a Gymnasium environment, as many steps, epochs and minibatches) and
   with one LSTM for both. Beside it pliant with an LSTM instead of its GRU, and with 2,000 trials.
 - The other memories, as ratios to `gru`, learning and acting alike.
+- `replay` at the sizes of AMAGO's: 24 trials of 200 steps an update, memories of 3 layers of 256 units, one pass for each
+  update, actor and critic at every step: steps of trials that are learned from, per second.
 - Memory that learning needs over the trial's length, 100 to 10,000 steps, in fresh processes.
 """
 
@@ -42,14 +44,18 @@ from pliant.types import Inputs
 BARS = {"acting / bare": 1.3, "pulls per second": 5e6, "learning / RecurrentPPO": 6.0}
 ARMS, PULLS, LANES = 5, 100, 64
 MEMORIES = ("gru", "lstm", "mean", "linear-attention", "external", "episodic", "transformer")
+DRAWN, LENGTH, UPDATES = 24, 200, 10
+AMAGO = {"gru": 6_055, "transformer": 1_922}
+"""Steps learned from, per second, at these sizes on 2 cores of this kind; AMAGO itself cannot be installed from a registry."""
 GROWTH = """
 import sys
 from pathlib import Path
-from pliant import machine, train
-from pliant.config import load_config
+from pliant.config.config import load_config
+from pliant.running import learner, loop
+from pliant.system import machine
 machine.keep_memory()
 settings = {"train.meta_batch": 64, "train.lanes": 1, "family.pulls": int(sys.argv[1]), "outer.epochs": 1, "outer.chunk": 100}
-list(train.iterate(train.build(load_config("rl2", "bandit", settings, "none")), 0, 1))
+list(loop.iterate(learner.build(load_config("rl2", "bandit", settings, "none")), 0, 1))
 peak = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
 print(int(peak[0].split()[1]) / 1024)
 """
@@ -186,6 +192,35 @@ def memories(turns: int) -> dict[str, float]:
     return {name: statistics.median(each[name] / each["gru"] for each in taken) for name in MEMORIES}
 
 
+def off_policy(turns: int) -> dict[str, dict[str, float]]:
+    """Steps of drawn trials that `replay` learns from, per second, with each memory of AMAGO's size."""
+    settings = {
+        "train.meta_batch": DRAWN,
+        "train.lanes": 1,
+        "family.horizon": LENGTH,
+        "policy.size": 256,
+        "policy.layers": 3,
+        "policy.head": (256, 256),
+        "critic.hidden": (256, 256),
+        "critic.told": False,
+        "critic.infer": 0.0,
+        "critic.shared": True,
+        "outer.warmup": 0,
+        "outer.updates": UPDATES,
+        "outer.trials": DRAWN,
+        "outer.steps": LENGTH,
+        "outer.refresh": 1,
+    }
+    rates: dict[str, dict[str, float]] = {}
+    for memory in AMAGO:
+        steps = loop.iterate(learners.build(load_config("replay", "half-cheetah-vel", settings, "none", 0, memory)), 0, 10**6)
+        next(steps)
+        taken = statistics.median(next(steps).seconds["outer_seconds"] for _ in range(max(2, turns // 2)))
+        rate = UPDATES * DRAWN * LENGTH / taken
+        rates[memory] = {"steps_per_second": rate, "ratio": rate / AMAGO[memory]}
+    return rates
+
+
 def growth() -> dict[int, float]:
     """Peak MiB of one iteration of 64 trials, chunks of 100 steps, by the length of a trial."""
     lengths = (100, 1000, 2000, 5000, 10_000)
@@ -202,7 +237,8 @@ def main() -> None:
     load = os.getloadavg()[0]
     machine.keep_memory()  # as `pliant train` does
     result: dict[str, Any] = {"acting": acting(wanted.turns), "pulls per second": pulling(wanted.turns)}
-    result |= {"learning": learning(wanted.turns), "memories": memories(wanted.turns), "peak MiB": growth()}
+    result |= {"learning": learning(wanted.turns), "memories": memories(wanted.turns), "off-policy": off_policy(wanted.turns)}
+    result |= {"peak MiB": growth()}
     print(json.dumps(result, indent=1))
     met = {
         "acting / bare": result["acting"]["ratio"] <= BARS["acting / bare"],

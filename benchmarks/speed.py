@@ -48,11 +48,12 @@ POINT = {
 }
 MEMORY = """
 import resource, sys
-from pliant import machine, train
-from pliant.config import load_config
+from pliant.config.config import load_config
+from pliant.running import learner, loop
+from pliant.system import machine
 machine.keep_memory()
 config = load_config("maml", "half-cheetah-dir", {"train.meta_batch": 40, "train.lanes": 20, "outer.method": sys.argv[1]})
-list(train.iterate(train.build(config), 0, 1))
+list(loop.iterate(learner.build(config), 0, 1))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 

@@ -31,7 +31,13 @@ SECTIONS: dict[str, tuple[Callable[[], str], ...]] = {
     "Every agent beside every other": (table_studies.studies,),
     "Robots, games, driving and industry": (table_worlds.worlds, table_worlds.episodes),
     "Adaptation by memory": (table_memories.trials, table_replay.replay, table_memories.tabular, table_memories.schools),
-    "What memories are for": (table_memories.binding, table_memories.recall, table_memories.dependent, table_memories.two_step),
+    "What memories are for": (
+        table_memories.binding,
+        table_memories.recall,
+        table_memories.dependent,
+        table_memories.two_step,
+        table_memories.popgym,
+    ),
     "Speed": (
         table_speed.steppers,
         table_speed.iterations,

@@ -166,3 +166,27 @@ def two_step() -> str:
         " reward x transition interaction of model-based choices. Among episodes of equal merit, where habits show none, it is"
         f" {sizes} by seed, all p {p} (`python benchmarks/memories.py two-step`)."
     )
+
+
+def popgym() -> str:
+    """Memories on environments of POPGym."""
+    document = read("popgym")
+    if not document:
+        return ""
+    found = {(row["environment"], row["memory"]): row for row in document["summary"]}
+    environments, names = dict.fromkeys(e for e, _ in found), list(dict.fromkeys(m for _, m in found))
+    rows = []
+    for name in environments:
+        cells = [found[name, memory]["return"] for memory in names]
+        rows.append([name, *(within({"mean": cell["mean"], "ci95": cell["half"]}) for cell in cells)])
+    mean = [statistics.mean(found[name, memory]["return"]["mean"] for name in environments) for memory in names]
+    minutes = [statistics.mean(found[name, memory]["train_minutes"] for name in environments) for memory in names]
+    rows.append(["mean of all", *(f"{x:.2f}" for x in mean)])
+    rows.append(["minutes of a training", *(f"{x:.1f}" for x in minutes)])
+    steps = max(run["train_env_steps"] for run in document["runs"])
+    text = (
+        f"POPGym through `gymnasium`: return of an episode, in [-1, 1], after at most {steps / 1e6:.1f} million steps, on reset"
+        f" seeds held out; {basis(document)} (`python benchmarks/pomdps.py`). In the paper's table (Morad et al. 2023,"
+        " arXiv:2303.01859, 15 million steps, means of maxima) the GRU leads:"
+    )
+    return said(text, ["environment", *(f"`{memory}`" for memory in names)], rows)

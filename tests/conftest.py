@@ -18,6 +18,10 @@ MOST_PROCESSES = 8
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")  # before anybody imports torch or NumPy, and for every process that tests begin
 
+for _signal, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_signal) is signal.SIG_IGN:  # as `nohup make test &` leaves it to all that it begins
+        signal.signal(_signal, _usual)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--whole", action="store_true", help="every test at full length, those marked `whole` among them")

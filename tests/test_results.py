@@ -1,9 +1,12 @@
 """The tables in the documentation say what the tracked results say, and the tracked results hold what we claim of them."""
 
+import ast
+import contextlib
 import dataclasses
 import importlib
 import json
 import runpy
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +54,24 @@ def test_every_benchmark_imports_and_finds_its_presets(name: str, monkeypatch: p
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     for value in runpy.run_path(str(ROOT / "benchmarks" / f"{name}.py"), run_name="imported").values():
         assert not (isinstance(value, str) and value.endswith(".toml")) or Path(value).is_file()
+
+
+def imported(source: str) -> Iterator[tuple[str, str]]:
+    """(module, name) of what code of pliant it imports, also inside functions and inside code that is kept as text."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "pliant":
+            yield from ((str(node.module), alias.name) for alias in node.names)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and "import " in node.value:
+            with contextlib.suppress(SyntaxError):
+                yield from imported(node.value)
+
+
+def test_what_benchmarks_import_later_or_in_another_process_is_there() -> None:
+    found = {each for path in (ROOT / "benchmarks").glob("*.py") for each in imported(path.read_text(encoding="utf-8"))}
+    assert ("pliant.system", "machine") in found and len(found) > 50
+    for module, name in sorted(found):
+        if not hasattr(importlib.import_module(module), name):
+            importlib.import_module(f"{module}.{name}")
 
 
 def test_a_result_is_out_of_date_when_its_law_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,6 +339,7 @@ def test_cartpole_through_gymnasium_learns_as_the_twin_does() -> None:
 def test_a_study_has_every_learner_and_baseline_with_three_seeds_on_one_page(family: str) -> None:
     document = tracked(f"compared-{family}")
     every = {"maml", "fomaml", "reptile", "rl2", "pretrain", "scratch", "conditioned", "random"}
+    every |= {"replay"} if family == "half-cheetah-vel" else set()
     assert {a["name"]: a["seeds"] for a in document["agents"]} == {name: [0, 1, 2] for name in every}
     assert [a["name"] for s in document["sweeps"] for a in s["agents"]] == ["maml", "rl2"]
     page = ROOT / "docs" / "studies" / f"{family}.html"

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pliant
 from pliant.cli import main as cli
 from pliant.errors import UserError
 from pliant.families import gymnasium as family_file
-from pliant.simulators.gymnasium import spaces
+from pliant.simulators.gymnasium import parameters, spaces
 from pliant.simulators.gymnasium import vary as varying
 from pliant.simulators.gymnasium.vary import Axis, Range
 from pliant.streams import Stream
@@ -58,6 +59,16 @@ def test_what_varies_is_read_as_written() -> None:
         Axis("seed", values=(0.0, 1.0, 2.0)),
     )
     assert varying.parse("vary", "x=1e-3:2.5E1,") == (Axis("x", (Range(1e-3, 25),)),)
+
+
+def test_as_many_values_as_there_may_be_are_read_in_a_second() -> None:
+    begin = time.process_time()
+    (axis,) = varying.parse("vary", f"seed=0..{varying.MOST_CHOICES - 1}")
+    made = parameters.parameter(axis, None)
+    assert len(made.choices) == varying.MOST_CHOICES and made.choices[-1] == varying.MOST_CHOICES - 1
+    (axis,) = varying.parse("vary", "mode=easy|hard")
+    assert axis.numbers() == (0.0, 1.0)
+    assert time.process_time() - begin < 5  # what looks at all values for each of them takes minutes
 
 
 @pytest.mark.parametrize(

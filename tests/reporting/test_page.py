@@ -610,8 +610,8 @@ def test_an_output_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
         "a.html": "it is a folder",
         "b.html": "it is a file",
         "c.html": "holds something else ('thesis.tex')",
-        "file/x.html": "is no folder",
-        "file/deep/x.html": "is no folder",
+        "file/x.html": "it is a file",
+        "file/deep/x.html": "it is a file",
     }
     before = sorted(tmp_path.rglob("*"))
     for name, words in expected.items():
@@ -624,7 +624,7 @@ def test_an_output_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 def test_a_folder_without_permission_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(errors.UserError, match="permission denied"):
+    with pytest.raises(errors.UserError, match="may not be written"):
         publish.require_writable(tmp_path / "x.html")
 
 

@@ -1,5 +1,7 @@
 """Processes that share a training: shards add up to the whole, and how many processes there are changes no bit."""
 
+import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -15,10 +17,12 @@ import torch
 from pliant.config import config, registry
 from pliant.errors import UserError
 from pliant.rollout import rollout
+from pliant.running import curve as curves
 from pliant.running import learner as learners
-from pliant.running import train
+from pliant.running import sweep, train
 from pliant.storage import checkpoint, record
 from pliant.streams import Stream
+from pliant.system import crew as crews
 from pliant.system import interpreter
 from pliant.system.crew import Crew
 
@@ -72,6 +76,26 @@ def test_sums_are_in_the_order_of_shards() -> None:
     assert Crew(3).total(parts).tolist() == ((parts[0] + parts[1]) + parts[2]).tolist()
     assert [list(Crew(5, rank, 2).own) for rank in range(2)] == [[0, 2, 4], [1, 3]]
     assert [Crew(3).part(shard, 6) for shard in range(3)] == [slice(0, 2), slice(2, 4), slice(4, 6)]
+    assert [Crew(3).part(shard, 5) for shard in range(3)] == [slice(0, 1), slice(1, 3), slice(3, 5)]
+
+
+def test_processes_of_one_machine_have_a_device_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert crews.device("cuda") == "cuda"
+    for name, value in {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert [crews.device(name) for name in ("cuda", "cuda:3", "cpu")] == ["cuda:1", "cuda:3", "cpu"]
+
+
+@pytest.mark.parametrize("tasks", [2, 7])
+def test_an_evaluation_in_shards_plays_the_same_tasks_of_which_each_is_like_alone(tasks: int) -> None:
+    """Without chance, in the environment or the policy, it says the same as an evaluation of all tasks at once."""
+    learner = learners.build(asked("maml", **{"train.shards": 3}))
+    schedule = dataclasses.replace(learner.schedule(1, 2), deterministic=True)
+    whole, shared = (play(learner, "test", tasks, schedule, seed=4) for play in (curves.curve, curves.shared))
+    assert shared.tasks.digest == whole.tasks.digest and shared.episodes == whole.episodes
+    for name in ("returns", "steps", "trial", "success"):
+        assert getattr(shared, name) == pytest.approx(getattr(whole, name), abs=1e-5), name
+    assert shared.summary()[0]["return"]["mean"] == pytest.approx(whole.summary()[0]["return"]["mean"], abs=1e-5)
 
 
 # ---- processes
@@ -88,7 +112,8 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
         ranks: int, out: Path, words: Sequence[str], meet: str = "", own: Sequence[int] = (), **more: str
     ) -> list["subprocess.Popen[str]"]:
         meet = (tmp_path / (meet or f"meet{len(started)}")).as_uri()
-        command = [*interpreter.command("-m", "pliant", "train", *words), "--out", str(out), "--quiet"]
+        what = ["train", *words, "--out", str(out), "--quiet"] if words[0] != "sweep" else [words[0], str(out), *words[1:]]
+        command = interpreter.command("-m", "pliant", *what)
         processes = []
         for rank in own or range(ranks):
             place = {"RANK": str(rank), "WORLD_SIZE": str(ranks), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(ranks)}
@@ -142,6 +167,22 @@ def test_how_many_processes_there_are_changes_no_bit(algorithm: str, own: dict[s
     for ranks in (2, 3):
         assert ended(begin(ranks, tmp_path / str(ranks), words(algorithm, 2, **own))) == [(0, "")] * ranks
         assert bits(tmp_path / str(ranks)) == bits(alone)
+
+
+@pytest.mark.slow
+def test_processes_share_a_sweep_and_only_the_first_says_it(begin: Begin, tmp_path: Path) -> None:
+    run = train.train(asked("maml", **{"train.iterations": 1}), tmp_path / "run", quiet=True)
+    given = "sweep", "--axis", "distance=0.5,1,2", "--tasks", "3", "--json"
+    group = begin(2, run, given)
+    said = [process.communicate(timeout=120)[0] for process in group]
+    assert [process.returncode for process in group] == [0, 0] and said[1] == ""
+    shared = json.loads(said[0])
+    (kept,) = (run / "sweeps").iterdir()
+    assert json.loads(kept.read_text()) == shared
+    kept.unlink()
+    assert sweep.sweep_run(run, "distance=0.5,1,2", tasks=3) == shared
+    found = ended(begin(4, run, (*given[:2], "distance=1,2", *given[3:])))
+    assert {(status, said.count("\n"), "4 processes share 2 values" in said) for status, said in found} == {(2, 1, True)}
 
 
 @pytest.mark.slow

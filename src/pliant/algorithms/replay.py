@@ -192,8 +192,7 @@ class Replay:
         seen, paid = self.scales.seen(piece.obs), masks.standardise(piece.reward[None], piece.valid[None])[0]
         drawn = Drawn(piece, seen, self.units.rewards(piece), paid, self.spec.trial_steps)
         own = [draws] if crew.shards == 1 else [here.at("shard", shard).generator() for shard in crew.own]
-        ends = [len(paid) * shard // crew.shards for shard in range(crew.shards + 1)]
-        trials = [slice(ends[shard], ends[shard + 1]) for shard in crew.own]
+        trials = [crew.part(shard, len(paid)) for shard in crew.own]
         parts = [drawn.part(each, live, self.judges, chance) for each, chance in zip(trials, own, strict=True)]
         for turn in range(self.outer.refresh):
             chosen = (torch.rand(len(paid), steps, generator=draws).to(paid) * piece.valid.sum(1)[:, None]).long()

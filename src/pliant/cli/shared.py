@@ -25,7 +25,7 @@ def prepare(arguments: argparse.Namespace) -> None:
     from pliant.storage import record
 
     record.Run.open(arguments.run)
-    check_device(arguments.device)
+    check_device(arguments)
     trust(arguments)
 
 
@@ -43,11 +43,12 @@ def command(verb: str, *words: object, imports: Iterable[str] = ()) -> str:
     return shlex.join(["pliant", verb, *map(str, words), *trusted])
 
 
-def check_device(name: str) -> None:
-    """Raise UserError for a device that torch cannot use."""
-    from pliant.system import given
+def check_device(arguments: argparse.Namespace) -> None:
+    """Settle the device of this process. Raises UserError for one that torch cannot use."""
+    from pliant.system import crew, given
 
-    given.device("--device", name)
+    arguments.device = crew.device(arguments.device)
+    given.device("--device", arguments.device)
 
 
 def parse_task(words: list[str]) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def compared(arguments: argparse.Namespace) -> dict[str, Any]:
     from pliant.comparing import compare, contenders
     from pliant.running import sweep
 
-    check_device(arguments.device)
+    check_device(arguments)
     trust(arguments)
     asked = contenders.Asked(
         split=arguments.split,

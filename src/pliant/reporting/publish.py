@@ -18,18 +18,12 @@ def require_writable(out: Path) -> None:
     if out.suffix != ".html":
         raise errors.UserError(f"--out is {out}: expected a name that ends in .html")
     for path in (out, out.with_suffix(".md"), out.with_suffix(".csv")):
-        if path.is_dir():
-            raise errors.UserError(f"cannot write {path}: it is a folder; choose another --out")
+        files.require_writable(path, advice="choose another --out")
     if os.path.lexists(folder) and not folder.is_dir():
         raise errors.UserError(f"cannot write {folder}: it is a file; choose another --out")
     other = next((p.name for p in sorted(folder.glob("*")) if p.suffix != ".svg"), None)
     if other is not None:
         raise errors.UserError(f"{folder}, where the figures go, holds something else ({other!r}): choose another --out")
-    above = next(p for p in out.absolute().parents if os.path.lexists(p))
-    if not above.is_dir():
-        raise errors.UserError(f"cannot write {out}: {above} is no folder")
-    if not os.access(above, os.W_OK | os.X_OK):
-        raise errors.UserError(f"cannot write {out}: permission denied in {above}")
 
 
 def write(comparison: Mapping[str, Any], out: Path, behaviours: page.Behaviours | None = None) -> list[Path]:

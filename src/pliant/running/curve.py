@@ -77,6 +77,30 @@ def curve(learner: Learner, split: str, tasks: int, schedule: Schedule, seed: in
     return played_on(learner, split, tasks, schedule, seed)[0]
 
 
+def shared(learner: Learner, split: str, tasks: int, schedule: Schedule, seed: int) -> Curve:
+    """The `curve` of a training that is divided into shards: they play a part of the tasks each, with chance of their own.
+
+    All its processes must call this; each has the whole curve, but for the time of the others.
+    """
+    crew, family, streams = learner.crew, learner.family, Stream(seed).at("evaluate", split)
+    chosen = family.sample(tasks, split, streams.at("tasks").rng())
+    parts, found = [crew.part(shard, tasks) for shard in range(crew.shards)], []
+    for shard in crew.own:
+        some = chosen[parts[shard]] if parts[shard].start < parts[shard].stop else chosen[:1]  # fewer tasks than shards
+        batch = family.batch(some, schedule.lanes, schedule.episodes)
+        acts = acts_of(learner, streams).at("shard", shard)
+        found.append(curve_on(learner, batch, schedule.last, acts, deterministic=schedule.deterministic)[0])
+    stages = found[0].returns.shape[1]
+    each = [[c.returns, c.steps, c.trial[:, None], *([] if c.success is None else [c.success])] for c in found]
+    rows, most = [np.concatenate(columns, axis=1) for columns in each], -(-tasks // crew.shards)
+    gathered = crew.all([torch.from_numpy(np.pad(x, ((0, most - len(x)), (0, 0)))) for x in rows])
+    whole = np.concatenate([x.numpy()[: part.stop - part.start] for x, part in zip(gathered, parts, strict=True)])
+    returns, steps, trial, success = np.split(whole, [stages, 2 * stages, 2 * stages + 1], axis=1)
+    layout, seconds = layout_of(family, chosen.rows(), split), sum(c.seconds for c in found)
+    hits = success if success.shape[1] else None
+    return Curve(chosen, returns, hits, steps, found[0].episodes, trial[:, 0], seconds, layout)
+
+
 def played_on(
     learner: Learner, split: str, tasks: int, schedule: Schedule, seed: int, distinct: bool = False
 ) -> tuple[Curve, list[Rollout]]:

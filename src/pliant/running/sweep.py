@@ -9,8 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from pliant import errors
+from pliant.maths import statistics
+from pliant.maths.layouts import Layout
 from pliant.running import curve as curving
 from pliant.running import learner as learners
 from pliant.running.learner import Learner
@@ -19,8 +23,10 @@ from pliant.storage import documents, record
 from pliant.storage.schema import sweep as schema
 from pliant.storage.schema.parts import Config
 from pliant.streams import Stream
+from pliant.system import crew as crews
+from pliant.system.crew import Crew
 from pliant.system.progress import Progress
-from pliant.tasks.base import Axis, Family
+from pliant.tasks.base import Axis, Family, Tasks
 
 SCHEMA = schema.SCHEMA
 POINTS = 9
@@ -63,6 +69,8 @@ def sweep_run(
 ) -> schema.Sweep:
     """The document `pliant.sweep/1` of a run's newest checkpoint along `axis` ("velocity=0:4"); also kept in the run.
 
+    Processes that `torchrun` has begun measure some of the values each; the first one keeps the document.
+
     Raises UserError for a folder that is no run or has no checkpoint, and for an axis or values that the family lacks.
     """
     require_sizes(points=points, tasks=tasks)
@@ -81,14 +89,27 @@ def sweep_run(
     kept = Path(path) / "sweeps" / f"{re.sub(r'[^A-Za-z0-9_-]', '', name)}.json"
     if kept.exists() and _is_same(old := documents.read(kept, schema.KIND, folder=run.path), name, values, asked):
         return old
-    along, curves = learner.family.axes[name], []
-    with Progress(len(values), 0, quiet, f"{name} of {run.path.name}", f"{run.path.name}: value") as progress:
-        for value in values:
-            curves.append(_measured(learner, name, value, tasks, schedule, seed))
-            progress.update(len(curves), {})
-    document = documents.sealed(_document(run.config, name, along, values, asked, curves))
-    documents.keep(kept, document, run.path)
+    returns = _returns(learner, name, values, tasks, schedule, seed, "" if quiet else run.path.name)
+    layouts = [_placed(learner, name, value, tasks, seed)[1] for value in values]
+    document = documents.sealed(_document(run.config, name, learner.family.axes[name], values, asked, returns, layouts))
+    if crews.place()[0] == 0:
+        documents.keep(kept, document, run.path)
     return document
+
+
+def _returns(
+    learner: Learner, axis: str, values: Sequence[float], tasks: int, schedule: Schedule, seed: int, shown: str
+) -> list[NDArray[np.float64]]:
+    """[M, S] at each value of an axis, which processes share out; the first of them shows progress of what is `shown`."""
+    with crews.joined() as place:
+        crew, found = Crew(len(values), *place), []
+        if crew.ranks > crew.shards:
+            raise errors.UserError(f"{crew.ranks} processes share {len(values)} values of {axis}: expected at most as many")
+        with Progress(len(values), 0, not (shown and crew.leads), f"{axis} of {shown}", f"{shown}: value") as progress:
+            for i in crew.own:
+                found.append(torch.from_numpy(_measured(learner, axis, values[i], tasks, schedule, seed).returns))
+                progress.update(min(len(values), crew.ranks * len(found)), {})
+        return [x.numpy() for x in crew.all(found)]
 
 
 def _document(
@@ -97,9 +118,10 @@ def _document(
     along: Axis,
     values: Sequence[float],
     asked: schema.Protocol,
-    curves: Sequence[curving.Curve],
+    returns: Sequence[NDArray[np.float64]],
+    layouts: Sequence[Layout],
 ) -> schema.Sweep:
-    """Everything a sweep says, as JSON values."""
+    """Everything a sweep says, as JSON values; `returns` [M, S] and which tasks are the same, for each value."""
     stages = range(asked["stages"] + 1)
     return {
         "schema": schema.SCHEMA,
@@ -116,22 +138,31 @@ def _document(
         "versions": record.versions(),
         "config": config,
         "curve": [
-            {"value": value, "return": [c.summed(c.returns[:, s]) for s in stages]}
-            for value, c in zip(values, curves, strict=True)
+            {"value": value, "return": [statistics.summary(x[:, s], layout) for s in stages]}
+            for value, x, layout in zip(values, returns, layouts, strict=True)
         ],
-        "per_task": [c.returns.tolist() for c in curves],  # [values][M][S]
-        "task_numbers": [c.layout.number.tolist() for c in curves],  # [values][M]
-        "all_tasks": [c.layout.is_whole for c in curves],
+        "per_task": [x.tolist() for x in returns],  # [values][M][S]
+        "task_numbers": [layout.number.tolist() for layout in layouts],  # [values][M]
+        "all_tasks": [layout.is_whole for layout in layouts],
     }
 
 
 def _measured(learner: Learner, axis: str, value: float, tasks: int, schedule: Schedule, seed: int) -> curving.Curve:
     """The curve at one value of an axis."""
-    streams, family = Stream(seed).at("sweep"), learner.family
-    chosen = family.axes[axis].place(family.sample(tasks, "test", streams.at("tasks").rng()), value)
-    batch = family.batch(chosen, schedule.lanes, schedule.episodes)
-    layout = curving.layout_of(family, chosen.rows(), "test", axis)
-    return curving.curve_on(learner, batch, schedule.last, curving.acts_of(learner, streams), layout)[0]
+    chosen, layout = _placed(learner, axis, value, tasks, seed)
+    batch = learner.family.batch(chosen, schedule.lanes, schedule.episodes)
+    return curving.curve_on(learner, batch, schedule.last, curving.acts_of(learner, _streams(seed)), layout)[0]
+
+
+def _placed(learner: Learner, axis: str, value: float, tasks: int, seed: int) -> tuple[Tasks, Layout]:
+    """The tasks at one value of an axis, and which of them are the same."""
+    family = learner.family
+    chosen = family.axes[axis].place(family.sample(tasks, "test", _streams(seed).at("tasks").rng()), value)
+    return chosen, curving.layout_of(family, chosen.rows(), "test", axis)
+
+
+def _streams(seed: int) -> Stream:
+    return Stream(seed).at("sweep")
 
 
 def _is_same(document: schema.Sweep, axis: str, values: list[float], asked: schema.Protocol) -> bool:

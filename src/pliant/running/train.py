@@ -88,13 +88,15 @@ def _follow(learner: Learner, out: Path, device: str) -> None:
     _require_alike(learner)
     with Stop() as stop:
         for done, _ in loop.train(learner, Reached(learner.algorithm, _fresh() | {"iteration": begin}), learner.iterations):
+            if _is_due(done.number + 1, learner.settings.evaluate_every):
+                _evaluation(learner)
             if signal := _over(learner, done.number + 1, stop):
                 raise errors.Stopped(f"process {learner.crew.rank} stopped with the others", signal)
 
 
 def _over(learner: Learner, reached: int, stop: Stop) -> int:
     """The signal by which one of the processes is to stop after an iteration, 0 if none."""
-    signal = learner.crew.agree(stop.signal, patient=_is_due(reached, learner.settings.evaluate_every))
+    signal = learner.crew.agree(stop.signal)
     if reached % LOOK == 0 or reached == learner.iterations:
         _require_alike(learner)
     return signal
@@ -194,7 +196,8 @@ def _fresh() -> dict[str, Any]:
 def _evaluation(learner: Learner) -> dict[str, float]:
     """Returns on test tasks by stage, and those of whole trials of memory, for the line of an iteration."""
     schedule = learner.schedule(steps=learner.settings.evaluate_stages)
-    curve = curves.curve(learner, "test", learner.settings.evaluate_tasks, schedule, seed=0)
+    play = curves.shared if learner.crew.shards > 1 else curves.curve
+    curve = play(learner, "test", learner.settings.evaluate_tasks, schedule, seed=0)
     points = [point for point in curve.summary() if point["stage"] in schedule.shown]
     measured = ("return", "success") if learner.family.success else ("return",)
     found = {f"test_{name}_{point['stage']}": point[name]["mean"] for name in measured for point in points}

@@ -22,7 +22,7 @@ from pliant.system import machine
 PATIENCE = timedelta(minutes=10)
 """How long one waits for another before it is named as lost; PLIANT_PATIENCE, in seconds, says otherwise."""
 LONGER = 12
-"""Times as long while the one that leads reads a checkpoint or evaluates."""
+"""Times as long while the one that leads reads a checkpoint."""
 
 
 class Crew(NamedTuple):
@@ -45,20 +45,22 @@ class Crew(NamedTuple):
         return self.rank == 0
 
     def part(self, shard: int, tasks: int) -> slice:
-        """Which of so many tasks belong to a shard."""
-        each = tasks // self.shards
-        return slice(shard * each, (shard + 1) * each)
+        """Which of so many tasks belong to a shard: as many as to any other, or one fewer."""
+        return slice(tasks * shard // self.shards, tasks * (shard + 1) // self.shards)
 
     def all(self, parts: Sequence[Tensor]) -> list[Tensor]:
-        """One tensor of every shard, in their order, from those of this process; all are of one shape."""
+        """One tensor of every shard, in their order, from those of this process; all are of one shape.
+
+        They travel by way of the processor: gloo gathers nothing from other devices.
+        """
         if self.ranks == 1:
             return list(parts)
-        most = len(range(0, self.shards, self.ranks))
-        mine = torch.stack([*parts, *[torch.zeros_like(parts[0])] * (most - len(parts))])
+        most, home = len(range(0, self.shards, self.ranks)), parts[0].device
+        mine = torch.stack([*parts, *[torch.zeros_like(parts[0])] * (most - len(parts))]).cpu()
         found = [torch.empty_like(mine) for _ in range(self.ranks)]
         with _heard():
             distributed.all_gather(found, mine)
-        return [found[shard % self.ranks][shard // self.ranks] for shard in range(self.shards)]
+        return [found[shard % self.ranks][shard // self.ranks].to(home) for shard in range(self.shards)]
 
     def total(self, parts: Sequence[Tensor]) -> Tensor:
         """The sum over all shards, added in their order, from the tensors of this process."""
@@ -96,6 +98,11 @@ ALONE = Crew()
 def place() -> tuple[int, int]:
     """(which process this is, of how many that share its work): (0, 1) outside of a group."""
     return _number("RANK", 0), _number("WORLD_SIZE", 1)
+
+
+def device(name: str) -> str:
+    """The device of this process: of several on one machine that use "cuda", each has one of its own."""
+    return f"cuda:{_number('LOCAL_RANK', 0)}" if name == "cuda" and place()[1] > 1 else name
 
 
 @contextmanager

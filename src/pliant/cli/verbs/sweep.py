@@ -30,6 +30,7 @@ def run(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
     shared.prepare(arguments)
     from pliant.reporting import terminal
     from pliant.running import sweep
+    from pliant.system import crew
 
     with shared.only_json(arguments):
         document = sweep.sweep_run(
@@ -43,6 +44,8 @@ def run(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
             arguments.device,
             quiet=False,
         )
+    if crew.place()[0] > 0:  # the first process says it
+        return 0
     if arguments.json:
         shared.print_json(document)
     else:

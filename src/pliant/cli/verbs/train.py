@@ -93,7 +93,7 @@ def _train_one(arguments: argparse.Namespace, settings: dict[str, str]) -> int:
     from pliant.running import train
     from pliant.system import crew, outside
 
-    shared.check_device(arguments.device)
+    shared.check_device(arguments)
     rank, ranks = crew.place()
     if ranks > 1 and arguments.out is None:
         raise errors.UserError(f"{ranks} processes share this training: give --out, the folder of its run")
@@ -140,7 +140,7 @@ def _train_seeds(arguments: argparse.Namespace, settings: dict[str, str]) -> int
         raise errors.UserError("--seed and --seeds: give one")
     if crew.place()[1] > 1:
         raise errors.UserError("--seeds begins processes of its own: begin it without torchrun, or give --seed")
-    shared.check_device(arguments.device)
+    shared.check_device(arguments)
     wanted = settled.load(arguments, settings)  # what is wrong is said once, before any process begins
     settled.advise(arguments, settings)
     learner = learners.build(wanted, arguments.device)

@@ -52,7 +52,7 @@ class Axis:
 
     def numbers(self) -> tuple[float, ...]:
         """What a task holds for each of its values."""
-        return tuple(float(i) if self.is_text else float(value) for i, value in enumerate(self.values))
+        return tuple(map(float, range(len(self.values)) if self.is_text else self.values))
 
 
 def parse(flag: str, text: str) -> tuple[Axis, ...]:
