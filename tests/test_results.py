@@ -82,6 +82,8 @@ def test_a_result_is_out_of_date_when_its_law_has_changed(tmp_path: Path, monkey
         assert not results.is_current(name), "it is not there"
         results.write(name, {"value": name})
         assert results.is_current(name) and results.read(name)["value"] == name
+    results.write("own", {"schema": "pliant.comparison/1", "study": {"date": "today"}})
+    assert results.is_current("own") and set(results.read("own")) == {"schema", "study"}, "the kind of document it is"
     before = results.runs("two/a")
     monkeypatch.setattr(results, "LAWS", {"two/a": 2})
     assert [results.is_current(name) for name in ("one", "two/a", "two/b")] == [True, False, True]
