@@ -1,6 +1,6 @@
 """Meta-learners and four baselines on one family, three seeds each, in one page; where adaptation stops working.
 
-    python benchmarks/compared.py point               # about 12 minutes on two cores
+    python benchmarks/compared.py point               # about 25 minutes on two cores
     python benchmarks/compared.py half-cheetah-vel    # about an hour on two cores
 
 Trains what is not trained yet in --runs, one process per core, sweeps an axis for MAML and RL^2, and writes the comparison to
@@ -35,13 +35,14 @@ class Study(NamedTuple):
 
     iterations: dict[str, int]
     """By algorithm: about 4 million environment steps on point and 3 on half-cheetah-vel, fewer where trials end early, and for
-    `replay` 0.1."""
+    `replay` 0.2 and 0.1."""
     axis: str
 
 
 STUDIES = {
     "point": Study(
-        {"maml": 40, "fomaml": 40, "reptile": 16, "rl2": 150, "pretrain": 100, "conditioned": 100, "random": 0, "scratch": 0},
+        {"maml": 40, "fomaml": 40, "reptile": 16, "rl2": 150, "pretrain": 100, "conditioned": 100, "replay": 80, "random": 0,
+         "scratch": 0},
         "distance=0:1",
     ),
     "half-cheetah-vel": Study(

@@ -9,8 +9,9 @@
   one for the critic, 64 environments, the same bandit as a Gymnasium environment, as many steps, epochs and minibatches) and
   with one LSTM for both. Beside it pliant with an LSTM instead of its GRU, and with 2,000 trials.
 - The other memories, as ratios to `gru`, learning and acting alike.
-- `replay` at the sizes of AMAGO's: 24 trials of 200 steps an update, memories of 3 layers of 256 units, one pass for each
-  update, actor and critic at every step: steps of trials that are learned from, per second.
+- `replay` at the sizes of AMAGO's: 24 trials of 200 steps an update, memories of 3 layers of 256 units: steps of trials
+  that are learned from, per second; with a pass of the memory for each update and actor and critic at every step, as AMAGO
+  learns, and with a pass for four updates and actor and critic at 32 steps of each trial, as our presets do.
 - Memory that learning needs over the trial's length, 100 to 10,000 steps, in fresh processes.
 """
 
@@ -44,9 +45,12 @@ from pliant.types import Inputs
 BARS = {"acting / bare": 1.3, "pulls per second": 5e6, "learning / RecurrentPPO": 6.0}
 ARMS, PULLS, LANES = 5, 100, 64
 MEMORIES = ("gru", "lstm", "mean", "linear-attention", "external", "episodic", "transformer")
-DRAWN, LENGTH, UPDATES = 24, 200, 10
+DRAWN, LENGTH, UPDATES = 24, 200, 12
 AMAGO = {"gru": 6_055, "transformer": 1_922}
 """Steps learned from, per second, at these sizes on 2 cores of this kind; AMAGO itself cannot be installed from a registry."""
+WAYS = {"like AMAGO": {"outer.steps": LENGTH, "outer.refresh": 1}, "like a preset": {"outer.steps": 32, "outer.refresh": 4}}
+"""Actor and critic learn at every step of the drawn trials, and every update has a pass of the memory; or at some steps, and a
+pass serves several updates."""
 GROWTH = """
 import sys
 from pathlib import Path
@@ -192,8 +196,18 @@ def memories(turns: int) -> dict[str, float]:
     return {name: statistics.median(each[name] / each["gru"] for each in taken) for name in MEMORIES}
 
 
-def off_policy(turns: int) -> dict[str, dict[str, float]]:
-    """Steps of drawn trials that `replay` learns from, per second, with each memory of AMAGO's size."""
+def off_policy(turns: int) -> dict[str, dict[str, dict[str, float]]]:
+    """Steps of drawn trials that `replay` learns from, per second, by memory and way, all at AMAGO's sizes."""
+    rates: dict[str, dict[str, dict[str, float]]] = {}
+    for memory, reference in AMAGO.items():
+        for way, own in WAYS.items():
+            rate = updated(memory, own, max(2, turns // 2))
+            rates.setdefault(memory, {})[way] = {"steps_per_second": rate, "ratio": rate / reference}
+    return rates
+
+
+def updated(memory: str, own: dict[str, Any], turns: int) -> float:
+    """Steps of drawn trials per second of learning, a median."""
     settings = {
         "train.meta_batch": DRAWN,
         "train.lanes": 1,
@@ -208,17 +222,10 @@ def off_policy(turns: int) -> dict[str, dict[str, float]]:
         "outer.warmup": 0,
         "outer.updates": UPDATES,
         "outer.trials": DRAWN,
-        "outer.steps": LENGTH,
-        "outer.refresh": 1,
     }
-    rates: dict[str, dict[str, float]] = {}
-    for memory in AMAGO:
-        steps = loop.iterate(learners.build(load_config("replay", "half-cheetah-vel", settings, "none", 0, memory)), 0, 10**6)
-        next(steps)
-        taken = statistics.median(next(steps).seconds["outer_seconds"] for _ in range(max(2, turns // 2)))
-        rate = UPDATES * DRAWN * LENGTH / taken
-        rates[memory] = {"steps_per_second": rate, "ratio": rate / AMAGO[memory]}
-    return rates
+    steps = loop.iterate(learners.build(load_config("replay", "half-cheetah-vel", settings | own, "none", 0, memory)), 0, 10**6)
+    next(steps)
+    return UPDATES * DRAWN * LENGTH / statistics.median(next(steps).seconds["outer_seconds"] for _ in range(turns))
 
 
 def growth() -> dict[int, float]:

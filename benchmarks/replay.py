@@ -35,7 +35,9 @@ class Study(NamedTuple):
 BETWEEN = 100
 STUDIES = {
     "bandit-10-5": Study("bandit", None, 20_000, 40),
+    "gridnavi": Study("gridnavi", None, 2_100, 25),
     "half-cheetah-vel": Study("half-cheetah-vel", None, 200, 5),
+    "point": Study("point", None, 2_000, 10),
 }
 
 

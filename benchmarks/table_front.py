@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 import recorded
 from table_cells import Document, read, steps, table
-from table_gradients import OTHER_ROBOT, PUBLISHED
+from table_gradients import PUBLISHED
 from table_worlds import kelvin
 
 LANGUAGES = {"README.md": 0, "README.zh-CN.md": 1}
 """Which of the two words of a `Row` a README shows."""
 HEAD = (("task", "measured", "pliant", "beside it"), ("任务", "量", "pliant", "对照"))
-MEASURED = ("point", "half-cheetah-dir", "rl2-bandit-10-5", "rl2-reactor")
+MEASURED = ("point", "compared-half-cheetah-vel", "rl2-bandit-10-5", "rl2-reactor")
 """The results behind the rows, but for the one of speed."""
 OUTDATED = (
     "Measured before a [change](CHANGELOG.md) that touches them: {}; `make studies` measures them again.",
@@ -39,16 +39,26 @@ def front(readme: str) -> str:
 
 
 def _rows() -> list[Row]:
-    return [_learned("point"), _learned("half-cheetah-dir"), _bandit(), _reactor(), _stepping()]
+    return [_learned("point"), _replay(), _bandit(), _reactor(), _stepping()]
 
 
 def _learned(family: str) -> Row:
     (row,) = [r for r in _tracked(family)["summary"] if (r["algorithm"], r["split"]) == ("maml", "test")]
     measured = "MAML: return after 0 / 1 / 2 / 3 gradient steps", "MAML：0 / 1 / 2 / 3 次梯度更新后的回报"
-    other = OTHER_ROBOT.get(family)
-    caveat = (f", {other[0]}", f"，{other[1]}") if other else ("", "")
-    published = f"published {PUBLISHED[family]}{caveat[0]}", f"论文 {PUBLISHED[family]}{caveat[1]}"
+    published = f"published {PUBLISHED[family]}", f"论文 {PUBLISHED[family]}"
     return Row((f"`{family}`", f"`{family}`"), measured, steps(row["return"][:4]), published)
+
+
+def _replay() -> Row:
+    agents = {agent["name"]: agent for agent in _tracked("compared-half-cheetah-vel")["agents"]}
+    ours, theirs = (agents[name]["curve"][0]["return"]["mean"] for name in ("replay", "rl2"))
+    some, more = (f"{agents[name]['cost']['train_env_steps'] / 1e6:.1f}" for name in ("replay", "rl2"))
+    return Row(
+        ("`half-cheetah-vel`", "`half-cheetah-vel`"),
+        (f"`replay`: return of the first episode, after {some} M steps", f"`replay`：训练 {some} 百万步后的首回合回报"),
+        f"{ours:.1f}",
+        (f"RL^2 after {more} M steps {theirs:.1f}", f"RL^2，训练 {more} 百万步 {theirs:.1f}"),
+    )
 
 
 def _bandit() -> Row:

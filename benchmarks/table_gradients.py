@@ -4,10 +4,8 @@ from table_cells import read, said, steps
 
 PUBLISHED = {"point": "-40.41 / -11.68 / -3.33 / -3.23", "half-cheetah-dir": "-50.69 / 293.19 / 313.48 / 315.65"}
 """Finn et al. 2017, Tables 4 and 5."""
-OTHER_ROBOT = {
-    "half-cheetah-dir": ("another robot (rllab's simulator): not comparable", "另一种机器人（rllab 的仿真器），不可比较"),
-}
-"""What must stand beside a published number that is not of our robot, in English and in Chinese."""
+OTHER_ROBOT = {"half-cheetah-dir": "another robot (rllab's simulator): not comparable"}
+"""What must stand beside a published number that is not of our robot."""
 ALGORITHMS = ("maml", "fomaml", "reptile")
 FAMILIES = ("point", "half-cheetah-dir", "half-cheetah-vel", "cartpole")
 
@@ -27,7 +25,7 @@ def learning() -> str:
             later = f"{means[6]:.1f}{over_seeds[6]}" if len(means) > 6 else ""
             rows.append([family, row["algorithm"], row["split"], curve, later, seeds, minutes])
         if document and family in PUBLISHED:
-            caveat = f", {OTHER_ROBOT[family][0]}" if family in OTHER_ROBOT else ""
+            caveat = f", {OTHER_ROBOT[family]}" if family in OTHER_ROBOT else ""
             rows.append([family, f"published: MAML{caveat}", "test", PUBLISHED[family], "", "", ""])
     text = (
         "Return per episode after 0 / 1 / 2 / 3 gradient steps of 20 episodes each (cartpole and half-cheetah-vel: 10), mean"

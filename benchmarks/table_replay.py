@@ -4,7 +4,7 @@ from typing import Any
 
 from table_cells import Document, read, said
 
-STUDIES = ("bandit-10-5", "half-cheetah-vel")
+STUDIES = ("bandit-10-5", "gridnavi", "point", "half-cheetah-vel")
 
 
 def replay() -> str:

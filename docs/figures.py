@@ -31,7 +31,7 @@ LINE = 16
 """Least distance between two names."""
 COLOURS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 TRIALS = ("point", "gridnavi", "tabular", "bandit-100-10", "minigrid", "reactor")
-REPLAYED = ("half-cheetah-vel",)
+REPLAYED = ("half-cheetah-vel", "point", "gridnavi")
 Place = Callable[[float], float]
 """A number on an axis -> user units."""
 
