@@ -55,7 +55,7 @@ STUDIES = {
     "metaworld/reach": Study("manipulation.py reach", 20),
     "metaworld/push": Study("manipulation.py push", 20),
     "metaworld/ml10": Study("manipulation.py ml10", 15),
-    "compared-point": Study("compared.py point", 12),
+    "compared-point": Study("compared.py point", 25),
     "compared-half-cheetah-vel": Study("compared.py half-cheetah-vel", 65),
     "generic": Study("generic.py --seeds 5", 10),
     "coverage": Study("coverage.py", 6),
