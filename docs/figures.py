@@ -29,7 +29,7 @@ LEFT, RIGHT, TOP, BOTTOM = 56, 140, 62, 48
 """Margins; the right one holds the names of the curves."""
 LINE = 16
 """Least distance between two names."""
-COLOURS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
+COLOURS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 TRIALS = ("point", "gridnavi", "tabular", "bandit-100-10", "minigrid", "reactor")
 REPLAYED = ("half-cheetah-vel", "point", "gridnavi")
 Place = Callable[[float], float]
@@ -79,7 +79,7 @@ def chart(
     x = logarithmic(end, LEFT, WIDTH - RIGHT) if wide else linear(0, end, LEFT, WIDTH - RIGHT, most=4)
     body = [text(16, 26, title, "strong", size=15), *_axes(x, y, unit, along)]
     for number, curve in enumerate(curves):
-        body += _curve(curve, COLOURS[number % len(COLOURS)], x.place, y.place)
+        body += _curve(curve, COLOURS[number], x.place, y.place)
     return document(title, WIDTH, HEIGHT, [*body, *_names(curves, x.place, y.place)])
 
 
@@ -197,7 +197,7 @@ def _names(curves: Sequence[Curve], x: Place, y: Place) -> list[str]:
         placed[i] = min(placed[i], most) if over else placed[i]
     body = []
     for height, (end, number) in zip(placed, wanted, strict=True):
-        colour, left = COLOURS[number % len(COLOURS)], x(curves[number].steps[-1]) + 7
+        colour, left = COLOURS[number], x(curves[number].steps[-1]) + 7
         if left < WIDTH - RIGHT:
             body.append(f'<path class="line seed {colour}" d="M{left:.1f} {end:.1f}L{WIDTH - RIGHT + 4} {height:.1f}"/>')
         said = escape(curves[number].name)

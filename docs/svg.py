@@ -16,6 +16,7 @@ STYLE = """
   .band { opacity: 0.16 }
   .one { color: #2f74c0 }  .two { color: #c96a1b }  .three { color: #1f7a45 }  .four { color: #8a4fb0 }
   .five { color: #6b7280 }  .six { color: #b0364f }  .seven { color: #0f8a8a }  .eight { color: #8a6d00 }
+  .nine { color: #c2408f }
   .line { stroke: currentColor }
   .fill { fill: currentColor }
   @media (prefers-color-scheme: dark) {
@@ -26,6 +27,7 @@ STYLE = """
     .grid { stroke: #2b323b }
     .one { color: #6cb0ff }  .two { color: #f0a35e }  .three { color: #56c987 }  .four { color: #c796ea }
     .five { color: #a5adb8 }  .six { color: #ef7f95 }  .seven { color: #4fd0d0 }  .eight { color: #d9bb4a }
+    .nine { color: #f59ad0 }
   }"""
 
 
